@@ -1,0 +1,267 @@
+"""The schema of every config group, and how command-line words become one checked `Config`.
+
+Our own nodes are dataclasses, so an unknown key is an error. Four mappings are open, because their keys belong to
+others: `model.stages`, `model.estimator` (Spark's parameters), `data.options` and `cluster.conf` (Spark's settings),
+with `data.parameters` (the generator's arguments). Overrides below them need no `+`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+
+class Task(Enum):
+    """What a model is for; decides metrics, curves and whether rows are held out."""
+
+    classification = "classification"
+    regression = "regression"
+    clustering = "clustering"
+    decomposition = "decomposition"
+
+    @property
+    def supervised(self) -> bool:
+        return self in (Task.classification, Task.regression)
+
+
+class Missing(Enum):
+    """What to do about rows with a null, NaN or infinite value among features or label."""
+
+    fail = "fail"
+    fill = "fill"
+    drop = "drop"
+
+
+@dataclass
+class DataConfig:
+    """What every data set says, whatever it is read from."""
+
+    name: str = MISSING
+    # Column to predict; none for clustering and decomposition.
+    label: str | None = None
+    # Column names or patterns (`sensor_*`); none given: every column but the label.
+    features: list[str] = field(default_factory=list)
+    # Names or patterns never used as features.
+    exclude: list[str] = field(default_factory=list)
+    missing: Missing = Missing.fail
+    # What `missing: fill` writes into features.
+    fill_value: float = 0.0
+    # Share of rows held out; unset: 0.2 where there is a label to predict, 0 otherwise.
+    test_fraction: float | None = None
+    # Hold out the same share of every class (classification).
+    stratified: bool = False
+    # A Spark storage level, or NONE to keep nothing.
+    cache: str = "MEMORY_AND_DISK"
+    # Number of partitions; unset: as many as the data is worth.
+    partitions: int | None = None
+
+
+@dataclass
+class GeneratedData(DataConfig):
+    """Rows made on the executors by a generator of `experiments.data.generators`."""
+
+    generator: str = MISSING
+    rows: int = 10_000
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class BundledData(DataConfig):
+    """A real data set that ships inside scikit-learn."""
+
+    bundled: str = MISSING
+
+
+@dataclass
+class TableData(DataConfig):
+    """Files or tables, by any reader that Spark has."""
+
+    format: str = "csv"
+    # Any URI that Spark reads, globs included; a list for several; none for readers without one (jdbc).
+    path: Any = None
+    # Rows held out, instead of a share of `path`.
+    test_path: Any = None
+    options: dict[str, Any] = field(default_factory=dict)
+    # DDL, as in `age INT, name STRING`; unset: what the reader finds.
+    schema: str | None = None
+    # SQL over what was read, which it calls `source`.
+    query: str | None = None
+
+
+@dataclass
+class ModelConfig:
+    """A pipeline: named stages in order, then the estimator. Keys inside them are Spark's own parameter names."""
+
+    name: str = MISSING
+    task: Task = MISSING
+    stages: dict[str, Any] = field(default_factory=dict)
+    estimator: dict[str, Any] = MISSING
+
+
+@dataclass
+class ClusterConfig:
+    """Where Spark runs."""
+
+    master: str = "local[*]"
+    # Spark settings, written nested or with dots.
+    conf: dict[str, Any] = field(default_factory=dict)
+    # Folder that the driver and all executors see; models pass through it. Needed where the cluster has no HDFS or S3.
+    shared_folder: str | None = None
+
+
+@dataclass
+class TrackingConfig:
+    """Where runs are recorded."""
+
+    # A tracking server, or a database; unset: MLFLOW_TRACKING_URI, else sqlite in `folder`.
+    uri: str | None = None
+    # Folder of the local store.
+    folder: str = "."
+    # Experiment name; unset: the data's name.
+    experiment: str | None = None
+    # Run name; unset: the model and what was overridden.
+    run: str | None = None
+
+
+@dataclass
+class RegistryConfig:
+    """Whether and how the fitted model is registered."""
+
+    register: bool = False
+    # Registered model; unset: the data's name.
+    name: str | None = None
+    alias: str = "candidate"
+
+
+@dataclass
+class Config:
+    """One experiment, whole."""
+
+    data: DataConfig = MISSING
+    model: ModelConfig = MISSING
+    cluster: ClusterConfig = MISSING
+    tracking: TrackingConfig = MISSING
+    registry: RegistryConfig = MISSING
+    seed: int = 42
+    # Packages, beside our own and pyspark.ml, whose classes may be stages.
+    allowed_packages: list[str] = field(default_factory=list)
+
+
+# Mappings whose keys are Spark's or a generator's: an override below them adds the key.
+OPEN_MAPPINGS = ("model.stages", "model.estimator", "data.options", "data.parameters", "cluster.conf")
+_OPEN_OVERRIDE = re.compile(rf"^({'|'.join(re.escape(name) for name in OPEN_MAPPINGS)})\.[^=]+=", re.DOTALL)
+_SECRET_KEY = re.compile(
+    r"(pass(word|wd|phrase)?|pwd|secret|token|credentials?|private.?key|access.?key|api.?key|account.?key)", re.I
+)
+_URI_USER = re.compile(r"(?<=://)[^/@\s]+@")
+_ASSIGNED_SECRET = re.compile(r"(?i)((?:password|passwd|pwd|secret|token|api_?key)\s*=\s*)[^&;\s]+")
+REDACTED = "[redacted]"
+
+
+def register_schemas() -> None:
+    """Tell Hydra the types of our groups. `defaults: [table_schema]` in a data file chooses one."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    store.store(group="data", name="generated_schema", node=GeneratedData)
+    store.store(group="data", name="bundled_schema", node=BundledData)
+    store.store(group="data", name="table_schema", node=TableData)
+
+
+def config_folder() -> Path:
+    """The configs that ship with the package: beside it in a wheel, at the top of a checkout otherwise."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent.parent / "conf"
+
+
+def open_override(word: str) -> str:
+    """A command-line word as Hydra wants it: below an open mapping a new key needs `++`."""
+    return f"++{word}" if _OPEN_OVERRIDE.match(word) else word
+
+
+def from_composed(composed: DictConfig) -> Config:
+    """The typed config out of what Hydra composed. Interpolations are resolved."""
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config)
+    return config
+
+
+def load(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> Config:
+    """Compose a config as the command line would, without running anything.
+
+    Args:
+        overrides: words such as `model=ridge` or `model.estimator.regParam=0.1`.
+        config_dir: a folder with groups of your own, searched after ours.
+
+    Raises:
+        ConfigError: every override that does not fit, with the nearest that would.
+    """
+    from experiments.composition import compose
+
+    return from_composed(compose(overrides, config_dir))
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The config as nested plain values, secrets out, ready for YAML or JSON."""
+    values: dict[str, Any] = redact(_plain(asdict(config)))
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def redact(value: Any, key: str = "") -> Any:
+    """The same values without passwords: those under telling keys, inside URIs, and as `password=…` in a text."""
+    if isinstance(value, Mapping):
+        return {name: redact(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact(item, key) for item in value]
+    if value not in (None, "") and _SECRET_KEY.search(key):
+        return REDACTED
+    return redact_text(value) if isinstance(value, str) else value
+
+
+def redact_text(text: str) -> str:
+    """A text without the user part of its URIs and without what follows `password=` and its like."""
+    return _ASSIGNED_SECRET.sub(rf"\1{REDACTED}", _URI_USER.sub(f"{REDACTED}@", text))
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves as `model.estimator.regParam`, value. Lists are leaves; an empty mapping has none."""
+    for key, value in values.items():
+        path = f"{prefix}.{key}" if prefix else str(key)
+        if isinstance(value, Mapping):
+            yield from flatten(value, path)
+        else:
+            yield path, value
+
+
+def spark_conf(cluster: ClusterConfig) -> dict[str, str]:
+    """`cluster.conf` as Spark takes it: dotted names, text values."""
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in flatten(cluster.conf)
+    }
+
+
+def config_hash(config: Config) -> str:
+    """Identity of an experiment: what is computed, not where it runs nor where it is recorded."""
+    values = plain(config)
+    for group in ("cluster", "tracking", "registry"):
+        del values[group]
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]

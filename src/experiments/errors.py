@@ -1,0 +1,69 @@
+"""What goes wrong, in words a user can act on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_FAILED = 1
+EXIT_BAD_CONFIG = 2
+
+
+class ExperimentError(Exception):
+    """A run that cannot go on: one readable cause. The command line ends with exit code 1."""
+
+
+class ConfigError(ExperimentError):
+    """A configuration that cannot work, found before Spark starts. Exit code 2.
+
+    Attributes:
+        problems: one sentence each, in the form `<key> must <law>, got <value>; <what to do>`.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def suggest(wrong: str, valid: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the nearest valid spelling, or nothing when none is near."""
+    by_lower = {word.lower(): word for word in valid}
+    near = difflib.get_close_matches(wrong.lower(), by_lower, n=1, cutoff=0.6)
+    return f"; did you mean '{by_lower[near[0]]}'?" if near else ""
+
+
+def wrong_choice(key: str, value: object, valid: Iterable[str]) -> str:
+    """The sentence for a value that is not among the valid ones, which it lists sorted, nearest last."""
+    names = sorted(valid)
+    return f"{key} must be one of {', '.join(names)}, got '{value}'{suggest(str(value), names)}"
+
+
+def readable_cause(error: BaseException) -> str:
+    """What went wrong in a sentence or two: the root cause of a Spark failure without its JVM and Python traces."""
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    text = _java_root(java) if java is not None else ""
+    text = text or _spark_message(error) or str(error) or type(error).__name__
+    kept = []
+    for line in text.split("JVM stacktrace:")[0].splitlines():
+        if line.lstrip().startswith(("at ", "File ", "Traceback ")):
+            break
+        if line.strip():
+            kept.append(line.strip())
+    sentence = " ".join(kept[:6]).removeprefix("requirement failed: ")
+    return sentence if len(sentence) <= 1000 else f"{sentence[:1000]} […]"
+
+
+def _spark_message(error: BaseException) -> str:
+    get_message = getattr(error, "getMessage", None)
+    return str(get_message()) if callable(get_message) and hasattr(error, "getCondition") else ""
+
+
+def _java_root(java: object) -> str:
+    """Message of the innermost Java cause that has one."""
+    message = ""
+    for _ in range(20):
+        if java is None:
+            break
+        message = java.getMessage() or message  # type: ignore[attr-defined]
+        java = java.getCause()  # type: ignore[attr-defined]
+    return message
