@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,7 @@ def _resolved(words: Sequence[str]) -> DictConfig:
 
 
 def explain(cause: Exception, overrides: Sequence[str], config_dir: str | Path | None = None) -> ConfigError:
-    """Every override that is wrong, each alone against a composition of the valid choices, else the cause's own words."""
+    """Every override that is wrong, each alone against a composition of the valid choices, else the cause's words."""
     try:
         with _hydra(config_dir) as loader:
             problems = _problems(loader, overrides)
@@ -164,6 +163,6 @@ def choices(group: str, config_dir: str | Path | None = None) -> dict[str, str]:
 
 
 def _first_comment(path: Path) -> str:
-    with io.open(path, encoding="utf-8") as lines:
+    with open(path, encoding="utf-8") as lines:
         first = next((line.strip() for line in lines if line.strip()), "")
     return first.removeprefix("#").strip() if first.startswith("#") else ""

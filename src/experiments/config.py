@@ -254,9 +254,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def spark_conf(cluster: ClusterConfig) -> dict[str, str]:
     """`cluster.conf` as Spark takes it: dotted names, text values."""
-    return {
-        key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in flatten(cluster.conf)
-    }
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in flatten(cluster.conf)}
 
 
 def config_hash(config: Config) -> str:

@@ -214,7 +214,9 @@ def _advance(wiring: Wiring, params: Mapping[str, Any]) -> None:
         wiring.features = [column for column in wiring.features if column not in read] + list(made)
 
 
-def build(model: ModelConfig, allowed_packages: Sequence[str], label: str | None, features: Sequence[str], seed: int) -> Pipeline:
+def build(
+    model: ModelConfig, allowed_packages: Sequence[str], label: str | None, features: Sequence[str], seed: int
+) -> Pipeline:
     """The unfitted pipeline. Runs on the driver and needs the Spark session.
 
     Raises:
@@ -229,7 +231,9 @@ def build(model: ModelConfig, allowed_packages: Sequence[str], label: str | None
         try:
             made.append(stage.type(**params))
         except Exception as error:  # Spark raises Py4J and its own kinds
-            raise ExperimentError(f"{stage.key} must be what {stage.type.__name__} takes: {readable_cause(error)}") from error
+            raise ExperimentError(
+                f"{stage.key} must be what {stage.type.__name__} takes: {readable_cause(error)}"
+            ) from error
     return Pipeline(stages=made)
 
 

@@ -1,0 +1,80 @@
+"""Command-line words become one checked config; what does not fit is said all at once."""
+
+import pytest
+
+from experiments import ConfigError, load
+from experiments.composition import choices
+from experiments.config import config_folder, config_hash, flatten, plain, redact, spark_conf
+
+
+def test_a_model_names_the_data_it_is_shown_on_and_the_command_line_wins():
+    assert load(["model=random_forest"]).data.name == "purchases"
+    assert load(["model=random_forest", "data=wine"]).data.name == "wine"
+
+
+def test_every_shipped_data_set_and_model_composes():
+    data, models = choices("data"), choices("model")
+    assert len(data) == len(list((config_folder() / "data").rglob("*.yaml"))) >= 11
+    assert len(models) == len(list((config_folder() / "model").rglob("*.yaml"))) >= 3
+    for name in data:
+        assert load([f"data={name}"]).data.name == name
+    for name in models:
+        assert load([f"model={name}"]).model.name == name
+    assert all(line for line in (*data.values(), *models.values())), "each file's first comment describes it"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("model=ridgee", "did you mean 'ridge'?"),
+        ("data.lable=x", "did you mean 'data.label'?"),
+        ("seed=abc", "seed must"),
+        ("data.missing=forget", "data.missing must"),
+        ("data.rows=ten", "data.rows must"),
+    ],
+)
+def test_a_wrong_word_is_named_with_the_way_out(word, said):
+    with pytest.raises(ConfigError) as caught:
+        load([word])
+    assert said in str(caught.value)
+
+
+def test_all_wrong_words_are_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        load(["model=ridgee", "data.lable=x", "seed=abc"])
+    assert len(caught.value.problems) == 3
+
+
+def test_a_new_stage_parameter_needs_no_plus_sign():
+    assert load(["model.estimator.tol=0.001"]).model.estimator["tol"] == 0.001
+
+
+def test_spark_settings_are_dotted_text():
+    config = load(["cluster.conf.spark.executor.memory=2g", "cluster.conf.spark.speculation=true"])
+    conf = spark_conf(config.cluster)
+    assert conf["spark.executor.memory"] == "2g"
+    assert conf["spark.speculation"] == "true"
+
+
+def test_secrets_never_reach_a_record():
+    values = redact(
+        {
+            "options": {"user": "me", "password": "hunter2", "url": "jdbc:x://me:hunter2@host/db?password=hunter2"},
+            "spark.hadoop.fs.s3a.secret.key": "hunter2",
+        }
+    )
+    assert "hunter2" not in str(values)
+    assert values["options"]["user"] == "me"
+
+
+def test_the_hash_is_of_what_is_computed_not_of_where():
+    base = config_hash(load(["model=ridge"]))
+    assert config_hash(load(["model=ridge", "cluster.conf.spark.executor.memory=2g"])) == base
+    assert config_hash(load(["model=ridge", "model.estimator.regParam=2"])) != base
+    assert config_hash(load(["model=ridge", "seed=1"])) != base
+
+
+def test_flattening_keeps_every_leaf():
+    flat = dict(flatten(plain(load(["model=ridge"]))))
+    assert flat["model.estimator.regParam"] == 1.0
+    assert flat["data.features"] == []
