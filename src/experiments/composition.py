@@ -93,7 +93,7 @@ def _problems(loader: ConfigLoaderImpl, overrides: Sequence[str]) -> list[str]:
             wrong = _wrong_choices(loader, key, parsed)
             problems += wrong
             if not wrong:
-                chosen.append(f"{parsed.input_line.split('=', 1)[0]}={_values(parsed)[0]}")
+                chosen.append(f"{word.split('=', 1)[0]}={_values(parsed)[0]}")
         else:
             rest.append((word, parsed))
     base = _resolved(chosen)

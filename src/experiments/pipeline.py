@@ -254,7 +254,7 @@ def check_column_types(model: ModelConfig, allowed_packages: Sequence[str], type
         if texts:
             raise ExperimentError(
                 f"{stage.key}.inputCols must be numbers or vectors, got text in {', '.join(texts)}; leave them out "
-                f"('data.exclude=[{','.join(texts)}]') or put a stage before {stage.name} that turns them into numbers: "
+                f"('data.exclude=[{','.join(texts)}]') or add a stage before {stage.name} that makes them numbers: "
                 "index: {class: pyspark.ml.feature.StringIndexer, "
                 f"inputCols: [{', '.join(texts)}]}}"
             )
