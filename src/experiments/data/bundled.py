@@ -1,0 +1,39 @@
+"""Real data sets that ship inside scikit-learn, with column names that need no quoting."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame, SparkSession
+
+# Data set to the name of its label column.
+BUNDLED = {
+    "iris": "species",
+    "wine": "cultivar",
+    "digits": "digit",
+    "breast_cancer": "benign",
+    "diabetes": "progression",
+}
+
+
+def bundled(name: str) -> pd.DataFrame:
+    """Features in scikit-learn's order and units, all float64, then the label of `BUNDLED`, float64."""
+    from sklearn import datasets
+
+    frame = getattr(datasets, f"load_{name}")(as_frame=True).frame.astype("float64")
+    frame.columns = [_plain(column) for column in frame.columns]
+    renamed: pd.DataFrame = frame.rename(columns={"target": BUNDLED[name]})
+    return renamed
+
+
+def _plain(column: str) -> str:
+    """`sepal length (cm)` as `sepal_length_cm`."""
+    return re.sub(r"[^0-9a-zA-Z]+", "_", column).strip("_").lower()
+
+
+def read_bundled(spark: SparkSession, name: str) -> DataFrame:
+    """The rows of `bundled` in one partition: the largest has 1,797."""
+    return spark.createDataFrame(bundled(name)).coalesce(1)
