@@ -1,0 +1,99 @@
+"""Rows are split by content, checked once, and what is wrong with them is said in the config's words."""
+
+import pytest
+
+from experiments import ExperimentError, load
+from experiments.data.loading import load_data
+
+
+def loaded(spark, *words, seed=42):
+    config = load(list(words))
+    return load_data(spark, config.data, config.model.task, seed)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A function that writes lines to a CSV and returns the words that choose it."""
+
+    def write(*lines):
+        path = tmp_path / "my file.csv"
+        path.write_text("\n".join(lines) + "\n")
+        return ["data=table", f"data.path='{path}'"]
+
+    return write
+
+
+def test_counts_split_and_columns_of_generated_houses(spark):
+    with loaded(spark, "model=ridge") as data:
+        assert data.features == ["size", "age", "distance"]
+        assert data.train_rows + data.test_rows == 10_000
+        assert data.test_rows == pytest.approx(2_000, abs=200)
+        assert data.train.count() == data.train_rows
+        assert data.rows.columns == ["size", "age", "distance", "price", "_held_out"]
+
+
+def test_the_split_is_the_same_when_rows_are_repartitioned_and_another_with_another_seed(spark, table):
+    words = [*table("x,y", *(f"{i},{i % 7}" for i in range(500))), "data.label=y"]
+    seen = []
+    for extra, seed in (([], 1), (["data.partitions=4"], 1), ([], 2)):
+        with loaded(spark, *words, *extra, seed=seed) as data:
+            seen.append((sorted(row.x for row in data.test.collect()), data.train_digest))
+    assert seen[0] == seen[1]
+    assert seen[0] != seen[2]
+
+
+def test_a_stratified_split_takes_the_same_share_of_every_class(spark):
+    with loaded(spark, "model=random_forest", "data=iris", "data.stratified=true") as data:
+        held_out = {row["species"]: row["count"] for row in data.test.groupBy("species").count().collect()}
+    assert data.classes == 3
+    assert all(abs(held_out[species] - 10) <= 1 for species in range(3))
+
+
+def test_a_test_set_of_its_own(spark, table, tmp_path):
+    words = table("x,y", "1,0", "2,1")
+    (tmp_path / "test.csv").write_text("x,y\n3,0\n")
+    with loaded(spark, *words, "data.label=y", f"data.test_path={tmp_path / 'test.csv'}") as data:
+        assert (data.train_rows, data.test_rows) == (2, 1)
+
+
+def test_features_by_pattern_and_all_but(spark, table):
+    words = [*table("a1,a2,b,y", *(f"{i},{i},{i},{i}" for i in range(30))), "data.label=y"]
+    with loaded(spark, *words, "data.features=['a*']", "data.exclude=[a2]") as data:
+        assert data.features == ["a1"]
+
+
+LINES = [f"{i},{i}" for i in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "said"),
+    [
+        (["x,y", *LINES], ["data.label=z"], "data.label must be in the data (x, y), got 'z'"),
+        (["x,y", *LINES], ["data.label=y", "data.features=[w]"], "data.features must be in the data (x), got 'w'"),
+        (["x,y", *LINES, ",1"], ["data.label=y"], "null, NaN or infinity in: x 1"),
+        (["x,y", *LINES, "NaN,1", "Infinity,"], ["data.label=y"], "null, NaN or infinity in: x 2, y 1"),
+        (["x,y", *LINES, "1,2,3"], ["data.label=y"], "data=table must be readable"),
+        (["x,y", "1,1"], ["data.label=y"], "data.test_fraction must leave rows on both sides"),
+        (["x,y", "1,0", "2,0"], ["data.label=y", "model=random_forest"], "two classes or more"),
+        (["x,y", "1,1", "2,2"], ["data.label=y", "model=random_forest"], "classes numbered 0 to 1"),
+        (["x,y", "1,a", "2,b"], ["data.label=y"], "data.label must be a column of numbers"),
+    ],
+)
+def test_what_is_wrong_with_the_data_is_said(spark, table, lines, words, said):
+    with pytest.raises(ExperimentError) as caught, loaded(spark, *table(*lines), *words):
+        pass
+    assert said in str(caught.value)
+
+
+def test_missing_features_are_filled_or_dropped(spark, table):
+    words = [*table("x,y", *LINES, ",1", "NaN,2"), "data.label=y"]
+    with loaded(spark, *words, "data.missing=fill", "data.fill_value=-5") as data:
+        assert data.rows.where("x = -5").count() == 2
+    with loaded(spark, *words, "data.missing=drop") as data:
+        assert data.rows.count() == 30
+
+
+def test_the_cache_is_freed(spark):
+    with loaded(spark, "model=kmeans", "data=iris"):
+        assert len(spark.sparkContext._jsc.getPersistentRDDs()) == 1
+    assert len(spark.sparkContext._jsc.getPersistentRDDs()) == 0
