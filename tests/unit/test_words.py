@@ -1,0 +1,43 @@
+"""What a user types after `mlflow run -P` composes the same config as on our own command line."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from mlflow.projects.utils import load_project
+
+from experiments import ConfigError, load
+from experiments.cli import overrides_of_mlflow
+from experiments.config import plain
+
+WORDS = [
+    "model=ridge", "model=random_forest", "data=diabetes", "data=table", "seed=7",
+    "model.estimator.regParam=0.5", "model.estimator.regParam=1e-3", "model.estimator.fitIntercept=false",
+    "model.estimator.solver=normal", "model.stages.scaler.class=pyspark.ml.feature.StandardScaler",
+    "model.estimator.solver='l-bfgs'", 'tracking.run="with space"', "tracking.run='it says \"so\"'",
+    "tracking.run='comma, and (brackets)'", "tracking.run=''", "tracking.run='a=b'", "tracking.run='$HOME `x`'",
+    "tracking.run='ü 日本'", "data.features=[size,age]", "data.features=['a b','c*']", "data.features=[]",
+    "data.label=null", "cluster.conf.spark.executor.memory=2g", "cluster.master='local[2]'",
+    "cluster.conf.spark.speculation=true",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_mlflow_run_passes_on_what_was_typed(word, tmp_path):
+    key, _, value = word.partition("=")
+    project = load_project(str(Path(__file__).parents[2]))
+    command = project.get_entry_point("main").compute_command({key: value}, str(tmp_path))
+    words = shlex.split(command)
+    passed = words[words.index("from-mlflow") + 1 :]
+    assert overrides_of_mlflow(passed) == [word]
+    assert plain(load(overrides_of_mlflow(passed))) == plain(load([word]))
+
+
+def test_multirun_and_config_dir_become_hydras_options():
+    passed = ["--multirun", "true", "--config_dir", "/my conf", "--model", "ridge,lasso"]
+    assert overrides_of_mlflow(passed) == ["--multirun", "--config-dir", "/my conf", "model=ridge,lasso"]
+
+
+def test_a_word_that_is_no_pair_is_refused():
+    with pytest.raises(ConfigError):
+        overrides_of_mlflow(["--model"])
