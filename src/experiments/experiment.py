@@ -89,6 +89,8 @@ def run(config: Config, run_name: str | None = None) -> Result:
             clock.lap("seconds_log")
             rows = {"train_rows": dataset.train_rows, "test_rows": dataset.test_rows}
             tracked.log_metrics({**metrics, **rows, **clock.seconds})
+        if config.registry.register:
+            tracked.register(model_uri, config.registry.name or data.name, config.registry.alias)
     objective = metrics.get(OBJECTIVES[model.task][0]) if model.task in OBJECTIVES else None
     return Result(tracked.run_id, model_uri, metrics, objective)
 

@@ -124,6 +124,13 @@ class TrackedRun:
         self._model_id = info.model_id
         return str(info.model_uri)
 
+    def register(self, model_uri: str, name: str, alias: str) -> None:
+        """A new version of a registered model, which the alias then names."""
+        import mlflow
+
+        made = mlflow.register_model(model_uri, name, await_registration_for=0)
+        self.client.set_registered_model_alias(name, alias, made.version)
+
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Metrics of the run, and of its model once that is logged."""
         from mlflow.entities import Metric

@@ -74,11 +74,12 @@ def test_random_forest_on_wine_and_its_loaded_model_scores_with_probabilities(sp
 
 
 def test_kmeans_finds_the_blobs(spark, store, words):
-    result = run(load(["model=kmeans", *words]))
+    result = run(load(["model=kmeans", "registry=candidate", *words]))
     # The document's own listing: 0.970.
     assert result.objective == pytest.approx(0.970, abs=0.005)
     learnt = read_csv(MlflowClient(store), result.run_id, "cluster_centres")[["x0", "x1"]].to_numpy()
     assert np.allclose(sorted(map(tuple, learnt)), [(2, 2), (5, 8), (8, 3)], atol=0.05)
+    assert MlflowClient(store).get_model_version_by_alias("blobs", "candidate").run_id == result.run_id
 
 
 def test_a_failed_run_is_failed_with_its_reason_and_no_model(spark, store, words):
