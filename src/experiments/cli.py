@@ -34,13 +34,6 @@ Words of the form key=value override the config; `experiments models` and `exper
 class _RunByDefault(click.Group):
     """A group whose words are overrides of a run unless the first is a command."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] in self.commands:
-            return super().resolve_command(ctx, args)
-        return "run", self.commands["run"], args
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("--help", "--version")):
             args = ["run", *args]
@@ -187,6 +180,7 @@ def _summarise(config: Config, result: Result) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from experiments.config import redact_text
     from experiments.tracking import tracking_uri
 
     table = Table("metric", "value", title=f"{config.model.name} on {config.data.name}")
@@ -194,7 +188,7 @@ def _summarise(config: Config, result: Result) -> None:
         table.add_row(name, f"{value:.6g}")
     console = Console()
     console.print(table)
-    uri = tracking_uri(config.tracking)
+    uri = redact_text(tracking_uri(config.tracking))
     look = uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
     console.print(f"run    {result.run_id}\nmodel  {result.model_uri}\nlook   {look}", soft_wrap=True, highlight=False)
 

@@ -18,12 +18,10 @@ class Output:
     Attributes:
         name: of its file in the run.
         rows: table rows by column name.
-        figure: column of labels and columns of values for a bar chart, or None.
     """
 
     name: str
     rows: list[dict[str, Any]]
-    bars: tuple[str, str] | None = None
 
 
 def inspect(fitted: PipelineModel, predictions: DataFrame) -> list[Output]:
@@ -48,7 +46,7 @@ def importances(model: Any, names: list[str]) -> Iterator[Output]:
     if hasattr(model, "featureImportances"):
         values = model.featureImportances.toArray()
         rows = [{"feature": _name(names, index), "importance": float(value)} for index, value in enumerate(values)]
-        yield Output("feature_importances", sorted(rows, key=lambda row: -row["importance"]), ("feature", "importance"))
+        yield Output("feature_importances", sorted(rows, key=lambda row: -row["importance"]))
 
 
 def coefficients(model: Any, names: list[str]) -> Iterator[Output]:
@@ -58,7 +56,6 @@ def coefficients(model: Any, names: list[str]) -> Iterator[Output]:
         yield Output(
             "coefficients",
             [*rows, {"feature": "(intercept)", "coefficient": float(model.intercept)}],
-            ("feature", "coefficient"),
         )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from experiments.config import Config, TrackingConfig, config_hash, flatten, plain
+from experiments.config import Config, TrackingConfig, config_hash, flatten, plain, redact_text
 from experiments.data.loading import Dataset
 from experiments.errors import ConfigError, readable_cause
 from experiments.inspection import Output
@@ -143,8 +143,9 @@ class TrackedRun:
         """Record why, take back a model that was logged already, and close the run as FAILED or KILLED."""
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
         reason = "interrupted" if killed else readable_cause(error)
-        self.client.set_tag(self.run_id, "experiments.failure", reason[:5000])
-        self.client.log_text(self.run_id, "".join(traceback.format_exception(error)), "failure.txt")
+        self.client.set_tag(self.run_id, "experiments.failure", redact_text(reason[:5000]))
+        trace = "".join(traceback.format_exception(error))
+        self.client.log_text(self.run_id, redact_text(trace), "failure.txt")
         if self._model_id is not None:
             self.client.delete_logged_model(self._model_id)
         self.client.set_terminated(self.run_id, "KILLED" if killed else "FAILED")
@@ -171,9 +172,8 @@ def tracked_run(config: Config, run_name: str) -> Iterator[TrackedRun]:
         client = MlflowClient(tracking_uri=uri)
         run = TrackedRun(client, _opened(client, config, run_name), uri)
     except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
-        raise ConfigError(
-            [f"tracking.uri must be a store that answers, got '{uri}': {readable_cause(error)}"]
-        ) from error
+        problem = redact_text(f"tracking.uri must be a store that answers, got '{uri}': {readable_cause(error)}")
+        raise ConfigError([problem]) from error
     try:
         run.log_config(config)
         yield run

@@ -6,7 +6,6 @@ Random numbers come from hashing (seed, stream, row number); a stream is one ind
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,6 @@ def generate(spark: SparkSession, generator: str, rows: int, seed: int, paramete
     """The rows of a generator of `GENERATORS`, in partitions of at most `ROWS_PER_PARTITION`."""
     numbers = spark.range(0, rows, 1, numPartitions=math.ceil(rows / ROWS_PER_PARTITION))
     return GENERATORS[generator](numbers, seed, **parameters)
-
-
-def parameters_of(generator: str) -> list[str]:
-    """Names of the parameters that a generator takes."""
-    return list(inspect.signature(GENERATORS[generator]).parameters)[2:]
 
 
 def uniform(seed: int, stream: int) -> Column:

@@ -65,7 +65,7 @@ def load_data(spark: SparkSession, data: DataConfig, task: Task, seed: int) -> I
         ExperimentError: a column that is not there, missing values, an empty split, labels that do not suit the task.
     """
     source = _read(spark, data, seed)
-    label = _label(data, task, source.columns)
+    label = _label(data, source.columns)
     features = _features(data, label, source.columns)
     rows = _clean(_narrow(source, label, features, HELD_OUT in source.columns), data, features, label)
     rows = _repartitioned(rows, data)
@@ -105,7 +105,7 @@ def _read(spark: SparkSession, data: DataConfig, seed: int) -> DataFrame:
     return rows.withColumn(HELD_OUT, F.lit(False)).unionByName(held_out.withColumn(HELD_OUT, F.lit(True)))
 
 
-def _label(data: DataConfig, task: Task, columns: list[str]) -> str | None:
+def _label(data: DataConfig, columns: list[str]) -> str | None:
     if data.label is not None and data.label not in columns:
         raise ExperimentError(_not_there("data.label", data.label, columns))
     return data.label
