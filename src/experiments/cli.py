@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import click
 
-from experiments.errors import EXIT_BAD_CONFIG, EXIT_FAILED, ConfigError, ExperimentError, readable_cause
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-    from experiments.config import Config
-    from experiments.experiment import Result
+from experiments.errors import ConfigError
+from experiments.jobs import exit_code, report, run_words
 
 HELP = """Machine learning experiments on Spark, composed by Hydra and recorded by MLflow.
 
@@ -53,14 +46,14 @@ def main() -> None:
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def run(words: tuple[str, ...]) -> None:
     """Run one experiment, or several with -m (the default command)."""
-    _exit_by(lambda: _run(list(words)))
+    _exit_by(lambda: run_words(words))
 
 
 @main.command("from-mlflow", hidden=True, context_settings=_WORDS, add_help_option=False)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def from_mlflow(words: tuple[str, ...]) -> None:
     """Run what `mlflow run . -P key=value` passes on as `--key value`."""
-    _exit_by(lambda: _run(overrides_of_mlflow(words)))
+    _exit_by(lambda: run_words(overrides_of_mlflow(words)))
 
 
 @main.command()
@@ -126,85 +119,11 @@ def overrides_of_mlflow(words: Sequence[str]) -> list[str]:
     return overrides
 
 
-def _run(words: list[str]) -> None:
-    """Hydra composes the words and calls `_job` for each config they make."""
-    import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from experiments.composition import explain
-    from experiments.config import config_folder, open_override, register_schemas
-
-    register_schemas()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive here
-    # Words that are options or an option's value are left as they are.
-    sys.argv = ["experiments", *(open_override(word) for word in words)]
-    main_function = hydra.main(config_path=str(config_folder()), config_name="config", version_base="1.3")(_job)
+def _exit_by(action: Callable[[], int | None]) -> None:
+    """End with the exit code that an action returns, or with the one of its error, which is reported."""
     try:
-        main_function()
-    except (HydraException, OmegaConfBaseException) as error:
-        overrides = [word for word in words if "=" in word and not word.startswith("-")]
-        raise explain(error, overrides, _config_dir(words)) from error
-
-
-def _config_dir(words: Sequence[str]) -> str | None:
-    for word, following in zip(words, [*words[1:], None], strict=True):
-        if word in ("--config-dir", "-cd"):
-            return following
-        if word.startswith("--config-dir="):
-            return word.partition("=")[2]
-    return None
-
-
-def _job(composed: DictConfig) -> float | None:
-    """One job of Hydra's; returns the objective, which sweepers read."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from experiments.config import from_composed
-    from experiments.experiment import run as run_experiment
-
-    config = from_composed(composed)
-    task = HydraConfig.get().overrides.task
-    result = run_experiment(config, config.tracking.run or _run_name(config, task))
-    _summarise(config, result)
-    return result.objective
-
-
-def _run_name(config: Config, overrides: Sequence[str]) -> str:
-    """The model and what was overridden in it, as in `ridge regParam=0.1`."""
-    changed = [word.lstrip("+").removeprefix("model.estimator.") for word in overrides if "model." in word]
-    return " ".join([config.model.name, *changed])
-
-
-def _summarise(config: Config, result: Result) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from experiments.config import redact_text
-    from experiments.tracking import tracking_uri
-
-    table = Table("metric", "value", title=f"{config.model.name} on {config.data.name}")
-    for name, value in result.metrics.items():
-        table.add_row(name, f"{value:.6g}")
-    console = Console()
-    console.print(table)
-    uri = redact_text(tracking_uri(config.tracking))
-    look = uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
-    console.print(f"run    {result.run_id}\nmodel  {result.model_uri}\nlook   {look}", soft_wrap=True, highlight=False)
-
-
-def _exit_by(action: object) -> None:
-    """Call it; what goes wrong becomes one readable message and an exit code."""
-    assert callable(action)
-    try:
-        action()
-    except ConfigError as error:
-        for problem in error.problems:
-            click.echo(f"error: {problem}", err=True)
-        sys.exit(EXIT_BAD_CONFIG)
-    except ExperimentError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_FAILED)
-    except Exception as error:  # whatever Spark, MLflow or a library of a stage raises
-        click.echo(f"error: {readable_cause(error)}", err=True)
-        sys.exit(EXIT_FAILED)
+        code = action() or 0
+    except Exception as error:
+        report(error)
+        code = exit_code([error])
+    sys.exit(code)

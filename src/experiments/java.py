@@ -121,3 +121,35 @@ def _launcher_home(program: Path, version: int) -> Path:
         fresh.chmod(0o755)
         fresh.replace(launcher)
     return home
+
+
+def class_archive_options(java: Java) -> list[str]:
+    """JVM options that load Spark's classes from an archive of parsed ones, or that make the JVM write it as it ends.
+
+    The archive makes a JVM with Spark start in two thirds of the time. Java checks that it fits, and goes without it
+    otherwise. It is written under a name of its own and taken over by a later run once it is whole.
+    """
+    from pyspark import __version__ as pyspark_version
+
+    release = java.home / "release"
+    identity = f"{java.home} {release.read_text() if release.is_file() else java.version}"
+    archive = cache_folder() / f"classes-spark-{pyspark_version}-java-{zlib.crc32(identity.encode()):x}.jsa"
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        if not archive.exists():
+            _take_over(archive)
+    except OSError:  # a read-only home: slower, not wrong
+        return []
+    if archive.exists():
+        return [shlex.quote(f"-XX:SharedArchiveFile={archive}")]
+    return [shlex.quote(f"-XX:ArchiveClassesAtExit={archive}.{os.getpid()}"), "-Xlog:cds=off,cds+dynamic=off"]
+
+
+def _take_over(archive: Path) -> None:
+    """Give a finished archive of an earlier run its final name; Java writes the first bytes last."""
+    for written in archive.parent.glob(f"{archive.name}.*"):
+        with written.open("rb") as file:
+            finished = any(file.read(4))
+        if finished:
+            written.replace(archive)
+            return

@@ -10,24 +10,29 @@ import os
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from experiments.config import Config, TrackingConfig, config_hash, flatten, plain, redact_text
+from experiments.config import Config, TrackingConfig, config_hash, flatten, plain, redact, redact_text
 from experiments.data.loading import Dataset
-from experiments.errors import ConfigError, readable_cause
-from experiments.inspection import Output
+from experiments.errors import ConfigError, ExperimentError, readable_cause
+from experiments.inspection import plots
+from experiments.inspection.output import Output
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
     from pyspark.ml import PipelineModel
+    from pyspark.sql import SparkSession
 
 LONGEST_PARAM = 6000  # of MLflow's tables
 PARAMS_PER_BATCH = 100  # of MLflow's interface
+METRICS_PER_BATCH = 1000
+SECONDS_TO_ANSWER = 5
 # `mlflow run` puts the run that it opened here.
 GIVEN_RUN = "MLFLOW_RUN_ID"
 
@@ -41,10 +46,10 @@ def tracking_uri(tracking: TrackingConfig) -> str:
 class TrackedRun:
     """One MLflow run, addressed by its id, never by MLflow's notion of the active run."""
 
-    def __init__(self, client: MlflowClient, run_id: str, uri: str) -> None:
+    def __init__(self, client: MlflowClient, run: Run) -> None:
         self.client = client
-        self.run_id = run_id
-        self.uri = uri
+        self.run_id: str = run.info.run_id
+        self.experiment_id: str = run.info.experiment_id
         self._model_id: str | None = None
 
     def log_config(self, config: Config) -> None:
@@ -86,50 +91,73 @@ class TrackedRun:
         ]
         self.client.log_inputs(self.run_id, inputs)
 
-    def log_output(self, output: Output) -> None:
-        """A table as CSV."""
+    def log_outputs(self, outputs: Sequence[Output]) -> None:
+        """Each as `outputs/NAME.csv` and, where it has a figure, `outputs/NAME.png`; stepped ones as metrics too."""
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{output.name}.csv"
-            with path.open("w", newline="") as file:
-                writer = csv.DictWriter(file, list(output.rows[0]))
-                writer.writeheader()
-                writer.writerows(output.rows)
-            self.client.log_artifact(self.run_id, str(path))
+            for output in outputs:
+                path = Path(folder) / f"{output.name}.csv"
+                with path.open("w", newline="") as file:
+                    writer = csv.DictWriter(file, list(output.rows[0]))
+                    writer.writeheader()
+                    writer.writerows(output.rows)
+                if output.draw is not None:
+                    plots.save(output, path.with_suffix(".png"))
+                if output.stepped:
+                    self._log_steps(output)
+            self.client.log_artifacts(self.run_id, folder, "outputs")
 
-    def log_model(self, fitted: PipelineModel, dataset: Dataset) -> str:
+    def _log_steps(self, output: Output) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        step, *names = output.rows[0]
+        batch = [Metric(name, float(row[name]), now, int(row[step])) for row in output.rows for name in names]
+        for start in range(0, len(batch), METRICS_PER_BATCH):
+            self.client.log_batch(self.run_id, metrics=batch[start : start + METRICS_PER_BATCH])
+
+    def log_spark_conf(self, spark: SparkSession) -> None:
+        """The settings that Spark runs with, secrets out, as `spark.yaml`."""
+        settings = redact(dict(sorted(spark.sparkContext.getConf().getAll())))
+        self.client.log_text(self.run_id, yaml.safe_dump(settings), "spark.yaml")
+
+    def log_model(self, fitted: PipelineModel, dataset: Dataset, shared_folder: str | None) -> str:
         """The fitted pipeline as an MLflow model with signature and input example; returns its URI.
 
         `mlflow.spark.log_model` as it comes starts a second JVM to find the requirements that are written here.
+
+        Args:
+            shared_folder: that the driver and all executors see; a folder of this machine if None.
+
+        Raises:
+            ExperimentError: where the executors did not write to that folder.
         """
-        import mlflow
+        import mlflow.spark
+        from mlflow.entities import LoggedModelOutput
         from mlflow.models import Model
         from mlflow.models.signature import ModelSignature
         from mlflow.types import ColSpec, Schema
 
-        mlflow.set_tracking_uri(self.uri)
-        example = dataset.train.select(*dataset.features).limit(5).toPandas()
+        example = dataset.train.select(*(f"`{name}`" for name in dataset.features)).limit(5).toPandas()
         kinds = {"float64": "double", "float32": "float", "int64": "long", "int32": "integer", "bool": "boolean"}
         columns = [ColSpec(kinds.get(str(kind), "string"), name) for name, kind in example.dtypes.items()]
-        info = Model.log(
-            artifact_path=None,
-            name="model",
-            flavor=mlflow.spark,
-            spark_model=fitted,
-            run_id=self.run_id,
-            pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "pyspark", "numpy")],
-            signature=ModelSignature(Schema(columns), Schema([ColSpec("double")])),
-            input_example=example,
-            validate_serving_input=False,
-        )
-        self._model_id = info.model_id
-        return str(info.model_uri)
-
-    def register(self, model_uri: str, name: str, alias: str) -> None:
-        """A new version of a registered model, which the alias then names."""
-        import mlflow
-
-        made = mlflow.register_model(model_uri, name, await_registration_for=0)
-        self.client.set_registered_model_alias(name, alias, made.version)
+        made = self.client.create_logged_model(self.experiment_id, "model", source_run_id=self.run_id)
+        self._model_id = made.model_id
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model"
+            mlflow.spark.save_model(
+                fitted,
+                path,
+                Model(made.artifact_location, run_id=self.run_id, model_uuid=made.model_id, model_id=made.model_id),
+                pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "pyspark", "numpy")],
+                signature=ModelSignature(Schema(columns), Schema([ColSpec("double")])),
+                input_example=example,
+                dfs_tmpdir=shared_folder,
+            )
+            _check_parts(path / "sparkml")
+            self.client.log_model_artifacts(made.model_id, str(path))
+        self.client.finalize_logged_model(made.model_id, "READY")
+        self.client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
+        return f"models:/{made.model_id}"
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Metrics of the run, and of its model once that is logged."""
@@ -142,13 +170,81 @@ class TrackedRun:
     def fail(self, error: BaseException) -> None:
         """Record why, take back a model that was logged already, and close the run as FAILED or KILLED."""
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
+        status = "KILLED" if killed else "FAILED"
         reason = "interrupted" if killed else readable_cause(error)
-        self.client.set_tag(self.run_id, "experiments.failure", redact_text(reason[:5000]))
-        trace = "".join(traceback.format_exception(error))
-        self.client.log_text(self.run_id, redact_text(trace), "failure.txt")
-        if self._model_id is not None:
-            self.client.delete_logged_model(self._model_id)
-        self.client.set_terminated(self.run_id, "KILLED" if killed else "FAILED")
+        try:
+            self.client.set_terminated(self.run_id, status)
+            error.add_note(f"run {self.run_id} is {status}; its trace is the artifact failure.txt")
+            self.client.set_tag(self.run_id, "experiments.failure", redact_text(reason[:5000]))
+            trace = "".join(traceback.format_exception(error))
+            self.client.log_text(self.run_id, redact_text(trace), "failure.txt")
+            if self._model_id is not None:
+                self.client.delete_logged_model(self._model_id)
+        except Exception as lost:  # the store is what failed; the first error says more than this one
+            raise ExperimentError(
+                f"{reason}\nrun {self.run_id} could not be closed in the store, where it may still look as if it ran: "
+                f"{redact_text(readable_cause(lost))}"
+            ) from error
+
+
+def check_store(tracking: TrackingConfig) -> None:
+    """Ask the store whether it is there, in seconds: MLflow itself tries for minutes before it says no.
+
+    Raises:
+        ConfigError: a server or database that does not answer, a folder that cannot be written.
+    """
+    uri = tracking_uri(tracking)
+    try:
+        if uri.startswith(("http://", "https://")):
+            _ask_server(uri)
+        elif not uri.startswith("databricks"):
+            _ask_database(uri)
+    except Exception as error:  # SQLAlchemy's drivers each have their own
+        raise _no_store(uri, error) from error
+
+
+def _ask_server(uri: str) -> None:
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    with contextlib.suppress(HTTPError):  # any answer is an answer: a proxy may ask for a password first
+        urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS_TO_ANSWER).close()
+
+
+def _ask_database(uri: str) -> None:
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                # Opens the file for writing, and writes nothing.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.exec_driver_sql("ROLLBACK")
+    finally:
+        engine.dispose()
+
+
+def _check_parts(folder: Path) -> None:
+    """Every part of a saved pipeline must have arrived: executors may have written to disks of their own.
+
+    Raises:
+        ExperimentError: naming a part that is empty.
+    """
+    for data in folder.rglob("data"):
+        if data.is_dir() and not any(data.glob("part-*")):
+            raise ExperimentError(
+                f"cluster.shared_folder must be a folder that the driver and all executors see: the saved model came "
+                f"back without the content of {data.relative_to(folder)}"
+            )
+
+
+def _no_store(uri: str, error: Exception) -> ConfigError:
+    way_out = "start it, or leave tracking=local to record in a folder"
+    if uri.startswith("sqlite:"):
+        way_out = "choose a folder that can be written: tracking.folder=…"
+    problem = f"tracking.uri must be a store that answers, got '{uri}': {readable_cause(error)}; {way_out}"
+    return ConfigError([redact_text(problem)])
 
 
 @contextlib.contextmanager
@@ -156,46 +252,48 @@ def tracked_run(config: Config, run_name: str) -> Iterator[TrackedRun]:
     """A run that is FINISHED when the block ends, KILLED when it is interrupted, FAILED when it raises.
 
     Raises:
-        ExperimentError: the store cannot be opened or written.
+        ConfigError: the store cannot be opened.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # The requirements are ours to state, whatever project lies in the current folder.
     os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
     # A dead server would otherwise block for minutes at each call.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     from mlflow.tracking import MlflowClient
 
     # Its notes about tables it creates and a pip it does not find are no news to a user.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     uri = tracking_uri(config.tracking)
     try:
-        client = MlflowClient(tracking_uri=uri)
-        run = TrackedRun(client, _opened(client, config, run_name), uri)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        run = TrackedRun(client, _opened(client, config, run_name))
     except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
-        problem = redact_text(f"tracking.uri must be a store that answers, got '{uri}': {readable_cause(error)}")
-        raise ConfigError([problem]) from error
+        raise _no_store(uri, error) from error
     try:
         run.log_config(config)
         yield run
+        client.set_terminated(run.run_id, "FINISHED")
     except BaseException as error:
         run.fail(error)
         raise
-    client.set_terminated(run.run_id, "FINISHED")
 
 
-def _opened(client: MlflowClient, config: Config, run_name: str) -> str:
+def _opened(client: MlflowClient, config: Config, run_name: str) -> Run:
     """The run that `mlflow run` opened for us, once, else a new one in the data's experiment."""
     given = os.environ.pop(GIVEN_RUN, None)
     if given:
         client.update_run(given, name=run_name)
-        return given
+        return client.get_run(given)
     name = config.tracking.experiment or config.data.name
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         experiment_id = client.create_experiment(name, artifact_location=_artifacts(config.tracking))
     else:
         experiment_id = experiment.experiment_id
-    return str(client.create_run(experiment_id, run_name=run_name).info.run_id)
+    from mlflow.tracking.context.registry import resolve_tags  # who, from where, at which commit
+
+    return client.create_run(experiment_id, run_name=run_name, tags=resolve_tags())
 
 
 def _artifacts(tracking: TrackingConfig) -> str | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyspark.sql import Column, DataFrame
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 ROWS_PER_PARTITION = 250_000
 _MANTISSA = 1 << 53
@@ -116,7 +118,7 @@ _TOPICS = ("data science", "web pages", "games", "machine learning", "small tool
 _ENDINGS = ("at home", "at work", "these days", "on most laptops", "in the cloud", "without much code")
 
 
-def sentences(numbers: DataFrame, seed: int, corpus: str = "generated") -> DataFrame:
+def sentences(numbers: DataFrame, seed: int, corpus: Literal["generated", "document"] = "generated") -> DataFrame:
     """sentence and label, 1 when it is about Python. `corpus`: `generated`, or `document` for its five sentences,
     which are repeated when more rows are asked for."""
     from pyspark.sql import functions as F

@@ -6,6 +6,7 @@ Rows are read once: the cache is filled by the single aggregate that counts, che
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config import BundledData, DataConfig, GeneratedData, Missing, TableData, Task
 from experiments.data.bundled import read_bundled
+from experiments.data.caching import cached
 from experiments.data.generators import generate
 from experiments.data.table import read_table
 from experiments.errors import ExperimentError, readable_cause, suggest
@@ -24,6 +26,8 @@ HASH = "_row_hash"
 HELD_OUT = "_held_out"
 DEFAULT_TEST_FRACTION = 0.2
 MOST_CLASSES = 10_000
+BYTES_PER_PARTITION = 4 * 1024 * 1024
+MOST_PARTITIONS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,12 @@ class Dataset:
     classes: int | None
 
     @property
+    def feature_types(self) -> dict[str, str]:
+        """Feature columns in order, with Spark's short type names."""
+        types: dict[str, str] = dict(self.rows.dtypes)
+        return {name: types[name] for name in self.features}
+
+    @property
     def train(self) -> DataFrame:
         return self.rows.where(f"NOT {HELD_OUT}").drop(HELD_OUT)
 
@@ -70,16 +80,10 @@ def load_data(spark: SparkSession, data: DataConfig, task: Task, seed: int) -> I
     rows = _clean(_narrow(source, label, features, HELD_OUT in source.columns), data, features, label)
     rows = _repartitioned(rows, data)
     fraction = test_fraction(data, task)
-    cached = _cached(rows.withColumn(HASH, _row_hash(features, label)), data)
-    try:
-        split = (
-            cached
-            if HELD_OUT in cached.columns
-            else cached.withColumn(HELD_OUT, _split(cached, data, label, fraction, seed))
-        )
-        yield _checked(split, data, task, label, features)
-    finally:
-        cached.unpersist()
+    with cached(rows.withColumn(HASH, _row_hash(features, label)), data.cache) as kept:
+        if HELD_OUT not in kept.columns:
+            kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
+        yield _checked(kept, data, task, label, features)
 
 
 def test_fraction(data: DataConfig, task: Task) -> float:
@@ -191,13 +195,12 @@ def _clean(rows: DataFrame, data: DataConfig, features: list[str], label: str | 
 
 
 def _repartitioned(rows: DataFrame, data: DataConfig) -> DataFrame:
-    return rows if data.partitions is None else rows.repartition(data.partitions)
-
-
-def _cached(rows: DataFrame, data: DataConfig) -> DataFrame:
-    from pyspark import StorageLevel
-
-    return rows if data.cache == "NONE" else rows.persist(getattr(StorageLevel, data.cache))
+    """As many partitions as the config says, else no more than the data is worth: each costs every job a task."""
+    if data.partitions is not None:
+        return rows.repartition(data.partitions)
+    # The plan's own estimate, which reads nothing; it is enormous where Spark cannot know.
+    estimate = int(rows._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())
+    return rows.coalesce(max(1, math.ceil(min(estimate / BYTES_PER_PARTITION, MOST_PARTITIONS))))
 
 
 def _row_hash(features: list[str], label: str | None) -> Column:

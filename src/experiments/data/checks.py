@@ -1,0 +1,90 @@
+"""What is wrong with a data set's config, as far as it can be known without Java."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.config import BundledData, DataConfig, GeneratedData, TableData, Task
+from experiments.data.bundled import BUNDLED
+from experiments.data.generators import GENERATORS
+from experiments.data.table import missing_paths
+from experiments.errors import suggest, wrong_choice
+
+FILE_FORMATS = ("csv", "json", "parquet", "orc", "text", "libsvm")
+
+
+def check_data(data: DataConfig, task: Task) -> list[str]:
+    """A sentence for each problem."""
+    problems = _check_rows(data, task)
+    if isinstance(data, GeneratedData):
+        problems += _check_generated(data)
+    if isinstance(data, BundledData) and data.bundled not in BUNDLED:
+        problems.append(wrong_choice("data.bundled", data.bundled, BUNDLED))
+    if isinstance(data, TableData):
+        if data.path is None and data.format in FILE_FORMATS:
+            problems.append(f"data.path must be set to read {data.format}, got none; data.path=my.{data.format}")
+        problems += missing_paths("data.path", data.path) + missing_paths("data.test_path", data.test_path)
+    return problems
+
+
+def _check_rows(data: DataConfig, task: Task) -> list[str]:
+    from pyspark import StorageLevel
+
+    problems = []
+    if task.supervised and data.label is None:
+        problems.append(f"data.label must be a column to predict for {task.value}, got none; set it")
+    if data.test_fraction is not None and not 0 <= data.test_fraction < 1:
+        problems.append(f"data.test_fraction must be at least 0 and below 1, got {data.test_fraction}")
+    if data.stratified and task is not Task.classification:
+        problems.append("data.stratified must be false unless the task is classification, got true")
+    if data.partitions is not None and data.partitions < 1:
+        problems.append(f"data.partitions must be 1 or more, got {data.partitions}; leave it unset to let us choose")
+    levels = [name for name in vars(StorageLevel) if name.isupper()]
+    if data.cache not in levels:
+        problems.append(wrong_choice("data.cache", data.cache, levels))
+    return problems
+
+
+def _check_generated(data: GeneratedData) -> list[str]:
+    problems = []
+    if data.rows < 1:
+        problems.append(f"data.rows must be 1 or more, got {data.rows}")
+    if data.generator not in GENERATORS:
+        return [*problems, wrong_choice("data.generator", data.generator, GENERATORS)]
+    generator = GENERATORS[data.generator]
+    kinds = typing.get_type_hints(generator)
+    known = {name: kinds[name] for name in list(inspect.signature(generator).parameters)[2:]}
+    for name, value in data.parameters.items():
+        key = f"data.parameters.{name}"
+        if name not in known:
+            names = ", ".join(known) or "none"
+            problems.append(
+                f"{key} must be a parameter of the generator {data.generator} ({names}), got '{name}'"
+                f"{suggest(name, known)}"
+            )
+        elif not _fits(value, known[name]):
+            problems.append(f"{key} must be {_in_words(known[name])}, got {value!r}")
+    return problems
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if typing.get_origin(kind) is typing.Literal:
+        return value in typing.get_args(kind)
+    if typing.get_origin(kind) is Sequence:
+        (item,) = typing.get_args(kind)
+        return isinstance(value, list | tuple) and len(value) > 0 and all(_fits(each, item) for each in value)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _in_words(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return f"one of {', '.join(map(str, typing.get_args(kind)))}"
+    if typing.get_origin(kind) is Sequence:
+        (item,) = typing.get_args(kind)
+        return f"a list, each item {_in_words(item)}"
+    return {float: "a number", int: "a whole number", str: "a text"}[kind]

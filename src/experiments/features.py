@@ -1,0 +1,80 @@
+"""The data's own names and units for the entries of a vector column somewhere in a fitted pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pyspark.ml import PipelineModel
+    from pyspark.sql.types import StructType
+
+
+def feature_names(fitted: PipelineModel, schema: StructType, column: str) -> list[str]:
+    """Names of a vector's entries, from the metadata that Spark's assembler leaves on its column.
+
+    Scalers drop that metadata but keep the order, so the column that they read is asked instead.
+
+    Args:
+        schema: of the rows after the pipeline.
+    """
+    scaler = _scaler_of(fitted, column)
+    if scaler is not None:
+        return feature_names(fitted, schema, scaler.getInputCol())
+    if column not in schema.names:
+        return []
+    groups = schema[column].metadata.get("ml_attr", {}).get("attrs", {})
+    named = {attribute["idx"]: attribute.get("name") for group in groups.values() for attribute in group}
+    return [named[index] or f"{column}_{index}" for index in sorted(named)]
+
+
+def own_units(fitted: PipelineModel, column: str, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points of a vector column in the units of the data: what scalers before it did is undone.
+
+    Args:
+        points: shape (points, entries).
+    """
+    scaler = _scaler_of(fitted, column)
+    if scaler is None:
+        return points
+    return own_units(fitted, scaler.getInputCol(), _SCALERS[type(scaler).__name__](scaler, points))
+
+
+def _scaler_of(fitted: PipelineModel, column: str) -> Any:
+    """The scaler that made a column, or None."""
+    for stage in fitted.stages:
+        if type(stage).__name__ in _SCALERS and stage.getOutputCol() == column:
+            return stage
+    return None
+
+
+def _undo_standard(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Spark leaves an entry without variance at 0.
+    points = points * model.std.toArray() if model.getWithStd() else points
+    return points + model.mean.toArray() if model.getWithMean() else points
+
+
+def _undo_min_max(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    low, high = model.originalMin.toArray(), model.originalMax.toArray()
+    share = (points - model.getMin()) / (model.getMax() - model.getMin())
+    return np.where(high > low, low + share * (high - low), low)
+
+
+def _undo_max_abs(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    units: NDArray[np.float64] = points * model.maxAbs.toArray()
+    return units
+
+
+def _undo_robust(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    points = points * model.range.toArray() if model.getWithScaling() else points
+    return points + model.median.toArray() if model.getWithCentering() else points
+
+
+_SCALERS = {
+    "StandardScalerModel": _undo_standard,
+    "MinMaxScalerModel": _undo_min_max,
+    "MaxAbsScalerModel": _undo_max_abs,
+    "RobustScalerModel": _undo_robust,
+}

@@ -1,0 +1,29 @@
+"""What an output is: a table, and a figure drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Something to keep of a run: a table, and a figure of it where people would rather look than read.
+
+    Attributes:
+        name: of its files in the run.
+        rows: table rows by column name; at least one.
+        draw: makes the figure from the rows.
+        stepped: whether the columns after the first are metrics by step, which is the first column.
+    """
+
+    name: str
+    rows: Rows
+    draw: Callable[[Rows], Figure] | None = None
+    stepped: bool = False

@@ -1,0 +1,161 @@
+"""Command-line words as jobs: Hydra composes a config for each, and each is one tracked run."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from experiments.errors import EXIT_BAD_CONFIG, EXIT_FAILED, ConfigError, ExperimentError, readable_cause
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from experiments.config import Config
+    from experiments.experiment import Result
+
+EXIT_INTERRUPTED = 130  # as shells say it: 128 and the signal's number
+EXIT_TERMINATED = 143
+
+
+def run_words(words: Sequence[str]) -> int:
+    """Run the jobs that the words make; a job that fails is reported and the others go on. Returns the exit code.
+
+    Raises:
+        ConfigError: the words do not compose.
+    """
+    # Imports make half a million objects that stay: looking for garbage among them, and at the end once more, takes
+    # a second and finds nothing.
+    gc.set_threshold(100_000, 50, 100)
+    atexit.register(gc.freeze)
+    # A run that is told to end closes as KILLED, which takes an exception.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    failures: list[Exception] = []
+
+    def job(composed: DictConfig) -> float | None:
+        try:
+            return _run_job(composed)
+        except Exception as error:  # whatever Spark, MLflow or a library of a stage raises
+            report(error)
+            failures.append(error)
+            return None
+
+    try:
+        _compose_and_call(words, job)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
+    return exit_code(failures)
+
+
+def exit_code(failures: Sequence[Exception]) -> int:
+    """0 without failures, 2 when all of them are of configs, else 1."""
+    if not failures:
+        return 0
+    return EXIT_BAD_CONFIG if all(isinstance(error, ConfigError) for error in failures) else EXIT_FAILED
+
+
+def report(error: Exception) -> None:
+    """What went wrong, on standard error: each problem of a config, else one readable cause."""
+    if isinstance(error, ConfigError):
+        lines = error.problems
+    else:
+        lines = [str(error) if isinstance(error, ExperimentError) else readable_cause(error)]
+    for line in lines:
+        click.echo(f"error: {line}", err=True)
+    for note in getattr(error, "__notes__", ()):
+        click.echo(note, err=True)
+
+
+def _compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | None]) -> None:
+    """Hydra's own command line, with our words and our errors."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from experiments.composition import explain
+    from experiments.config import config_folder, open_override, register_schemas
+
+    register_schemas()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive here
+    # Words that are options or an option's value are left as they are.
+    sys.argv = ["experiments", *(open_override(word) for word in words)]
+    main = hydra.main(config_path=str(config_folder()), config_name="config", version_base="1.3")(job)
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException) as error:
+        overrides = [word for word in words if "=" in word and not word.startswith("-")]
+        raise explain(error, overrides, _config_dir(words)) from error
+
+
+def _config_dir(words: Sequence[str]) -> str | None:
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        if word in ("--config-dir", "-cd"):
+            return following
+        if word.startswith("--config-dir="):
+            return word.partition("=")[2]
+    return None
+
+
+def _run_job(composed: DictConfig) -> float | None:
+    """One job of Hydra's; returns the objective, which sweepers read."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from rich.console import Console
+
+    from experiments.config import from_composed
+    from experiments.experiment import run
+    from experiments.progress import Progress
+
+    config = from_composed(composed)
+    hydra = HydraConfig.get()
+    words = hydra.overrides.task
+    if hydra.mode is RunMode.MULTIRUN and not any(word.startswith("registry") for word in words):
+        # Of many jobs none is the candidate yet.
+        config.registry.register = False
+    name = _run_name(config, words)
+    result = run(config, name, Progress(name, Console(stderr=True)))
+    _summarise(config, result)
+    return result.objective
+
+
+def _run_name(config: Config, overrides: Sequence[str]) -> str:
+    """The model and what was overridden in it, as in `ridge regParam=0.1`."""
+    changed = [word.lstrip("+").removeprefix("model.estimator.") for word in overrides if "model." in word]
+    return " ".join([config.model.name, *changed])
+
+
+def _summarise(config: Config, result: Result) -> None:
+    """The metrics, where the run is, and what can be done with it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from experiments.config import redact_text
+    from experiments.tracking import tracking_uri
+
+    judged = {name: value for name, value in result.metrics.items() if not name.startswith("train_")}
+    has_train = len(judged) < len(result.metrics)
+    table = Table("metric", "test" if has_train else "value", title=f"{config.model.name} on {config.data.name}")
+    if has_train:
+        table.add_column("train")
+    for name, value in judged.items():
+        train = result.metrics.get(f"train_{name}")
+        table.add_row(name, f"{value:.6g}", *([f"{train:.6g}" if train is not None else ""] if has_train else []))
+    console = Console()
+    console.print(table)
+    uri = redact_text(tracking_uri(config.tracking))
+    console.print(
+        f"run         {result.run_id}\n"
+        f"model       {result.model_uri}\n"
+        + (f"registered  {result.registered}\n" if result.registered else "")
+        + f"compare     {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}\n"
+        f"score       mlflow.spark.load_model('{result.model_uri}').transform(rows)",
+        soft_wrap=True,
+        highlight=False,
+    )

@@ -1,0 +1,68 @@
+"""What a run is doing, on standard error: one live line in a terminal, a line for each phase elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class Progress:
+    """The phases of one run, timed and shown.
+
+    Attributes:
+        seconds: of each phase that has ended.
+    """
+
+    def __init__(self, title: str, console: Console | None = None) -> None:
+        """Args:
+        console: where to show; nothing is shown without one.
+        """
+        self.title = title
+        self.seconds: dict[str, float] = {}
+        self.spark: SparkSession | None = None
+        self._console = console
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase, say that it runs, and name Spark's jobs after it."""
+        started = time.perf_counter()
+        if self.spark is not None:
+            self.spark.sparkContext.setJobDescription(f"{self.title}: {name}")
+        with self._shown(name, started):
+            yield
+        self.seconds[name] = time.perf_counter() - started
+        if self._console is not None and not self._console.is_terminal:
+            self._console.print(f"{self.title}: {name} {self.seconds[name]:.1f} s", highlight=False)
+
+    def _shown(self, name: str, started: float) -> contextlib.AbstractContextManager[object]:
+        if self._console is None or not self._console.is_terminal:
+            return contextlib.nullcontext()
+        spinner = Spinner("dots")
+
+        def line() -> Spinner:
+            spinner.update(text=Text(f"{self.title}: {name} {time.perf_counter() - started:.0f} s{self._tasks()}"))
+            return spinner
+
+        return Live(get_renderable=line, console=self._console, refresh_per_second=4, transient=True)
+
+    def _tasks(self) -> str:
+        """Done and all tasks of the stages that Spark is at."""
+        if self.spark is None:
+            return ""
+        tracker = self.spark.sparkContext.statusTracker()
+        stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+        known = [stage for stage in stages if stage is not None]
+        if not known:
+            return ""
+        done, tasks = sum(stage.numCompletedTasks for stage in known), sum(stage.numTasks for stage in known)
+        return f" · Spark stage {max(stage.stageId for stage in known)}: {done} of {tasks} tasks"
