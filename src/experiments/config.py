@@ -212,8 +212,11 @@ def load(overrides: Sequence[str] = (), config_dir: str | Path | None = None) ->
 
 def plain(config: Config) -> dict[str, Any]:
     """The config as nested plain values, secrets out, ready for YAML or JSON."""
-    values: dict[str, Any] = redact(_plain(asdict(config)))
-    return values
+    values = _plain(asdict(config))
+    # One spelling of Spark's settings, which may be written nested or with dots.
+    values["cluster"]["conf"] = spark_conf(config.cluster)
+    redacted: dict[str, Any] = redact(values)
+    return redacted
 
 
 def _plain(value: Any) -> Any:

@@ -30,7 +30,8 @@ class Result:
     Attributes:
         run_id: of MLflow.
         model_uri: `models:/…`, for `mlflow.spark.load_model`.
-        metrics: as recorded.
+        metrics: of the predictions, as recorded.
+        rows: `train_rows` and `test_rows`.
         objective: the metric that decides for the task, or None.
         registered: name and version in the model registry, or None.
     """
@@ -38,6 +39,7 @@ class Result:
     run_id: str
     model_uri: str
     metrics: dict[str, float]
+    rows: dict[str, int]
     objective: float | None
     registered: str | None
 
@@ -109,4 +111,4 @@ def _fitted_and_recorded(config: Config, spark: SparkSession, tracked: TrackedRu
     tracked.log_metrics({**metrics, **rows, **seconds})
     registered = register(tracked, model_uri, config) if config.registry.register else None
     objective = metrics.get(OBJECTIVES[model.task][0]) if model.task in OBJECTIVES else None
-    return Result(tracked.run_id, model_uri, metrics, objective, registered)
+    return Result(tracked.run_id, model_uri, metrics, rows, objective, registered)

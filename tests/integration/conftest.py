@@ -3,10 +3,18 @@ import pytest
 from experiments import load
 from experiments.session import start_session
 
+CLUSTER = ["cluster.master='local[2]'", "cluster.conf.spark.driver.memory=2g"]
+
+
+@pytest.fixture(scope="session")
+def cluster_words():
+    """The words that choose the cluster of `spark`."""
+    return CLUSTER
+
 
 @pytest.fixture(scope="session")
 def spark():
     """The one SparkSession of the integration tests."""
-    session = start_session(load(["cluster.master='local[2]'", "cluster.conf.spark.driver.memory=2g"]).cluster)
+    session = start_session(load(CLUSTER).cluster)
     yield session
     session.stop()

@@ -56,6 +56,14 @@ def test_spark_settings_are_dotted_text():
     assert conf["spark.speculation"] == "true"
 
 
+def test_a_setting_written_with_dots_in_a_file_is_the_one_that_a_word_overrides():
+    config = load(["cluster.conf.spark.driver.memory=9g"])
+    assert spark_conf(config.cluster)["spark.driver.memory"] == "9g"
+    assert plain(config)["cluster"]["conf"]["spark.driver.memory"] == "9g"
+    flat = [key for key, _ in flatten(plain(config))]
+    assert len(flat) == len(set(flat))
+
+
 def test_secrets_never_reach_a_record():
     values = redact(
         {

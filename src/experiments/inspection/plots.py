@@ -110,12 +110,12 @@ def residuals(rows: Rows, title: str, label: str) -> Figure:
     """Predicted against true, and how the residuals are distributed."""
     figure, (left, right) = _axes(columns=2, width=10.5)
     true = [row["true"] for row in rows]
-    left.scatter(true, [row["predicted"] for row in rows], s=9, alpha=0.5, color=COLOR, linewidths=0)
+    left.scatter(true, [row["predicted"] for row in rows], s=10, alpha=0.6, color=COLOR, linewidths=0)
     ends = [min(true), max(true)]
     left.plot(ends, ends, color="grey", linestyle="--", linewidth=1, label="predicted = true")
     left.set(xlabel=f"true {label}", ylabel=f"predicted {label}")
     left.legend(frameon=False)
-    right.hist([row["residual"] for row in rows], bins=40, color=COLOR)
+    right.hist([row["residual"] for row in rows], bins=min(40, 5 + len(rows) // 8), color=COLOR, edgecolor="white")
     right.axvline(0, color="grey", linestyle="--", linewidth=1)
     right.set(xlabel=f"residual of {label} (true - predicted)", ylabel="rows")
     figure.suptitle(title)
@@ -128,10 +128,10 @@ def centres(rows: Rows) -> Figure:
     values = np.array([[row[name] for name in features] for row in rows])
     deviation = values.std(axis=0)
     standard = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    figure, axes = _axes(width=3.2 + 0.9 * len(rows), height=1.6 + 0.32 * len(features))
+    figure, axes = _axes(width=3.2 + 0.9 * len(rows), height=1.9 + 0.32 * len(features))
     limit = max(1.0, float(np.abs(standard).max()))
     image = axes.imshow(standard.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    figure.colorbar(image, label="deviations from the mean of the centres")
+    figure.colorbar(image, label="standardised")
     axes.set_xticks(range(len(rows)), [f"{row['cluster']}\n{row['size']:,} rows" for row in rows])
     axes.set_yticks(range(len(features)), [shorten(name) for name in features])
     if len(rows) <= MOST_CELLS:
