@@ -122,10 +122,10 @@ class ClusterConfig:
 class TrackingConfig:
     """Where runs are recorded."""
 
-    # A tracking server, or a database; unset: MLFLOW_TRACKING_URI, else sqlite in `folder`.
+    # A tracking server, or a database.
     uri: str | None = None
-    # Folder of the local store.
-    folder: str = "."
+    # Folder of a sqlite store; with neither this nor `uri`: MLFLOW_TRACKING_URI, else the current folder.
+    folder: str | None = None
     # Experiment name; unset: the data's name.
     experiment: str | None = None
     # Run name; unset: the model and what was overridden.
@@ -156,9 +156,9 @@ class Config:
     allowed_packages: list[str] = field(default_factory=list)
 
 
-# Mappings whose keys are Spark's or a generator's: an override below them adds the key.
+# Mappings whose keys are Spark's or a generator's: an override there adds the key.
 OPEN_MAPPINGS = ("model.stages", "model.estimator", "data.options", "data.parameters", "cluster.conf")
-_OPEN_OVERRIDE = re.compile(rf"^({'|'.join(re.escape(name) for name in OPEN_MAPPINGS)})\.[^=]+=", re.DOTALL)
+_OPEN_OVERRIDE = re.compile(rf"^({'|'.join(re.escape(name) for name in OPEN_MAPPINGS)})(\.[^=]+)?=", re.DOTALL)
 _SECRET_KEY = re.compile(
     r"(pass(word|wd|phrase)?|pwd|secret|token|credentials?|private.?key|access.?key|api.?key|account.?key)", re.I
 )
@@ -184,7 +184,7 @@ def config_folder() -> Path:
 
 
 def open_override(word: str) -> str:
-    """A command-line word as Hydra wants it: below an open mapping a new key needs `++`."""
+    """A command-line word as Hydra wants it: a new key in an open mapping needs `++`."""
     return f"++{word}" if _OPEN_OVERRIDE.match(word) else word
 
 

@@ -17,7 +17,8 @@ from experiments.pipeline import build, check_column_types, stages_of
 from experiments.progress import Progress
 from experiments.registry import check_registry, register
 from experiments.session import StartingSession
-from experiments.tracking import TrackedRun, check_store, tracked_run
+from experiments.store import check_store
+from experiments.tracking import TrackedRun, tracked_run
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -137,7 +137,7 @@ def _summarise(config: Config, result: Result) -> None:
     from rich.table import Table
 
     from experiments.config import redact_text
-    from experiments.tracking import tracking_uri
+    from experiments.store import tracking_uri
 
     judged = {name: value for name, value in result.metrics.items() if not name.startswith("train_")}
     has_train = len(judged) < len(result.metrics)

@@ -105,7 +105,7 @@ def _start(cluster: ClusterConfig, java: Java, starting: StartingSession) -> Spa
     conf = SparkConf(loadDefaults=False).setMaster(cluster.master).setAppName("experiments")
     settings = {**_defaults(cluster.master), **spark_conf(cluster)}
     own = settings.get("spark.driver.extraJavaOptions", "")
-    options = [own, *class_archive_options(java), *_start_up_options(cluster.master, own)]
+    options = [own, *class_archive_options(java), *start_up_options(cluster.master, own)]
     settings["spark.driver.extraJavaOptions"] = " ".join(filter(None, options))
     conf.setAll(list(settings.items()))
     with tempfile.TemporaryFile("w+", errors="replace") as printed:
@@ -165,7 +165,7 @@ def _defaults(master: str) -> dict[str, str]:
     return conf
 
 
-def _start_up_options(master: str, own: str) -> list[str]:
+def start_up_options(master: str, own: str) -> list[str]:
     """JVM options for a process of seconds to minutes, beside the user's own.
 
     Java's optimising compiler competes with Python for the cores of a small machine while both start; ten times its

@@ -11,17 +11,18 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from experiments.config import Config, TrackingConfig, config_hash, flatten, plain, redact, redact_text
+from experiments.config import Config, config_hash, flatten, plain, redact, redact_text
 from experiments.data.loading import Dataset
-from experiments.errors import ConfigError, ExperimentError, readable_cause
+from experiments.errors import ExperimentError, readable_cause
 from experiments.inspection import plots
 from experiments.inspection.output import Output
+from experiments.logged_model import save_model
+from experiments.store import GIVEN_RUN, artifact_folder, no_store, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -32,15 +33,6 @@ if TYPE_CHECKING:
 LONGEST_PARAM = 6000  # of MLflow's tables
 PARAMS_PER_BATCH = 100  # of MLflow's interface
 METRICS_PER_BATCH = 1000
-SECONDS_TO_ANSWER = 5
-# `mlflow run` puts the run that it opened here.
-GIVEN_RUN = "MLFLOW_RUN_ID"
-
-
-def tracking_uri(tracking: TrackingConfig) -> str:
-    """The tracking server or store, as an absolute place."""
-    default = f"sqlite:///{Path(tracking.folder).resolve() / 'mlflow.db'}"
-    return tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or default
 
 
 class TrackedRun:
@@ -92,7 +84,10 @@ class TrackedRun:
         self.client.log_inputs(self.run_id, inputs)
 
     def log_outputs(self, outputs: Sequence[Output]) -> None:
-        """Each as `outputs/NAME.csv` and, where it has a figure, `outputs/NAME.png`; stepped ones as metrics too."""
+        """Each as `NAME.csv` and, where it has a figure, `NAME.png`; stepped ones as metrics too.
+
+        They lie beside each other, as MLflow's page that compares runs shows no folders.
+        """
         with tempfile.TemporaryDirectory() as folder:
             for output in outputs:
                 path = Path(folder) / f"{output.name}.csv"
@@ -104,7 +99,7 @@ class TrackedRun:
                     plots.save(output, path.with_suffix(".png"))
                 if output.stepped:
                     self._log_steps(output)
-            self.client.log_artifacts(self.run_id, folder, "outputs")
+            self.client.log_artifacts(self.run_id, folder)
 
     def _log_steps(self, output: Output) -> None:
         from mlflow.entities import Metric
@@ -121,39 +116,14 @@ class TrackedRun:
         self.client.log_text(self.run_id, yaml.safe_dump(settings), "spark.yaml")
 
     def log_model(self, fitted: PipelineModel, dataset: Dataset, shared_folder: str | None) -> str:
-        """The fitted pipeline as an MLflow model with signature and input example; returns its URI.
-
-        `mlflow.spark.log_model` as it comes starts a second JVM to find the requirements that are written here.
-
-        Args:
-            shared_folder: that the driver and all executors see; a folder of this machine if None.
-
-        Raises:
-            ExperimentError: where the executors did not write to that folder.
-        """
-        import mlflow.spark
+        """The fitted pipeline as an MLflow model of this run; returns its URI. See `save_model`."""
         from mlflow.entities import LoggedModelOutput
-        from mlflow.models import Model
-        from mlflow.models.signature import ModelSignature
-        from mlflow.types import ColSpec, Schema
 
-        example = dataset.train.select(*(f"`{name}`" for name in dataset.features)).limit(5).toPandas()
-        kinds = {"float64": "double", "float32": "float", "int64": "long", "int32": "integer", "bool": "boolean"}
-        columns = [ColSpec(kinds.get(str(kind), "string"), name) for name, kind in example.dtypes.items()]
         made = self.client.create_logged_model(self.experiment_id, "model", source_run_id=self.run_id)
         self._model_id = made.model_id
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model"
-            mlflow.spark.save_model(
-                fitted,
-                path,
-                Model(made.artifact_location, run_id=self.run_id, model_uuid=made.model_id, model_id=made.model_id),
-                pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "pyspark", "numpy")],
-                signature=ModelSignature(Schema(columns), Schema([ColSpec("double")])),
-                input_example=example,
-                dfs_tmpdir=shared_folder,
-            )
-            _check_parts(path / "sparkml")
+            save_model(fitted, dataset, made, path, shared_folder)
             self.client.log_model_artifacts(made.model_id, str(path))
         self.client.finalize_logged_model(made.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
@@ -187,66 +157,6 @@ class TrackedRun:
             ) from error
 
 
-def check_store(tracking: TrackingConfig) -> None:
-    """Ask the store whether it is there, in seconds: MLflow itself tries for minutes before it says no.
-
-    Raises:
-        ConfigError: a server or database that does not answer, a folder that cannot be written.
-    """
-    uri = tracking_uri(tracking)
-    try:
-        if uri.startswith(("http://", "https://")):
-            _ask_server(uri)
-        elif not uri.startswith("databricks"):
-            _ask_database(uri)
-    except Exception as error:  # SQLAlchemy's drivers each have their own
-        raise _no_store(uri, error) from error
-
-
-def _ask_server(uri: str) -> None:
-    from urllib.error import HTTPError
-    from urllib.request import urlopen
-
-    with contextlib.suppress(HTTPError):  # any answer is an answer: a proxy may ask for a password first
-        urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS_TO_ANSWER).close()
-
-
-def _ask_database(uri: str) -> None:
-    from sqlalchemy import create_engine
-
-    engine = create_engine(uri)
-    try:
-        with engine.connect() as connection:
-            if engine.dialect.name == "sqlite":
-                # Opens the file for writing, and writes nothing.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                connection.exec_driver_sql("ROLLBACK")
-    finally:
-        engine.dispose()
-
-
-def _check_parts(folder: Path) -> None:
-    """Every part of a saved pipeline must have arrived: executors may have written to disks of their own.
-
-    Raises:
-        ExperimentError: naming a part that is empty.
-    """
-    for data in folder.rglob("data"):
-        if data.is_dir() and not any(data.glob("part-*")):
-            raise ExperimentError(
-                f"cluster.shared_folder must be a folder that the driver and all executors see: the saved model came "
-                f"back without the content of {data.relative_to(folder)}"
-            )
-
-
-def _no_store(uri: str, error: Exception) -> ConfigError:
-    way_out = "start it, or leave tracking=local to record in a folder"
-    if uri.startswith("sqlite:"):
-        way_out = "choose a folder that can be written: tracking.folder=…"
-    problem = f"tracking.uri must be a store that answers, got '{uri}': {readable_cause(error)}; {way_out}"
-    return ConfigError([redact_text(problem)])
-
-
 @contextlib.contextmanager
 def tracked_run(config: Config, run_name: str) -> Iterator[TrackedRun]:
     """A run that is FINISHED when the block ends, KILLED when it is interrupted, FAILED when it raises.
@@ -269,7 +179,7 @@ def tracked_run(config: Config, run_name: str) -> Iterator[TrackedRun]:
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         run = TrackedRun(client, _opened(client, config, run_name))
     except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
-        raise _no_store(uri, error) from error
+        raise no_store(uri, error) from error
     try:
         run.log_config(config)
         yield run
@@ -288,16 +198,9 @@ def _opened(client: MlflowClient, config: Config, run_name: str) -> Run:
     name = config.tracking.experiment or config.data.name
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        experiment_id = client.create_experiment(name, artifact_location=_artifacts(config.tracking))
+        experiment_id = client.create_experiment(name, artifact_location=artifact_folder(config.tracking))
     else:
         experiment_id = experiment.experiment_id
     from mlflow.tracking.context.registry import resolve_tags  # who, from where, at which commit
 
     return client.create_run(experiment_id, run_name=run_name, tags=resolve_tags())
-
-
-def _artifacts(tracking: TrackingConfig) -> str | None:
-    """Beside the local store; a server keeps its own."""
-    if not tracking_uri(tracking).startswith("sqlite:"):
-        return None
-    return (Path(tracking.folder).resolve() / "mlartifacts").as_uri()

@@ -1,53 +1,64 @@
-"""The commands that README shows, run as a user runs them."""
+"""One command, one tracked run: the ways to start it, and what a wrong one says."""
 
-import os
 import re
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
+import mlflow
+import numpy as np
+import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-PROJECT = Path(__file__).parents[2]
-PROGRAMS = Path(sys.executable).parent
 
-
-@pytest.fixture
-def store(tmp_path):
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
-
-
-def command(*words, cwd, store):
-    """A finished process of a program of this environment."""
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": store, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
-    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
-
-
-def runs(store, experiment):
-    client = MlflowClient(store)
-    return client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
-
-
-def test_mlflow_run_uses_the_run_it_opened(tmp_path, store):
-    words = ["mlflow", "run", str(PROJECT), "--env-manager", "local", "--experiment-name", "mine"]
+def test_mlflow_run_uses_the_run_it_opened(command, store, runs, request):
+    words = ["mlflow", "run", str(request.config.rootpath), "--env-manager", "local", "--experiment-name", "mine"]
     words += ["-P", "model=ridge", "-P", "data=diabetes", "-P", "model.estimator.regParam=0.5"]
-    done = command(*words, cwd=tmp_path, store=store)
+    done = command(*words)
     assert done.returncode == 0, done.stderr
     (run,) = runs(store, "mine")
     assert run.info.status == "FINISHED"
     assert run.data.params["model.estimator.regParam"] == "0.5"
     assert run.data.metrics["rmse"] > 0
+    assert MlflowClient(store).get_model_version_by_alias("diabetes", "candidate").run_id == run.info.run_id
 
 
-def test_a_sweep_is_one_run_for_each_job_in_one_process(tmp_path, store):
-    words = ["experiments", "data=diabetes", "model.estimator.regParam=0.1,1", "-m"]
-    done = command(*words, cwd=tmp_path, store=store)
+def test_a_sweep_is_one_run_for_each_job_in_one_process_and_registers_none(command, store, runs):
+    done = command("experiments", "data=diabetes", "model.estimator.regParam=0.1,1", "-m")
     assert done.returncode == 0, done.stderr
     assert sorted(run.info.run_name for run in runs(store, "diabetes")) == ["ridge regParam=0.1", "ridge regParam=1"]
+    assert MlflowClient(store).search_registered_models() == []
 
 
-def test_a_new_estimator_and_a_new_csv_are_yaml_alone(tmp_path, store):
+def test_mlflow_run_sweeps_too_and_a_job_that_fails_does_not_stop_the_others(command, store, runs, request):
+    words = ["mlflow", "run", str(request.config.rootpath), "--env-manager", "local", "--experiment-name", "mine"]
+    done = command(*words, "-P", "data=diabetes", "-P", "data.label=nothing,progression", "-P", "multirun=true")
+    assert done.returncode != 0
+    assert "data.label must be in the data" in done.stderr
+    assert "Error executing job" not in done.stderr
+    (failed,) = runs(store, "mine")
+    (finished,) = runs(store, "diabetes")
+    assert (failed.info.status, finished.info.status) == ("FAILED", "FINISHED")
+
+
+def test_a_csv_of_the_users_own_gives_least_squares(command, store, runs, tmp_path):
+    random = np.random.default_rng(1)
+    rows = pd.DataFrame(random.normal(size=(500, 2)), columns=["floor area", "rooms"])
+    rows["rent"] = 3 * rows["floor area"] - 2 * rows["rooms"] + random.normal(scale=0.1, size=500)
+    rows.to_csv(tmp_path / "my rents.csv", index=False)
+    # All rows for both: then numpy's answer is for the same rows.
+    words = ["model=ridge", "model.estimator.regParam=0", "data.test_fraction=0", "data.name=rents"]
+    done = command("experiments", *words, "data=table", "data.path='my rents.csv'", "data.label=rent")
+    assert done.returncode == 0, done.stderr
+    (run,) = runs(store, "rents")
+    learnt = pd.read_csv(MlflowClient(store).download_artifacts(run.info.run_id, "coefficients.csv"))
+    design = np.column_stack([rows["floor area"], rows["rooms"], np.ones(500)])
+    expected, *_ = np.linalg.lstsq(design, rows["rent"], rcond=None)
+    assert list(learnt["feature"]) == ["floor area", "rooms", "(intercept)"]
+    assert np.allclose(learnt["coefficient"], expected, atol=1e-8)
+
+
+def test_a_new_estimator_and_a_new_csv_are_yaml_alone(command, store, runs, tmp_path):
     conf = tmp_path / "conf"
     for group in ("model", "data"):
         (conf / group).mkdir(parents=True)
@@ -61,12 +72,58 @@ def test_a_new_estimator_and_a_new_csv_are_yaml_alone(tmp_path, store):
     (conf / "data" / "steps.yaml").write_text(
         f"# Steps.\ndefaults: [table_schema]\nname: steps\npath: {tmp_path / 'steps.csv'}\nlabel: y\n"
     )
-    done = command("experiments", "--config-dir", str(conf), "model=isotonic", "data=steps", cwd=tmp_path, store=store)
+    done = command("experiments", "--config-dir", str(conf), "model=isotonic", "data=steps")
     assert done.returncode == 0, done.stderr
     (run,) = runs(store, "steps")
     # The steps are monotone, so isotonic regression is exact but between two training rows of different steps.
     assert run.data.metrics["train_rmse"] == pytest.approx(0, abs=1e-9)
     assert run.data.metrics["rmse"] < 0.5
+
+
+def test_a_tracking_server_serves_metrics_artifacts_and_a_model_that_scores(command, server, runs, environment):
+    uri, _ = server()
+    del environment["MLFLOW_TRACKING_URI"]
+    done = command("experiments", "model=ridge", "data=diabetes", "tracking=server", f"tracking.uri={uri}")
+    assert done.returncode == 0, done.stderr
+    (run,) = runs(uri, "diabetes")
+    client = MlflowClient(uri)
+    assert run.info.status == "FINISHED"
+    assert run.info.artifact_uri.startswith("mlflow-artifacts:")
+    assert {"coefficients.csv", "coefficients.png"} <= {file.path for file in client.list_artifacts(run.info.run_id)}
+    version = client.get_model_version_by_alias("diabetes", "candidate")
+    assert version.run_id == run.info.run_id
+    code = (
+        "import sys, mlflow; from sklearn.datasets import load_diabetes; from pyspark.sql import SparkSession\n"
+        "mlflow.set_tracking_uri(sys.argv[1])\n"
+        "spark = SparkSession.builder.master('local[1]').getOrCreate()\n"
+        "rows = spark.createDataFrame(load_diabetes(as_frame=True).frame)\n"
+        "model = mlflow.spark.load_model('models:/diabetes@candidate')\n"
+        "scored = model.transform(rows).select('target', 'prediction').toPandas()\n"
+        "print('rmse', ((scored.target - scored.prediction) ** 2).mean() ** 0.5)\n"
+    )
+    scored = command("python", "-c", code, uri)
+    assert scored.returncode == 0, scored.stderr
+    rmse = float(re.search(r"rmse ([\d.]+)", scored.stdout)[1])
+    test, train = (run.data.metrics[f"{side}rows"] for side in ("test_", "train_"))
+    squares = test * run.data.metrics["mse"] + train * run.data.metrics["train_mse"]
+    assert rmse == pytest.approx((squares / (test + train)) ** 0.5, rel=1e-9)
+    assert mlflow.get_tracking_uri() != uri
+
+
+def test_without_any_java_the_packaged_one_is_used(command, store, runs, environment, tmp_path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in map(Path, environment["PATH"].split(":")):
+        for program in folder.iterdir() if folder.is_dir() else ():
+            link = programs / program.name
+            if not program.name.startswith("java") and not link.is_symlink():
+                link.symlink_to(program)
+    environment["PATH"] = str(programs)
+    environment.pop("JAVA_HOME", None)
+    assert shutil.which("java", path=str(programs)) is None
+    done = command(str(programs / "experiments"), "model=ridge", "data=diabetes")
+    assert done.returncode == 0, done.stderr
+    assert runs(store, "diabetes")[0].info.status == "FINISHED"
 
 
 @pytest.mark.parametrize(
@@ -75,10 +132,22 @@ def test_a_new_estimator_and_a_new_csv_are_yaml_alone(tmp_path, store):
         (["model=ridgee"], "did you mean 'ridge'?"),
         (["model.estimator.regParm=1", "model.estimator.maxIter=ten"], "got 'ten'(.|\n)*did you mean 'regParam'"),
         (["data=table", "data.path=nowhere.csv", "data.label=y"], "data.path must be there, got 'nowhere.csv'"),
+        (["data.parameters.nois=3"], "did you mean 'noise'"),
+        (["tracking.folder=/proc"], "tracking.uri must be a store that answers(.|\n)*tracking.folder"),
+        (["tracking=server", "tracking.uri=http://127.0.0.1:9"], "tracking.uri must be a store that answers"),
     ],
 )
-def test_a_wrong_config_ends_with_2_before_anything_starts(tmp_path, store, words, said):
-    done = command("experiments", *words, cwd=tmp_path, store=store)
+def test_a_wrong_config_ends_with_2_before_anything_starts(command, environment, tmp_path, words, said):
+    del environment["MLFLOW_TRACKING_URI"]
+    done = command("experiments", *words, timeout=30)
     assert done.returncode == 2
     assert re.search(said, done.stderr)
-    assert not (tmp_path / "mlflow.db").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_an_unusable_java_ends_with_2_before_anything_starts(command, environment, tmp_path):
+    environment["JAVA_HOME"] = "/nowhere"
+    done = command("experiments", "model=ridge", timeout=30)
+    assert done.returncode == 2
+    assert "JAVA_HOME must hold Java 17 or later, got '/nowhere'" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]

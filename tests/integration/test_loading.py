@@ -4,6 +4,7 @@ import pytest
 
 from experiments import ExperimentError, load
 from experiments.data.loading import load_data
+from experiments.experiment import run
 
 
 def loaded(spark, *words, seed=42):
@@ -83,6 +84,21 @@ def test_what_is_wrong_with_the_data_is_said(spark, table, lines, words, said):
     with pytest.raises(ExperimentError) as caught, loaded(spark, *table(*lines), *words):
         pass
     assert said in str(caught.value)
+
+
+def test_text_among_numbers_is_named_with_the_stage_to_add(spark, table, cluster_words, tmp_path):
+    words = [*table("town,size,price", *(f"{'ab'[i % 2]},{i},{i}" for i in range(50))), "data.label=price"]
+    with pytest.raises(ExperimentError) as caught:
+        run(load([*words, *cluster_words, f"tracking.folder={tmp_path}"]))
+    assert "model.stages.features.inputCols must be numbers or vectors, got text in town" in str(caught.value)
+    assert "pyspark.ml.feature.StringIndexer, inputCols: [town]" in str(caught.value)
+
+
+def test_small_data_is_one_partition_unless_told_otherwise(spark):
+    with loaded(spark, "model=ridge") as data:
+        assert data.rows.rdd.getNumPartitions() == 1
+    with loaded(spark, "model=ridge", "data.partitions=3") as data:
+        assert data.rows.rdd.getNumPartitions() == 3
 
 
 def test_missing_features_are_filled_or_dropped(spark, table):

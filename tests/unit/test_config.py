@@ -49,6 +49,13 @@ def test_a_new_stage_parameter_needs_no_plus_sign():
     assert load(["model.estimator.tol=0.001"]).model.estimator["tol"] == 0.001
 
 
+def test_several_settings_in_one_word():
+    config = load(["cluster.conf={spark.speculation: true, spark.speculation.interval: 100ms}"])
+    conf = spark_conf(config.cluster)
+    assert (conf["spark.speculation"], conf["spark.speculation.interval"]) == ("true", "100ms")
+    assert conf["spark.ui.enabled"] == "false"
+
+
 def test_spark_settings_are_dotted_text():
     config = load(["cluster.conf.spark.executor.memory=2g", "cluster.conf.spark.speculation=true"])
     conf = spark_conf(config.cluster)

@@ -37,7 +37,7 @@ def save(output: Output, path: Path) -> None:
 
     assert output.draw is not None
     with _drawing, mpl.rc_context(_STYLE):
-        output.draw(output.rows).savefig(path, dpi=110)
+        output.draw(output.rows).savefig(path, dpi=100)
 
 
 def bars(rows: Rows, name: str, value: str, title: str, unit: str) -> Figure:
@@ -108,7 +108,7 @@ def precision_recall(rows: Rows, title: str, share: float) -> Figure:
 
 def residuals(rows: Rows, title: str, label: str) -> Figure:
     """Predicted against true, and how the residuals are distributed."""
-    figure, (left, right) = _axes(columns=2, width=10.5)
+    figure, (left, right) = _axes(columns=2, width=9.0)
     true = [row["true"] for row in rows]
     left.scatter(true, [row["predicted"] for row in rows], s=10, alpha=0.6, color=COLOR, linewidths=0)
     ends = [min(true), max(true)]
@@ -167,7 +167,7 @@ def shorten(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
 
 
-def _axes(columns: int = 1, width: float = 7.2, height: float = 4.4) -> tuple[Figure, Any]:
+def _axes(columns: int = 1, width: float = 6.4, height: float = 4.2) -> tuple[Figure, Any]:
     """An empty figure. Not pyplot, which keeps every figure it makes."""
     from matplotlib.figure import Figure
 

@@ -1,0 +1,121 @@
+"""A fitted pipeline as files that MLflow knows: signature, input example, requirements, Spark's own format."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.data.loading import Dataset
+from experiments.errors import ExperimentError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities import LoggedModel
+    from mlflow.models.signature import ModelSignature
+    from pyspark.ml import PipelineModel
+
+EXAMPLE_ROWS = 5
+MOST_EXAMPLE_VALUES = 50_000
+# Spark's short type names as MLflow's.
+_TYPES = {
+    "double": "double",
+    "float": "float",
+    "bigint": "long",
+    "int": "integer",
+    "smallint": "integer",
+    "tinyint": "integer",
+    "boolean": "boolean",
+    "date": "datetime",
+    "timestamp": "datetime",
+    "binary": "binary",
+}
+
+
+def save_model(
+    fitted: PipelineModel, dataset: Dataset, logged: LoggedModel, path: Path, shared_folder: str | None
+) -> None:
+    """Save a model to a folder of this machine.
+
+    `mlflow.spark.log_model` as it comes starts a second JVM to find the requirements that are written here.
+
+    Args:
+        shared_folder: that the driver and all executors see; a folder of this machine if None.
+
+    Raises:
+        ExperimentError: where the executors did not write to that folder.
+    """
+    import mlflow.spark
+    from mlflow.models import Model
+
+    mlflow.spark.save_model(
+        fitted,
+        path,
+        Model(
+            logged.artifact_location,
+            run_id=logged.source_run_id,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+        ),
+        pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "pyspark", "numpy")],
+        signature=_signature(dataset.feature_types),
+        input_example=_example(dataset),
+        dfs_tmpdir=shared_folder,
+    )
+    _check_parts(path / "sparkml")
+
+
+def _signature(types: dict[str, str]) -> ModelSignature:
+    """The data's columns in, the prediction out."""
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    return ModelSignature(
+        Schema([ColSpec(_type(kind), name) for name, kind in types.items()]), Schema([ColSpec("double")])
+    )
+
+
+def _type(kind: str) -> Any:
+    from mlflow.types.schema import Array, SparkMLVector
+
+    if kind == "vector":
+        return SparkMLVector()
+    if kind.startswith("decimal"):
+        return "double"
+    if kind.startswith("array<"):
+        return Array(_type(kind.removeprefix("array<").removesuffix(">")))
+    return _TYPES.get(kind, "string")
+
+
+def _example(dataset: Dataset) -> pd.DataFrame | None:
+    """The first training rows, vectors as lists; none when that would be a large file."""
+    from pyspark.sql import functions as F
+
+    columns = [
+        F.col(f"`{name}`").cast("double" if kind.startswith("decimal") else kind).alias(name)
+        if kind != "vector"
+        else F.col(f"`{name}`")
+        for name, kind in dataset.feature_types.items()
+    ]
+    example: pd.DataFrame = dataset.train.select(*columns).limit(EXAMPLE_ROWS).toPandas()
+    vectors = [name for name, kind in dataset.feature_types.items() if kind == "vector"]
+    values = len(example.columns) + sum(len(vector) for name in vectors for vector in example[name][:1])
+    if values * EXAMPLE_ROWS > MOST_EXAMPLE_VALUES:
+        return None
+    for name in vectors:
+        example[name] = [vector.toArray().tolist() for vector in example[name]]
+    return example
+
+
+def _check_parts(folder: Path) -> None:
+    """Every part of a saved pipeline must have arrived: executors may have written to disks of their own.
+
+    Raises:
+        ExperimentError: naming a part that is empty.
+    """
+    for data in folder.rglob("data"):
+        if data.is_dir() and not any(data.glob("part-*")):
+            raise ExperimentError(
+                f"cluster.shared_folder must be a folder that the driver and all executors see: the saved model came "
+                f"back without the content of {data.relative_to(folder)}"
+            )

@@ -1,0 +1,88 @@
+"""Where runs are recorded, and whether it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from experiments.config import TrackingConfig, redact_text
+from experiments.errors import ConfigError, readable_cause
+
+SECONDS_TO_ANSWER = 5
+# `mlflow run` puts the run that it opened here, and where it is.
+GIVEN_RUN = "MLFLOW_RUN_ID"
+GIVEN_URI = "MLFLOW_TRACKING_URI"
+
+
+def tracking_uri(tracking: TrackingConfig) -> str:
+    """The tracking server or store, as an absolute place: what the config says, else MLflow's own variable."""
+    if tracking.uri:
+        return tracking.uri
+    if tracking.folder is None and os.environ.get(GIVEN_URI):
+        return os.environ[GIVEN_URI]
+    return f"sqlite:///{Path(tracking.folder or '.').resolve() / 'mlflow.db'}"
+
+
+def artifact_folder(tracking: TrackingConfig) -> str | None:
+    """Where a local store's artifacts go: beside it. A server keeps its own."""
+    uri = tracking_uri(tracking)
+    if not uri.startswith("sqlite:///"):
+        return None
+    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
+
+
+def check_store(tracking: TrackingConfig) -> None:
+    """Ask the store whether it is there, in seconds: MLflow itself tries for minutes before it says no.
+
+    Raises:
+        ConfigError: a server or database that does not answer, a folder that cannot be written.
+    """
+    uri = tracking_uri(tracking)
+    if GIVEN_RUN in os.environ and uri != os.environ.get(GIVEN_URI, uri):
+        raise ConfigError(
+            [
+                f"tracking must be left as it is under `mlflow run`, which has opened a run elsewhere, got "
+                f"'{redact_text(uri)}'; set {GIVEN_URI}, which `mlflow run` follows"
+            ]
+        )
+    try:
+        if tracking.folder is not None:
+            Path(tracking.folder).mkdir(parents=True, exist_ok=True)
+        if uri.startswith(("http://", "https://")):
+            _ask_server(uri)
+        elif not uri.startswith("databricks"):
+            _ask_database(uri)
+    except Exception as error:  # SQLAlchemy's drivers each have their own
+        raise no_store(uri, error) from error
+
+
+def _ask_server(uri: str) -> None:
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    with contextlib.suppress(HTTPError):  # any answer is an answer: a proxy may ask for a password first
+        urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS_TO_ANSWER).close()
+
+
+def _ask_database(uri: str) -> None:
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                # Opens the file for writing, and writes nothing.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.exec_driver_sql("ROLLBACK")
+    finally:
+        engine.dispose()
+
+
+def no_store(uri: str, error: Exception) -> ConfigError:
+    """The error for a store that cannot be used, with a way out."""
+    way_out = "start it, or leave tracking=local to record in a folder"
+    if uri.startswith("sqlite:"):
+        way_out = "choose a folder that can be written: tracking.folder=…"
+    problem = f"tracking.uri must be a store that answers, got '{uri}': {readable_cause(error)}; {way_out}"
+    return ConfigError([redact_text(problem)])

@@ -1,0 +1,62 @@
+"""However a run ends, its status in the store is true."""
+
+import os
+import signal
+import time
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+# Minutes of work, so that it is surely at it when the test strikes.
+LONG = ["model=random_forest", "data.rows=400000", "model.estimator.numTrees=200"]
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.2)
+    return found
+
+
+def fitting(client):
+    """The run of `LONG`, once Spark has started and its settings are recorded."""
+    experiment = client.get_experiment_by_name("purchases")
+    found = client.search_runs([experiment.experiment_id]) if experiment else []
+    return found[0] if found and client.list_artifacts(found[0].info.run_id) else None
+
+
+def java_of(process):
+    """Process ids of the Java below a process."""
+    with os.popen(f"pgrep -P {process.pid} java") as listed:
+        return [int(line) for line in listed]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_is_killed_and_its_java_ends(start, store, command, sent, code):
+    process = start("experiments", *LONG)
+    client = MlflowClient(store)
+    run = wait_for(lambda: fitting(client))
+    time.sleep(6)
+    java = java_of(process)
+    assert java
+    process.send_signal(sent)
+    process.communicate(timeout=30)
+    assert process.returncode == code
+    closed = client.get_run(run.info.run_id)
+    assert closed.info.status == "KILLED"
+    assert closed.data.tags["experiments.failure"] == "interrupted"
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in java), seconds=30)
+
+
+def test_a_server_that_goes_away_fails_the_run_in_words_and_in_seconds(start, server, environment):
+    uri, serving = server()
+    environment["MLFLOW_TRACKING_URI"] = uri
+    process = start("experiments", "model=random_forest", "model.estimator.numTrees=150")
+    wait_for(lambda: fitting(MlflowClient(uri)))
+    os.killpg(serving.pid, signal.SIGKILL)
+    gone = time.monotonic()
+    _, errors = process.communicate(timeout=180)
+    assert time.monotonic() - gone < 120
+    assert process.returncode == 1
+    assert "could not be closed in the store, where it may still look as if it ran" in errors

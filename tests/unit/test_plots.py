@@ -1,0 +1,62 @@
+"""Figures stay readable whatever the table holds. What is checked is the figure's own content, not its pixels."""
+
+import pytest
+from matplotlib.image import imread
+
+from experiments.inspection import plots
+from experiments.inspection.output import Output
+
+LONG = "the_average_number_of_items_that_a_customer_returned_within_a_year"
+
+
+def test_of_a_thousand_features_the_largest_are_shown_and_counted():
+    rows = [{"feature": f"f{i}", "importance": i / 1000} for i in range(1000)]
+    figure = plots.bars(rows, name="feature", value="importance", title="Importances", unit="share")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"f{i}" for i in range(999, 974, -1)]
+    assert axes.get_title() == "Importances: 25 of 1000"
+    assert axes.get_xlabel() == "share"
+
+
+def test_a_negative_coefficient_counts_by_its_size():
+    rows = [{"feature": f"f{i}", "coefficient": float(-i)} for i in range(100)]
+    (axes,) = plots.bars(rows, name="feature", value="coefficient", title="", unit="").axes
+    assert axes.get_yticklabels()[0].get_text() == "f99"
+
+
+def test_a_long_name_loses_its_middle():
+    assert len(plots.shorten(LONG)) <= plots.LONGEST_NAME
+    assert plots.shorten(LONG).startswith("the_average")
+    assert plots.shorten(LONG).endswith("within_a_year"[-10:])
+    assert plots.shorten("age") == "age"
+
+
+def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class():
+    rows = [
+        {"true": 0, "predicted": 0, "rows": 8},
+        {"true": 0, "predicted": 1, "rows": 2},
+        {"true": 1, "predicted": 1, "rows": 5},
+    ]
+    axes = plots.confusion_matrix(rows, title="t").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["8", "2", "0", "5"]
+    assert axes.images[0].get_array().tolist() == [[0.8, 0.2], [0.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "draw"),
+    [
+        ([{"cluster": i, "size": 10, **{f"f{j}": float(i * j) for j in range(300)}} for i in range(3)], plots.centres),
+        ([{"cluster": 0, "size": 1, LONG: 2.0}], plots.centres),
+        ([{"iteration": 0, "loss": 2.0}, {"iteration": 1, "loss": 1.0}],
+         lambda rows: plots.lines(rows, x="iteration", y=["loss"], title="Loss")),
+        ([{"true": 1.0, "predicted": 1.5, "residual": -0.5}],
+         lambda rows: plots.residuals(rows, title="1 of 1 rows", label=LONG)),
+        ([{"cluster": i % 30, "x": float(i), "y": 0.0} for i in range(90)],
+         lambda rows: plots.clusters(rows, title="Clusters", axes=["x", "y"])),
+    ],
+)  # fmt: skip
+def test_every_figure_is_saved_as_a_picture(tmp_path, rows, draw):
+    plots.save(Output("figure", rows, draw), tmp_path / "figure.png")
+    height, width, _ = imread(tmp_path / "figure.png").shape
+    assert 200 < height < 2000
+    assert 200 < width < 2000

@@ -1,0 +1,35 @@
+"""Phases are timed, and shown as suits the place."""
+
+import io
+import re
+import time
+
+import pytest
+from rich.console import Console
+
+from experiments.progress import Progress
+
+
+def test_phases_are_timed_and_a_log_gets_a_line_for_each():
+    shown = io.StringIO()
+    progress = Progress("ridge", Console(file=shown, width=80))
+    with progress.phase("fit"):
+        time.sleep(0.05)
+    assert progress.seconds["fit"] >= 0.05
+    assert re.fullmatch(r"ridge: fit \d+\.\d s\n", shown.getvalue())
+
+
+def test_a_terminal_gets_a_line_that_lives_and_goes():
+    shown = io.StringIO()
+    progress = Progress("ridge", Console(file=shown, width=80, force_terminal=True))
+    with progress.phase("fit"):
+        time.sleep(0.4)
+    assert "ridge: fit 0 s" in shown.getvalue()
+    assert not shown.getvalue().rstrip().endswith("s")
+
+
+def test_a_phase_that_fails_has_no_time():
+    progress = Progress("ridge")
+    with pytest.raises(ValueError, match="no"), progress.phase("fit"):
+        raise ValueError("no")
+    assert progress.seconds == {}
