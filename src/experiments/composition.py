@@ -10,6 +10,7 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -50,7 +51,8 @@ def _hydra(config_dir: str | Path | None) -> Iterator[ConfigLoaderImpl]:
             loader = GlobalHydra.instance().config_loader()
             assert isinstance(loader, ConfigLoaderImpl)
             if config_dir is not None:
-                loader.config_search_path.append("command-line", f"file://{Path(config_dir).resolve()}")
+                schemas = SearchPathQuery(provider="schema", path=None)  # Hydra wants them last
+                loader.config_search_path.prepend("command-line", f"file://{Path(config_dir).resolve()}", schemas)
                 loader.repository.initialize_sources(loader.config_search_path)
             yield loader
     finally:

@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
 
-# Task to the metric that decides, and whether more of it is better.
-OBJECTIVES = {
-    Task.classification: ("accuracy", True),
-    Task.regression: ("rmse", False),
-    Task.clustering: ("silhouette", True),
-}
+# Task to the metric that decides.
+OBJECTIVES = {Task.classification: "accuracy", Task.regression: "rmse", Task.clustering: "silhouette"}
 
 
 @dataclass(frozen=True)
@@ -54,11 +50,6 @@ class Scored:
         """The rows that count for a judgement: the held-out ones, or all where none are."""
         return self.rows.where(HELD_OUT) if self.dataset.test_rows else self.rows
 
-    @cached_property
-    def judged_classes(self) -> Any:
-        """Spark's metrics of a classification's judged rows, a Java object that counts once and answers often."""
-        return _multiclass(self.judged, self.dataset)
-
     @property
     def judged_rows(self) -> int:
         return self.dataset.test_rows or self.dataset.train_rows
@@ -81,61 +72,65 @@ def score(fitted: PipelineModel, dataset: Dataset, task: Task) -> Iterator[Score
     names = feature_names(fitted, scored.schema, features) if features else []
     outputs = [name for name in scored.columns if name in ("prediction", "probability", "rawPrediction")]
     kept = [name for name in (dataset.label, *outputs, features, HELD_OUT) if name]
-    with cached(scored.select(*(f"`{name}`" for name in dict.fromkeys(kept)))) as narrow:
+    with cached(scored.select(*dict.fromkeys(kept))) as narrow:
         yield Scored(fitted, narrow, dataset, task, features, names)
 
 
 def evaluate(scored: Scored) -> dict[str, float]:
     """Metrics of the held-out rows, and of the training rows as `train_…`; all rows count where none are held out."""
-    metrics = _metrics(scored.judged, scored)
+    metrics = _metrics(scored.judged, scored, scored.dataset.judged_classes)
     if scored.dataset.test_rows:
-        train = _metrics(scored.rows.where(f"NOT {HELD_OUT}"), scored)
+        train = _metrics(scored.rows.where(f"NOT {HELD_OUT}"), scored, scored.dataset.classes)
         metrics |= {f"train_{name}": value for name, value in train.items()}
-    if scored.task is Task.clustering and getattr(scored.model, "hasSummary", False):
-        metrics["training_cost"] = scored.model.summary.trainingCost
-    return metrics
+    cost = getattr(summary_of(scored.model), "trainingCost", None)
+    return metrics if cost is None else {**metrics, "training_cost": cost}
 
 
-def _metrics(rows: DataFrame, scored: Scored) -> dict[str, float]:
+def summary_of(model: Any) -> Any:
+    """What Spark kept of the fit, or None: a property of some models and a method of others."""
+    if not getattr(model, "hasSummary", False):
+        return None
+    return model.summary() if callable(model.summary) else model.summary
+
+
+def _metrics(rows: DataFrame, scored: Scored, classes: int | None) -> dict[str, float]:
+    if "prediction" not in rows.columns:
+        return {}
     if scored.task is Task.classification:
-        found = scored.judged_classes if rows is scored.judged else _multiclass(rows, scored.dataset)
-        return _classification(rows, scored.dataset, found)
+        return _classification(rows, scored.dataset.label, both=classes == scored.dataset.classes == 2)
     if scored.task is Task.regression:
         return _regression(rows, scored.dataset)
     if scored.task is Task.clustering:
-        return _clustering(rows, scored.features_column)
+        return _clustering(rows, scored)
     return {}
 
 
-def _multiclass(rows: DataFrame, dataset: Dataset) -> Any:
-    """One pass over the rows serves all metrics; Python's `evaluate` would make one for each."""
-    from pyspark.ml.evaluation import MulticlassClassificationEvaluator
-
-    metric = "logLoss" if "probability" in rows.columns else "accuracy"
-    evaluator = MulticlassClassificationEvaluator(labelCol=dataset.label, metricName=metric)
-    return evaluator._to_java().getMetrics(rows._jdf)
-
-
-def _classification(rows: DataFrame, dataset: Dataset, found: Any) -> dict[str, float]:
+def _classification(rows: DataFrame, label: str | None, both: bool) -> dict[str, float]:
     """Precision, recall and f1 are weighted by class, as in Spark.
 
     Args:
-        found: of `_multiclass`.
+        both: whether the rows have both of two classes, without which there is no area under a curve.
     """
-    from pyspark.ml.evaluation import BinaryClassificationEvaluator
+    from pyspark.ml.evaluation import BinaryClassificationEvaluator, MulticlassClassificationEvaluator
 
+    has_probability = "probability" in rows.columns
+    metric = "logLoss" if has_probability else "accuracy"
+    # One pass over the rows serves all metrics; Python's `evaluate` would make one for each.
+    evaluator = MulticlassClassificationEvaluator(labelCol=label, metricName=metric)
+    found = evaluator._to_java().getMetrics(rows._jdf)
     metrics = {
         "accuracy": found.accuracy(),
         "f1": found.weightedFMeasure(),
         "precision": found.weightedPrecision(),
         "recall": found.weightedRecall(),
     }
-    if "probability" in rows.columns:
+    if has_probability:
         metrics["log_loss"] = found.logLoss(1e-15)
-    if dataset.classes == 2 and "rawPrediction" in rows.columns:
-        areas = BinaryClassificationEvaluator(labelCol=dataset.label)._to_java().getMetrics(rows._jdf)
+    if both and "rawPrediction" in rows.columns:
+        areas = BinaryClassificationEvaluator(labelCol=label)._to_java().getMetrics(rows._jdf)
         metrics["auc_roc"] = areas.areaUnderROC()
         metrics["auc_pr"] = areas.areaUnderPR()
+        areas.unpersist()
     return metrics
 
 
@@ -151,12 +146,15 @@ def _regression(rows: DataFrame, dataset: Dataset) -> dict[str, float]:
     }
 
 
-def _clustering(rows: DataFrame, features_column: str | None) -> dict[str, float]:
-    """Cluster sizes, and the silhouette where there is more than one cluster."""
+def _clustering(rows: DataFrame, scored: Scored) -> dict[str, float]:
+    """Cluster sizes, and the silhouette where there is more than one cluster, by the model's own distance."""
     from pyspark.ml.evaluation import ClusteringEvaluator
 
     sizes = {row["prediction"]: row["count"] for row in rows.groupBy("prediction").count().collect()}
     metrics = {f"cluster_size_{cluster}": float(size) for cluster, size in sorted(sizes.items())}
-    if len(sizes) > 1 and features_column is not None:
-        metrics["silhouette"] = ClusteringEvaluator(featuresCol=features_column).evaluate(rows)
+    if len(sizes) > 1 and scored.features_column is not None:
+        evaluator = ClusteringEvaluator(featuresCol=scored.features_column)
+        if scored.model.hasParam("distanceMeasure") and scored.model.getDistanceMeasure() == "cosine":
+            evaluator.setDistanceMeasure("cosine")
+        metrics["silhouette"] = evaluator.evaluate(rows)
     return metrics

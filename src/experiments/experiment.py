@@ -16,7 +16,7 @@ from experiments.inspection import inspect
 from experiments.pipeline import build, check_column_types, stages_of
 from experiments.progress import Progress
 from experiments.registry import check_registry, register
-from experiments.session import StartingSession
+from experiments.session import starting_session
 from experiments.store import check_store
 from experiments.tracking import TrackedRun, tracked_run
 
@@ -56,7 +56,7 @@ def validate(config: Config) -> None:
         stages_of(config.model, config.allowed_packages)
     except ConfigError as error:
         problems += error.problems
-    problems += check_data(config.data, config.model.task)
+    problems += check_data(config)
     problems += check_registry(config)
     if problems:
         raise ConfigError(problems)
@@ -74,7 +74,7 @@ def run(config: Config, run_name: str | None = None, progress: Progress | None =
         ExperimentError: afterwards; the run is then FAILED, with this reason.
     """
     progress = progress or Progress(config.model.name)
-    starting = StartingSession(config.cluster)
+    starting = starting_session(config.cluster)
     try:
         validate(config)
         check_store(config.tracking)
@@ -90,26 +90,28 @@ def run(config: Config, run_name: str | None = None, progress: Progress | None =
 
 def _fitted_and_recorded(config: Config, spark: SparkSession, tracked: TrackedRun, progress: Progress) -> Result:
     model, data = config.model, config.data
-    with contextlib.ExitStack() as cached:
+    with contextlib.ExitStack() as stack:
         with progress.phase("load"):
-            dataset = cached.enter_context(load_data(spark, data, model.task, config.seed))
+            dataset = stack.enter_context(load_data(spark, data, model.task, config.seed))
             check_column_types(model, config.allowed_packages, dataset.feature_types)
         with progress.phase("fit"):
             pipeline = build(model, config.allowed_packages, dataset.label, dataset.features, config.seed)
             fitted = pipeline.fit(dataset.train)
+        # Saving the model waits for disks, judging it for a processor. `score` is left first: it ends Spark's jobs when
+        # the run is interrupted, so that there is no wait for the saving.
+        beside = stack.enter_context(ThreadPoolExecutor(1, "save-model"))
+        saved = beside.submit(tracked.log_model, fitted, dataset, config.cluster.shared_folder)
         with progress.phase("evaluate"):
-            scored = cached.enter_context(score(fitted, dataset, model.task))
+            scored = stack.enter_context(score(fitted, dataset, model.task))
             metrics = evaluate(scored)
             outputs = inspect(scored)
-        # Figures are Python's work, saving the model is mostly Java's.
-        with progress.phase("log"), ThreadPoolExecutor(1) as beside:
-            drawn = beside.submit(tracked.log_outputs, outputs)
-            model_uri = tracked.log_model(fitted, dataset, config.cluster.shared_folder)
+        with progress.phase("log"):
             tracked.log_data(dataset, data.name)
-            drawn.result()
+            tracked.log_outputs(outputs)
+            model_uri = saved.result()
     rows = {"train_rows": dataset.train_rows, "test_rows": dataset.test_rows}
     seconds = {f"seconds_{phase}": value for phase, value in progress.seconds.items()}
     tracked.log_metrics({**metrics, **rows, **seconds})
     registered = register(tracked, model_uri, config) if config.registry.register else None
-    objective = metrics.get(OBJECTIVES[model.task][0]) if model.task in OBJECTIVES else None
+    objective = metrics.get(OBJECTIVES[model.task]) if model.task in OBJECTIVES else None
     return Result(tracked.run_id, model_uri, metrics, rows, objective, registered)

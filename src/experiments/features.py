@@ -25,9 +25,16 @@ def feature_names(fitted: PipelineModel, schema: StructType, column: str) -> lis
         return feature_names(fitted, schema, scaler.getInputCol())
     if column not in schema.names:
         return []
-    groups = schema[column].metadata.get("ml_attr", {}).get("attrs", {})
-    named = {attribute["idx"]: attribute.get("name") for group in groups.values() for attribute in group}
-    return [named[index] or f"{column}_{index}" for index in sorted(named)]
+    known = schema[column].metadata.get("ml_attr", {})
+    named = {entry["idx"]: entry.get("name") for group in known.get("attrs", {}).values() for entry in group}
+    # Spark leaves out entries of which it knows nothing.
+    width = known.get("num_attrs", max(named, default=-1) + 1)
+    return [named.get(index) or f"{column}_{index}" for index in range(width)]
+
+
+def is_scaled(fitted: PipelineModel, column: str) -> bool:
+    """Whether a scaler made a column, so that its entries are not in the data's units."""
+    return _scaler_of(fitted, column) is not None
 
 
 def own_units(fitted: PipelineModel, column: str, points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -146,10 +146,11 @@ def class_archive_options(java: Java) -> list[str]:
 
 
 def _take_over(archive: Path) -> None:
-    """Give a finished archive of an earlier run its final name; Java writes the first bytes last."""
+    """Give a finished archive of an earlier run the final name; Java writes the first bytes last."""
     for written in archive.parent.glob(f"{archive.name}.*"):
         with written.open("rb") as file:
             finished = any(file.read(4))
-        if finished:
+        if finished and not archive.exists():
             written.replace(archive)
-            return
+        elif finished:
+            written.unlink()  # of another first run at the same time

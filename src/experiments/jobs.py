@@ -7,7 +7,9 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130  # as shells say it: 128 and the signal's number
 EXIT_TERMINATED = 143
+_OPTIONS_WITH_VALUE = (
+    *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--cfg", "-c", "--package", "-p"),
+    *("--info", "-i", "--experimental-rerun"),
+)
 
 
 def run_words(words: Sequence[str]) -> int:
@@ -84,18 +90,29 @@ def _compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | 
 
     register_schemas()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive here
-    # Words that are options or an option's value are left as they are.
-    sys.argv = ["experiments", *(open_override(word) for word in words)]
     main = hydra.main(config_path=str(config_folder()), config_name="config", version_base="1.3")(job)
-    try:
-        main()
-    except (HydraException, OmegaConfBaseException) as error:
-        overrides = [word for word in words if "=" in word and not word.startswith("-")]
-        raise explain(error, overrides, _config_dir(words)) from error
+    # Hydra's sweeper writes the whole config, secrets included, to a folder of its own.
+    with tempfile.TemporaryDirectory() as folder:
+        options, overrides = split_words(words)
+        sys.argv = ["experiments", *options, f"hydra.sweep.dir={folder}", *map(open_override, overrides)]
+        try:
+            main()
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explain(error, overrides, _config_dir(options)) from error
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's options with their values, and the overrides: Hydra takes overrides only without options in between."""
+    options: list[str] = []
+    overrides: list[str] = []
+    for word in words:
+        is_value = bool(options) and options[-1] in _OPTIONS_WITH_VALUE
+        (options if word.startswith("-") or is_value else overrides).append(word)
+    return options, overrides
 
 
 def _config_dir(words: Sequence[str]) -> str | None:
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in zip_longest(words, words[1:]):
         if word in ("--config-dir", "-cd"):
             return following
         if word.startswith("--config-dir="):
@@ -116,7 +133,7 @@ def _run_job(composed: DictConfig) -> float | None:
     config = from_composed(composed)
     hydra = HydraConfig.get()
     words = hydra.overrides.task
-    if hydra.mode is RunMode.MULTIRUN and not any(word.startswith("registry") for word in words):
+    if hydra.mode is RunMode.MULTIRUN and not any(word.lstrip("+").startswith("registry") for word in words):
         # Of many jobs none is the candidate yet.
         config.registry.register = False
     name = _run_name(config, words)
@@ -127,8 +144,10 @@ def _run_job(composed: DictConfig) -> float | None:
 
 def _run_name(config: Config, overrides: Sequence[str]) -> str:
     """The model and what was overridden in it, as in `ridge regParam=0.1`."""
-    changed = [word.lstrip("+").removeprefix("model.estimator.") for word in overrides if "model." in word]
-    return " ".join([config.model.name, *changed])
+    from experiments.config import redact_text
+
+    changed = [word for word in (word.lstrip("+") for word in overrides) if word.startswith("model.")]
+    return redact_text(" ".join([config.model.name, *(word.removeprefix("model.estimator.") for word in changed)]))
 
 
 def _summarise(config: Config, result: Result) -> None:
@@ -155,7 +174,8 @@ def _summarise(config: Config, result: Result) -> None:
         f"model       {result.model_uri}\n"
         + (f"registered  {result.registered}\n" if result.registered else "")
         + f"compare     {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}\n"
-        f"score       mlflow.spark.load_model('{result.model_uri}').transform(rows)",
+        f"score       mlflow.set_tracking_uri('{uri}'); "
+        f"mlflow.spark.load_model('{result.model_uri}').transform(rows)",
         soft_wrap=True,
         highlight=False,
     )

@@ -92,9 +92,7 @@ def _example(dataset: Dataset) -> pd.DataFrame | None:
     from pyspark.sql import functions as F
 
     columns = [
-        F.col(f"`{name}`").cast("double" if kind.startswith("decimal") else kind).alias(name)
-        if kind != "vector"
-        else F.col(f"`{name}`")
+        F.col(name).cast("double").alias(name) if kind.startswith("decimal") else F.col(name)
         for name, kind in dataset.feature_types.items()
     ]
     example: pd.DataFrame = dataset.train.select(*columns).limit(EXAMPLE_ROWS).toPandas()

@@ -78,7 +78,7 @@ def stages_of(model: ModelConfig, allowed_packages: Sequence[str] = ()) -> list[
         except ConfigError as error:
             problems += error.problems
     if stages and not problems:
-        problems = _wrong_order(stages)
+        problems = _wrong_order(stages) + _renamed_outputs(stages[-1])
     if problems:
         raise ConfigError(problems)
     return stages
@@ -147,6 +147,15 @@ def _wrong_order(stages: Sequence[Stage]) -> list[str]:
     return []
 
 
+def _renamed_outputs(estimator: Stage) -> list[str]:
+    """What is evaluated, drawn and scored is found by Spark's own names."""
+    return [
+        f"{estimator.key}.{name} must be left as Spark has it, got '{estimator.params[name]}'"
+        for name in ("predictionCol", "probabilityCol", "rawPredictionCol")
+        if name in estimator.params
+    ]
+
+
 def wire(stages: Sequence[Stage], label: str | None, features: Sequence[str], seed: int) -> list[dict[str, Any]]:
     """Each stage's parameters with the columns and the seed filled in that the config leaves unset. Needs no JVM.
 
@@ -155,7 +164,7 @@ def wire(stages: Sequence[Stage], label: str | None, features: Sequence[str], se
         seed: what stages with a `seed` get.
 
     Raises:
-        ConfigError: where a stage takes one column and several are at hand.
+        ExperimentError: where a stage takes one column and the data has several.
     """
     wiring = Wiring(label, list(features))
     return [_wired(stage, wiring, seed) for stage in stages]
@@ -189,12 +198,10 @@ def _reads_several(stage: Stage) -> bool:
 def _only_column(stage: Stage, param: str, wiring: Wiring) -> str:
     if len(wiring.features) == 1:
         return wiring.features[0]
-    raise ConfigError(
-        [
-            f"{stage.key}.{param} must be one column, got the {len(wiring.features)} columns "
-            f"{', '.join(wiring.features[:5])}; set it, or put a stage before it that makes one of them: "
-            "'model.stages.features.class=pyspark.ml.feature.VectorAssembler'"
-        ]
+    raise ExperimentError(
+        f"{stage.key}.{param} must be one column, got the {len(wiring.features)} columns "
+        f"{', '.join(wiring.features[:5])}; set it, or put a stage before it that makes one of them: "
+        "'model.stages.features.class=pyspark.ml.feature.VectorAssembler'"
     )
 
 
@@ -238,23 +245,36 @@ def build(
 
 
 def check_column_types(model: ModelConfig, allowed_packages: Sequence[str], types: Mapping[str, str]) -> None:
-    """Refuse text columns where numbers are assembled.
+    """Refuse columns that are no numbers where numbers are assembled.
 
     Args:
         types: the data's feature columns, in order, with Spark's short type names.
 
     Raises:
-        ExperimentError: naming the columns and the stage to add.
+        ExperimentError: naming the columns and the way out: for text the stage to add.
     """
     stages = stages_of(model, allowed_packages)
     for stage, params in zip(stages, wire(stages, None, list(types), seed=0), strict=True):
         if stage.type.__name__ != "VectorAssembler":
             continue
-        texts = [column for column in params.get("inputCols", ()) if types.get(column) == "string"]
-        if texts:
-            raise ExperimentError(
-                f"{stage.key}.inputCols must be numbers or vectors, got text in {', '.join(texts)}; leave them out "
-                f"('data.exclude=[{','.join(texts)}]') or add a stage before {stage.name} that makes them numbers: "
-                "index: {class: pyspark.ml.feature.StringIndexer, "
-                f"inputCols: [{', '.join(texts)}]}}"
+        wrong = {name: types[name] for name in params["inputCols"] if name in types and not _assembles(types[name])}
+        if not wrong:
+            continue
+        names = ", ".join(wrong)
+        found = ", ".join(f"{name} ({kind})" for name, kind in wrong.items())
+        way_out = f"leave them out ('data.exclude=[{names}]')"
+        if set(wrong.values()) == {"string"}:
+            way_out += (
+                f" or add a stage before {stage.name} that makes them numbers: "
+                f"index: {{class: pyspark.ml.feature.StringIndexer, inputCols: [{names}]}}"
             )
+        else:
+            way_out += (
+                f" or make them numbers by data.query='SELECT *, unix_timestamp({next(iter(wrong))}) AS … FROM source'"
+            )
+        raise ExperimentError(f"{stage.key}.inputCols must be numbers or vectors, got {found}; {way_out}")
+
+
+def _assembles(kind: str) -> bool:
+    numbers = ("double", "float", "bigint", "int", "smallint", "tinyint", "boolean", "vector")
+    return kind in numbers or kind.startswith("decimal")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -31,11 +32,13 @@ class Progress:
         self.seconds: dict[str, float] = {}
         self.spark: SparkSession | None = None
         self._console = console
+        self._phase_thread = 0
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time a phase, say that it runs, and name Spark's jobs after it."""
         started = time.perf_counter()
+        self._phase_thread = threading.get_ident()
         if self.spark is not None:
             self.spark.sparkContext.setJobDescription(f"{self.title}: {name}")
         with self._shown(name, started):
@@ -56,10 +59,19 @@ class Progress:
         return Live(get_renderable=line, console=self._console, refresh_per_second=4, transient=True)
 
     def _tasks(self) -> str:
-        """Done and all tasks of the stages that Spark is at."""
-        if self.spark is None:
+        """Done and all tasks of the stages that Spark is at; asked for by the thread that redraws, and by no other.
+
+        When a phase ends rich draws once more in the phase's own thread, whose connection to Java may still wait
+        for the answer to a call that was interrupted.
+        """
+        if self.spark is None or threading.get_ident() == self._phase_thread:
             return ""
-        tracker = self.spark.sparkContext.statusTracker()
+        with contextlib.suppress(Exception):  # a line that fails must not fail the run
+            return self._active_tasks(self.spark)
+        return ""
+
+    def _active_tasks(self, spark: SparkSession) -> str:
+        tracker = spark.sparkContext.statusTracker()
         stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
         known = [stage for stage in stages if stage is not None]
         if not known:

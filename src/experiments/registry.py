@@ -40,5 +40,6 @@ def register(run: TrackedRun, model_uri: str, config: Config) -> str:
     # The place and not the URI, which MLflow would look up in whatever store this process has as its default.
     source = run.client.get_logged_model(model_id).artifact_location
     made = run.client.create_model_version(name, source, run.run_id, await_creation_for=0, model_id=model_id)
+    run.registered = (name, made.version)
     run.client.set_registered_model_alias(name, config.registry.alias, made.version)
     return f"{name} {made.version}"

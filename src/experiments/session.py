@@ -7,7 +7,7 @@ import re
 import sys
 import tempfile
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any
 
 from experiments.config import ClusterConfig, spark_conf
@@ -15,10 +15,8 @@ from experiments.errors import ConfigError, ExperimentError, readable_cause
 from experiments.java import Java, class_archive_options, find_java
 
 if TYPE_CHECKING:
+    from pyspark import SparkConf
     from pyspark.sql import SparkSession
-
-# What the running session was started with, to tell a second config in one process.
-_started: ClusterConfig | None = None
 
 
 class StartingSession:
@@ -26,25 +24,25 @@ class StartingSession:
 
     A JVM takes a second and harms nobody, so it starts while the config is still being checked. Spark itself takes
     seconds and a cluster's resources: it starts with `allow`, while MLflow is imported and the run is opened.
+    A session that somebody else has started in this process is taken as it is.
 
     Raises:
-        ConfigError: no usable Java, or another session runs in this process with other settings.
+        ConfigError: no usable Java.
     """
 
     def __init__(self, cluster: ClusterConfig) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
         self._allowed = threading.Event()
         self._abandoned = False
-        running = _running_session(cluster)
+        self._session: Future[SparkSession] = Future()
+        running = _running_session()
         if running is not None:
-            self._session: Future[Any] = Future()
             self._session.set_result(running)
             return
         java = find_java()
         os.environ["JAVA_HOME"] = str(java.home)
-        pool = ThreadPoolExecutor(1, "spark-start")
-        self._session = pool.submit(_start, cluster, java, self)
-        pool.shutdown(wait=False)
+        # A daemon, so that a cluster that keeps us waiting does not keep an interrupted process alive.
+        threading.Thread(target=self._start, args=(java,), name="spark-start", daemon=True).start()
 
     def allow(self) -> None:
         """Let Spark start."""
@@ -55,74 +53,103 @@ class StartingSession:
         self._abandoned = not self._allowed.is_set()
         self._allowed.set()
 
-    def may_go_on(self) -> bool:
-        """Wait for `allow` or `abandon`."""
-        self._allowed.wait()
-        return not self._abandoned
-
     def result(self) -> SparkSession:
         """The session, once it has started.
 
         Raises:
-            ExperimentError: the cluster does not start, with what the JVM said.
+            ExperimentError: the cluster does not start, with what the JVM said, or does not suit the config.
         """
         self.allow()
-        session: SparkSession = self._session.result()
+        session = self._session.result()
+        _check_shared_folder(session, self.cluster)
         return session
+
+    def is_alive(self) -> bool:
+        """Whether a session can still come of it."""
+        if self._abandoned:
+            return False
+        if not self._session.done():
+            return True
+        return self._session.exception() is None and self._session.result().sparkContext._jsc is not None
+
+    def _start(self, java: Java) -> None:
+        """A JVM, and a session in it unless that is abandoned. What the JVM prints is shown only if the start fails."""
+        from pyspark import SparkContext
+        from pyspark.java_gateway import launch_gateway
+        from pyspark.sql import SparkSession
+
+        conf = _conf(self.cluster, java)
+        gateway = None
+        with tempfile.TemporaryFile("w+", errors="replace") as printed:
+            try:
+                gateway = launch_gateway(conf, popen_kwargs={"stdout": printed, "stderr": printed})
+                self._allowed.wait()
+                if self._abandoned:
+                    _end(gateway)
+                    return
+                session = SparkSession(SparkContext(conf=conf, gateway=gateway))
+                _warm_up(session)
+                self._session.set_result(session)
+            except Exception as error:  # PySpark, Py4J and the operating system each have their own
+                why = ExperimentError(f"Spark must start on '{self.cluster.master}', but: {_why(error, printed)}")
+                why.__cause__ = error
+                _end(gateway)
+                self._session.set_exception(why)
+
+
+# The session of this process, or the one on its way.
+_current: StartingSession | None = None
+
+
+def starting_session(cluster: ClusterConfig) -> StartingSession:
+    """The session of this process, which a first call sets on its way and later ones join.
+
+    Raises:
+        ConfigError: no usable Java, or the first call had other settings.
+    """
+    global _current
+    if _current is None or not _current.is_alive():
+        _current = StartingSession(cluster)
+    elif _current.cluster != cluster:
+        raise ConfigError([_differs(_current.cluster, cluster)])
+    return _current
 
 
 def start_session(cluster: ClusterConfig) -> SparkSession:
     """The SparkSession of this process: the running one, or one that starts now. Runs on the driver."""
-    return StartingSession(cluster).result()
+    return starting_session(cluster).result()
 
 
-def _running_session(cluster: ClusterConfig) -> SparkSession | None:
+def _running_session() -> SparkSession | None:
+    """A session that was not started here."""
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
     # PySpark has no public way to ask without starting a context.
     context = SparkContext._active_spark_context
-    if context is None or context._jsc is None:
-        return None
-    if _started is not None and cluster != _started:
-        raise ConfigError(
-            [
-                "cluster must be the same for all runs of one process, which share one Spark session, got "
-                f"{spark_conf(cluster)} on '{cluster.master}' after {spark_conf(_started)} on '{_started.master}'; "
-                "run them one command each"
-            ]
-        )
-    return SparkSession.active()
+    return None if context is None or context._jsc is None else SparkSession.active()
 
 
-def _start(cluster: ClusterConfig, java: Java, starting: StartingSession) -> SparkSession | None:
-    """A JVM, and a session in it unless that is abandoned. What the JVM prints is shown only when the start fails."""
-    from pyspark import SparkConf, SparkContext
-    from pyspark.java_gateway import launch_gateway
-    from pyspark.sql import SparkSession
+def _conf(cluster: ClusterConfig, java: Java) -> SparkConf:
+    from pyspark import SparkConf
 
-    global _started
-    conf = SparkConf(loadDefaults=False).setMaster(cluster.master).setAppName("experiments")
     settings = {**_defaults(cluster.master), **spark_conf(cluster)}
     own = settings.get("spark.driver.extraJavaOptions", "")
-    options = [own, *class_archive_options(java), *start_up_options(cluster.master, own)]
+    # The user's come last, since of two options Java takes the later one.
+    options = [*class_archive_options(java), *start_up_options(cluster.master, own), own]
     settings["spark.driver.extraJavaOptions"] = " ".join(filter(None, options))
-    conf.setAll(list(settings.items()))
-    with tempfile.TemporaryFile("w+", errors="replace") as printed:
-        try:
-            gateway = launch_gateway(conf, popen_kwargs={"stdout": printed, "stderr": printed})
-            if not starting.may_go_on():
-                _end(gateway)
-                return None
-            session = SparkSession(SparkContext(conf=conf, gateway=gateway))
-            _check_shared_folder(session, cluster)
-            _warm_up(session)
-        except ExperimentError:
-            raise
-        except Exception as error:  # PySpark, Py4J and the operating system each have their own
-            raise ExperimentError(f"Spark must start on '{cluster.master}', but: {_why(error, printed)}") from error
-    _started = cluster
-    return session
+    conf = SparkConf(loadDefaults=False).setMaster(cluster.master).setAppName("experiments")
+    return conf.setAll(list(settings.items()))
+
+
+def _differs(first: ClusterConfig, other: ClusterConfig) -> str:
+    """The error for a second cluster, by the keys that differ: their values may be secrets."""
+    settings = [{"master": config.master, **spark_conf(config)} for config in (first, other)]
+    keys = sorted(key for key in {*settings[0], *settings[1]} if settings[0].get(key) != settings[1].get(key))
+    return (
+        "cluster must be the same for all runs of one process, which share one Spark session, got another "
+        f"{', '.join(keys) or 'shared_folder'}; run them one command each"
+    )
 
 
 def _check_shared_folder(session: SparkSession, cluster: ClusterConfig) -> None:
@@ -143,9 +170,13 @@ def _warm_up(session: SparkSession) -> None:
 
 
 def _end(gateway: Any) -> None:
-    """The JVM ends when its standard input does."""
-    gateway.shutdown()
-    gateway.proc.stdin.close()
+    """End a JVM that no session came of, at once, so that it archives no classes, and let another be started."""
+    from pyspark import SparkContext
+
+    if gateway is not None:
+        gateway.shutdown()
+        gateway.proc.kill()
+    SparkContext._gateway = SparkContext._jvm = None
 
 
 def _defaults(master: str) -> dict[str, str]:
@@ -178,7 +209,7 @@ def start_up_options(master: str, own: str) -> list[str]:
         "-XX:Tier4BackEdgeThreshold=400000",
     ]
     cores = local_cores(master)
-    if cores is not None and "-XX:+Use" not in own:
+    if cores is not None and not re.search(r"-XX:\+Use\w+GC\b", own):
         options.append("-XX:+UseSerialGC" if cores <= 2 else "-XX:+UseParallelGC")
     return options
 

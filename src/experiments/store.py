@@ -47,7 +47,7 @@ def check_store(tracking: TrackingConfig) -> None:
             ]
         )
     try:
-        if tracking.folder is not None:
+        if tracking.folder is not None and not tracking.uri:
             Path(tracking.folder).mkdir(parents=True, exist_ok=True)
         if uri.startswith(("http://", "https://")):
             _ask_server(uri)
@@ -58,17 +58,18 @@ def check_store(tracking: TrackingConfig) -> None:
 
 
 def _ask_server(uri: str) -> None:
-    from urllib.error import HTTPError
-    from urllib.request import urlopen
+    import requests
 
-    with contextlib.suppress(HTTPError):  # any answer is an answer: a proxy may ask for a password first
-        urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS_TO_ANSWER).close()
+    # Any answer is an answer: a proxy may ask for a password first, and MLflow has settings of its own for TLS.
+    with contextlib.suppress(requests.exceptions.SSLError):
+        requests.get(f"{uri.rstrip('/')}/health", timeout=SECONDS_TO_ANSWER)
 
 
 def _ask_database(uri: str) -> None:
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, make_url
 
-    engine = create_engine(uri)
+    waits = make_url(uri).get_backend_name() in ("postgresql", "mysql", "mariadb")
+    engine = create_engine(uri, connect_args={"connect_timeout": SECONDS_TO_ANSWER} if waits else {})
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "sqlite":

@@ -7,6 +7,7 @@ import csv
 import json
 import logging
 import os
+import re
 import tempfile
 import time
 import traceback
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING
 import yaml
 
 from experiments.config import Config, config_hash, flatten, plain, redact, redact_text
-from experiments.data.loading import Dataset
-from experiments.errors import ExperimentError, readable_cause
+from experiments.data.loading import HELD_OUT, Dataset
+from experiments.errors import ConfigError, ExperimentError, readable_cause
 from experiments.inspection import plots
 from experiments.inspection.output import Output
 from experiments.logged_model import save_model
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LONGEST_PARAM = 6000  # of MLflow's tables
-PARAMS_PER_BATCH = 100  # of MLflow's interface
-METRICS_PER_BATCH = 1000
 
 
 class TrackedRun:
@@ -42,6 +41,8 @@ class TrackedRun:
         self.client = client
         self.run_id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
+        # Name and version of the registered model, once there is one.
+        self.registered: tuple[str, str] | None = None
         self._model_id: str | None = None
 
     def log_config(self, config: Config) -> None:
@@ -57,10 +58,8 @@ class TrackedRun:
                 text = "[too long for a param; see config.yaml]"
             # `mlflow run` has recorded its own spelling, and a param never changes.
             params.append(Param(f"composed.{key}" if known.get(key, text) != text else key, text))
-        for start in range(0, len(params), PARAMS_PER_BATCH):
-            self.client.log_batch(self.run_id, params=params[start : start + PARAMS_PER_BATCH])
         tags = {"experiments.config_hash": config_hash(config), "experiments.model": config.model.name}
-        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.client.log_batch(self.run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.log_text(self.run_id, yaml.safe_dump(values, sort_keys=False), "config.yaml")
 
     def log_data(self, dataset: Dataset, name: str) -> None:
@@ -68,7 +67,7 @@ class TrackedRun:
         from mlflow.entities import Dataset as DatasetEntity
         from mlflow.entities import DatasetInput, InputTag
 
-        schema = json.dumps({"columns": dict(dataset.rows.drop("_held_out").dtypes)})
+        schema = json.dumps({"columns": dict(dataset.rows.drop(HELD_OUT).dtypes)})
         sides = {
             "train": (dataset.train_digest, dataset.train_rows),
             "test": (dataset.test_digest, dataset.test_rows),
@@ -107,8 +106,7 @@ class TrackedRun:
         now = int(time.time() * 1000)
         step, *names = output.rows[0]
         batch = [Metric(name, float(row[name]), now, int(row[step])) for row in output.rows for name in names]
-        for start in range(0, len(batch), METRICS_PER_BATCH):
-            self.client.log_batch(self.run_id, metrics=batch[start : start + METRICS_PER_BATCH])
+        self.client.log_batch(self.run_id, metrics=batch)
 
     def log_spark_conf(self, spark: SparkSession) -> None:
         """The settings that Spark runs with, secrets out, as `spark.yaml`."""
@@ -138,23 +136,30 @@ class TrackedRun:
         self.client.log_batch(self.run_id, metrics=batch)
 
     def fail(self, error: BaseException) -> None:
-        """Record why, take back a model that was logged already, and close the run as FAILED or KILLED."""
+        """Close the run as FAILED or KILLED, take back what it has logged or registered, and record why."""
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
         status = "KILLED" if killed else "FAILED"
         reason = "interrupted" if killed else readable_cause(error)
         try:
             self.client.set_terminated(self.run_id, status)
-            error.add_note(f"run {self.run_id} is {status}; its trace is the artifact failure.txt")
-            self.client.set_tag(self.run_id, "experiments.failure", redact_text(reason[:5000]))
-            trace = "".join(traceback.format_exception(error))
-            self.client.log_text(self.run_id, redact_text(trace), "failure.txt")
-            if self._model_id is not None:
-                self.client.delete_logged_model(self._model_id)
         except Exception as lost:  # the store is what failed; the first error says more than this one
             raise ExperimentError(
                 f"{reason}\nrun {self.run_id} could not be closed in the store, where it may still look as if it ran: "
                 f"{redact_text(readable_cause(lost))}"
             ) from error
+        error.add_note(f"run {self.run_id} is {status}; its trace is the artifact failure.txt")
+        # Each on its own: where artifacts cannot be written the model must go all the same.
+        if self.registered is not None:
+            with contextlib.suppress(Exception):
+                self.client.delete_model_version(*self.registered)
+        if self._model_id is not None:
+            with contextlib.suppress(Exception):
+                self.client.delete_logged_model(self._model_id)
+        with contextlib.suppress(Exception):
+            self.client.set_tag(self.run_id, "experiments.failure", redact_text(reason[:5000]))
+        with contextlib.suppress(Exception):
+            trace = "".join(traceback.format_exception(error))
+            self.client.log_text(self.run_id, redact_text(trace), "failure.txt")
 
 
 @contextlib.contextmanager
@@ -178,6 +183,8 @@ def tracked_run(config: Config, run_name: str) -> Iterator[TrackedRun]:
     try:
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         run = TrackedRun(client, _opened(client, config, run_name))
+    except ConfigError:
+        raise
     except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
         raise no_store(uri, error) from error
     try:
@@ -191,16 +198,40 @@ def tracked_run(config: Config, run_name: str) -> Iterator[TrackedRun]:
 
 def _opened(client: MlflowClient, config: Config, run_name: str) -> Run:
     """The run that `mlflow run` opened for us, once, else a new one in the data's experiment."""
+    from mlflow.tracking.context.registry import resolve_tags  # who, from where, at which commit
+
     given = os.environ.pop(GIVEN_RUN, None)
     if given:
-        client.update_run(given, name=run_name)
-        return client.get_run(given)
+        run = client.get_run(given)
+        # A name that somebody chose stays; MLflow's own are like `bold-ant-12`.
+        if re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
+            client.update_run(given, name=run_name)
+        return run
+    return client.create_run(_experiment(client, config), run_name=run_name, tags=resolve_tags())
+
+
+def _experiment(client: MlflowClient, config: Config) -> str:
+    """Id of the experiment, which is made if there is none.
+
+    Raises:
+        ConfigError: one that was deleted.
+    """
+    from mlflow.exceptions import MlflowException
+
     name = config.tracking.experiment or config.data.name
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        experiment_id = client.create_experiment(name, artifact_location=artifact_folder(config.tracking))
-    else:
-        experiment_id = experiment.experiment_id
-    from mlflow.tracking.context.registry import resolve_tags  # who, from where, at which commit
-
-    return client.create_run(experiment_id, run_name=run_name, tags=resolve_tags())
+        try:
+            return str(client.create_experiment(name, artifact_location=artifact_folder(config.tracking)))
+        except MlflowException:
+            experiment = client.get_experiment_by_name(name)  # another run may have made it meanwhile
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage != "active":
+        raise ConfigError(
+            [
+                f"tracking.experiment must not be a deleted one, got '{name}'; "
+                f"`mlflow experiments restore -x {experiment.experiment_id}` brings it back, or choose another name"
+            ]
+        )
+    return str(experiment.experiment_id)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,11 @@ from mlflow.tracking import MlflowClient
 
 PROJECT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
+
+
+def heed_interrupts():
+    """A shell has its background jobs ignore Ctrl-C, and they pass that on; a command of ours must not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +50,9 @@ def start(tmp_path, environment):
 
     def popen(*words):
         pipe = subprocess.PIPE
-        return subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(
+            words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_interrupts
+        )
 
     return popen
 

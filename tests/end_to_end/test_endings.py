@@ -20,10 +20,11 @@ def wait_for(condition, seconds=60):
 
 
 def fitting(client):
-    """The run of `LONG`, once Spark has started and its settings are recorded."""
+    """The run, once Spark has started and its settings are recorded."""
     experiment = client.get_experiment_by_name("purchases")
     found = client.search_runs([experiment.experiment_id]) if experiment else []
-    return found[0] if found and client.list_artifacts(found[0].info.run_id) else None
+    recorded = client.list_artifacts(found[0].info.run_id) if found else []
+    return found[0] if any(file.path == "spark.yaml" for file in recorded) else None
 
 
 def java_of(process):

@@ -3,7 +3,18 @@ import pytest
 from experiments import load
 from experiments.session import start_session
 
-CLUSTER = ["cluster.master='local[2]'", "cluster.conf.spark.driver.memory=2g"]
+SECRET = "hunter2"
+CLUSTER = [
+    "cluster.master='local[2]'",
+    "cluster.conf.spark.driver.memory=2g",
+    f"cluster.conf.spark.example.password={SECRET}",
+]
+
+
+@pytest.fixture(scope="session")
+def secret():
+    """A password among the settings of `spark`."""
+    return SECRET
 
 
 @pytest.fixture(scope="session")

@@ -114,6 +114,7 @@ def test_vector_columns_are_features_as_they_are(spark, store, words):
     assert result.metrics["accuracy"] > 0.9
     importances = read_csv(MlflowClient(store), result.run_id, "feature_importances")
     assert len(importances) == 692
+    mlflow.set_tracking_uri(store)
     info = mlflow.models.get_model_info(result.model_uri)
     assert [str(column.type) for column in info.signature.inputs] == ["SparkML vector"]
 
@@ -158,7 +159,7 @@ def test_kmeans_on_iris_is_scikit_learns_on_the_same_rows(spark, store, words):
     learnt = read_csv(MlflowClient(store), result.run_id, "cluster_centres").sort_values("petal_length_cm")
     expected = sorted(map(tuple, theirs.cluster_centers_), key=lambda centre: centre[2])
     assert np.allclose(learnt[features], expected, atol=0.05)
-    assert learnt["size"].sum() == 150
+    assert learnt["(rows)"].sum() == 150
 
 
 def test_centres_behind_a_scaler_are_in_the_datas_own_units(spark, store, words):
@@ -168,9 +169,53 @@ def test_centres_behind_a_scaler_are_in_the_datas_own_units(spark, store, words)
     assert np.allclose(sorted(map(tuple, learnt)), [(2, 2), (5, 8), (8, 3)], atol=0.05)
 
 
+def test_a_feature_called_size_stays_beside_the_number_of_rows(spark, store, words):
+    result = run(load(["model=kmeans", "data=houses", *words]))
+    learnt = read_csv(MlflowClient(store), result.run_id, "cluster_centres")
+    assert learnt["(rows)"].sum() == 10_000
+    assert np.average(learnt["size"], weights=learnt["(rows)"]) == pytest.approx(100, abs=2)
+
+
+def test_a_classifier_of_more_than_two_classes_shows_its_coefficients_by_class(spark, store, words, tmp_path):
+    from sklearn.linear_model import LogisticRegression
+
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "logistic.yaml").write_text(
+        "# Logistic regression.\n"
+        "task: classification\n"
+        "stages: {features: {class: pyspark.ml.feature.VectorAssembler}}\n"
+        "estimator: {class: pyspark.ml.classification.LogisticRegression, regParam: 0.1, standardization: false, "
+        "tol: 1.0e-10, maxIter: 1000}\n"
+    )
+    config = load(["model=logistic", "data=iris", *words], config_dir=tmp_path)
+    result = run(config)
+    train, _, features = rows_of(spark, config)
+    # Spark's penalty is regParam / 2 times the squares, of a mean loss; scikit-learn's is 1 / C of a sum.
+    theirs = LogisticRegression(C=1 / (0.1 * len(train)), tol=1e-10, max_iter=10_000)
+    theirs.fit(train[features], train["species"])
+    learnt = read_csv(MlflowClient(store), result.run_id, "coefficients")
+    ours = learnt.pivot(index="class", columns="feature", values="coefficient")[features]
+    assert np.allclose(ours, theirs.coef_, atol=1e-3)
+
+
+def test_a_gaussian_mixture_is_a_clustering_like_any_other(spark, store, words, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mixture.yaml").write_text(
+        "# Gaussian mixture.\ndefaults: [{override /data@_global_.data: blobs}]\n"
+        "task: clustering\nstages: {features: {class: pyspark.ml.feature.VectorAssembler}}\n"
+        "estimator: {class: pyspark.ml.clustering.GaussianMixture, k: 3}\n"
+    )
+    result = run(load(["model=mixture", *words], config_dir=tmp_path))
+    # It may end in a local optimum, so nothing is said of how good it is.
+    sizes = [result.metrics.get(f"cluster_size_{cluster}", 0) for cluster in range(3)]
+    assert sum(sizes) == 10_000
+    assert result.objective == result.metrics["silhouette"]
+    assert "training_cost" not in result.metrics
+
+
 def test_an_iterative_solver_leaves_its_history_as_a_stepped_metric(spark, store, words):
     result = run(load(["model=ridge", "data=diabetes", "model.estimator.solver=l-bfgs", *words]))
-    history = MlflowClient(store).get_metric_history(result.run_id, "objective")
+    history = MlflowClient(store).get_metric_history(result.run_id, "loss")
     assert len(history) > 3
     assert [metric.step for metric in history] == list(range(len(history)))
     assert history[-1].value < history[0].value
@@ -203,12 +248,16 @@ def test_a_model_that_was_logged_is_taken_back_when_the_run_fails_later(spark, s
     assert client.search_logged_models([experiment_id]) == []
 
 
-def test_effective_spark_settings_are_recorded_without_secrets(spark, store, words):
+def test_effective_spark_settings_are_recorded_without_secrets(spark, store, words, secret):
     import yaml
 
     result = run(load(["model=ridge", "data=diabetes", *words]))
     text = Path(MlflowClient(store).download_artifacts(result.run_id, "spark.yaml")).read_text()
     assert yaml.safe_load(text)["spark.master"] == "local[2]"
+    assert yaml.safe_load(text)["spark.example.password"] == "[redacted]"
+    assert secret not in text
+    config = MlflowClient(store).get_run(result.run_id).data.params
+    assert config["cluster.conf.spark.example.password"] == "[redacted]"
 
 
 def test_another_cluster_in_the_same_process_is_refused(spark, words):

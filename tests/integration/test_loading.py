@@ -1,5 +1,8 @@
 """Rows are split by content, checked once, and what is wrong with them is said in the config's words."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from experiments import ExperimentError, load
@@ -50,6 +53,35 @@ def test_a_stratified_split_takes_the_same_share_of_every_class(spark):
     assert all(abs(held_out[species] - 10) <= 1 for species in range(3))
 
 
+def test_a_class_that_is_only_among_the_test_rows_is_named(spark, table, tmp_path):
+    words = table("x,y", *(f"{i},{i % 2}" for i in range(20)))
+    (tmp_path / "test.csv").write_text("x,y\n3,2\n")
+    words += ["data.label=y", f"data.test_path={tmp_path / 'test.csv'}", "model=random_forest"]
+    said = r"every class among the training rows, got none of \[2.0\]"
+    with pytest.raises(ExperimentError, match=said), loaded(spark, *words):
+        pass
+
+
+def test_without_both_classes_among_the_test_rows_there_is_no_area_under_a_curve(spark, table, tmp_path):
+    from experiments.evaluation import evaluate, score
+    from experiments.inspection import inspect
+    from experiments.pipeline import build
+
+    words = table("x,y", *(f"{i},{i % 2}" for i in range(60)))
+    (tmp_path / "test.csv").write_text("x,y\n3,0\n5,0\n")
+    words += ["data.label=y", f"data.test_path={tmp_path / 'test.csv'}", "model=random_forest"]
+    config = load(words)
+    with load_data(spark, config.data, config.model.task, 42) as data:
+        fitted = build(config.model, [], data.label, data.features, 42).fit(data.train)
+        with score(fitted, data, config.model.task) as scored:
+            metrics = evaluate(scored)
+            (confusion,) = [output for output in inspect(scored) if output.name == "confusion_matrix"]
+    assert "auc_roc" not in metrics
+    assert "train_auc_roc" in metrics
+    # Both rows count, also one that is predicted to be of the class that is never true here.
+    assert sum(row["rows"] for row in confusion.rows) == 2
+
+
 def test_a_test_set_of_its_own(spark, table, tmp_path):
     words = table("x,y", "1,0", "2,1")
     (tmp_path / "test.csv").write_text("x,y\n3,0\n")
@@ -78,6 +110,8 @@ LINES = [f"{i},{i}" for i in range(30)]
         (["x,y", "1,0", "2,0"], ["data.label=y", "model=random_forest"], "two classes or more"),
         (["x,y", "1,1", "2,2"], ["data.label=y", "model=random_forest"], "classes numbered 0 to 1"),
         (["x,y", "1,a", "2,b"], ["data.label=y"], "data.label must be a column of numbers"),
+        (["a.b,y", *LINES], ["data.label=y"], "must be columns without '.' and '`' in their names, got a.b"),
+        (["x,y", *LINES, "1,"], ["data.label=y", "data.missing=fill"], "set data.missing=drop"),
     ],
 )
 def test_what_is_wrong_with_the_data_is_said(spark, table, lines, words, said):
@@ -90,7 +124,7 @@ def test_text_among_numbers_is_named_with_the_stage_to_add(spark, table, cluster
     words = [*table("town,size,price", *(f"{'ab'[i % 2]},{i},{i}" for i in range(50))), "data.label=price"]
     with pytest.raises(ExperimentError) as caught:
         run(load([*words, *cluster_words, f"tracking.folder={tmp_path}"]))
-    assert "model.stages.features.inputCols must be numbers or vectors, got text in town" in str(caught.value)
+    assert "model.stages.features.inputCols must be numbers or vectors, got town (string)" in str(caught.value)
     assert "pyspark.ml.feature.StringIndexer, inputCols: [town]" in str(caught.value)
 
 
@@ -107,6 +141,22 @@ def test_missing_features_are_filled_or_dropped(spark, table):
         assert data.rows.where("x = -5").count() == 2
     with loaded(spark, *words, "data.missing=drop") as data:
         assert data.rows.count() == 30
+
+
+def test_the_source_is_read_once_and_not_needed_again(spark, table):
+    from experiments.evaluation import evaluate, score
+    from experiments.inspection import inspect
+    from experiments.pipeline import build
+
+    random = np.random.default_rng(1).normal(size=(300, 2))
+    words = [*table("x,y", *(f"{x},{2 * x + y}" for x, y in random)), "data.label=y"]
+    config = load(words)
+    with load_data(spark, config.data, config.model.task, 42) as data:
+        Path(config.data.path).unlink()
+        fitted = build(config.model, [], data.label, data.features, 42).fit(data.train)
+        with score(fitted, data, config.model.task) as scored:
+            assert 0.5 < evaluate(scored)["rmse"] < 2
+            assert {output.name for output in inspect(scored)} == {"coefficients", "residuals"}
 
 
 def test_the_cache_is_freed(spark):

@@ -89,6 +89,22 @@ def test_the_hash_is_of_what_is_computed_not_of_where():
     assert config_hash(load(["model=ridge", "seed=1"])) != base
 
 
+def test_a_run_is_named_by_what_was_changed_in_its_model_and_tells_no_secret():
+    from experiments.jobs import _run_name
+
+    words = ["model=ridge", "++model.estimator.regParam=0.1", "data.options.url='jdbc:x://model.db/?password=hunter2'"]
+    assert _run_name(load(["model=ridge"]), words) == "ridge regParam=0.1"
+
+
+def test_a_folder_of_the_users_own_is_searched_too(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.yaml").write_text("# Mine.\ndefaults: [table_schema]\nname: mine\nlabel: y\n")
+    assert load(["data=mine"], config_dir=tmp_path).data.name == "mine"
+    assert choices("data", tmp_path)["mine"] == "Mine."
+    with pytest.raises(ConfigError, match=r"data must be one of .*mine.*got 'min'"):
+        load(["data=min"], config_dir=tmp_path)
+
+
 def test_flattening_keeps_every_leaf():
     flat = dict(flatten(plain(load(["model=ridge"]))))
     assert flat["model.estimator.regParam"] == 1.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments import ConfigError, load
+from experiments import ConfigError, ExperimentError, load
 from experiments.pipeline import stages_of, wire
 
 
@@ -39,6 +39,11 @@ def test_a_class_that_is_no_spark_stage_is_refused():
     assert problem.endswith("did you mean 'LinearRegression'?")
 
 
+def test_an_output_column_is_not_to_be_renamed():
+    (problem,) = problems("model.estimator.predictionCol=guess")
+    assert problem == "model.estimator.predictionCol must be left as Spark has it, got 'guess'"
+
+
 def test_all_stage_problems_come_together():
     words = ("model.estimator.regParm=1", "model.estimator.maxIter=ten", "model.stages.features.class=os.system")
     assert len(problems(*words)) == 3
@@ -53,5 +58,5 @@ def test_columns_and_seed_wire_themselves():
 
 def test_several_columns_for_a_stage_that_takes_one_is_an_error_with_a_way_out():
     stages = stages_of(load(["model=ridge"]).model)[1:]
-    with pytest.raises(ConfigError, match="VectorAssembler"):
+    with pytest.raises(ExperimentError, match="VectorAssembler"):
         wire(stages, "price", ["size", "age"], seed=7)

@@ -24,6 +24,12 @@ def test_a_negative_coefficient_counts_by_its_size():
     assert axes.get_yticklabels()[0].get_text() == "f99"
 
 
+def test_two_names_that_shorten_to_the_same_have_a_bar_each():
+    rows = [{"feature": f"{LONG[:20]}_{i}_{LONG[-20:]}", "value": float(i)} for i in range(3)]
+    (axes,) = plots.bars(rows, name="feature", value="value", title="", unit="").axes
+    assert len(axes.patches) == len({bar.get_y() for bar in axes.patches}) == 3
+
+
 def test_a_long_name_loses_its_middle():
     assert len(plots.shorten(LONG)) <= plots.LONGEST_NAME
     assert plots.shorten(LONG).startswith("the_average")
@@ -45,13 +51,18 @@ def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class(
 @pytest.mark.parametrize(
     ("rows", "draw"),
     [
-        ([{"cluster": i, "size": 10, **{f"f{j}": float(i * j) for j in range(300)}} for i in range(3)], plots.centres),
-        ([{"cluster": 0, "size": 1, LONG: 2.0}], plots.centres),
+        ([{"(cluster)": i, "(rows)": 9, **{f"f{j}": i * j for j in range(300)}} for i in range(3)], plots.centres),
+        ([{"(cluster)": i, "(rows)": 9, "x": float(i)} for i in range(800)], plots.centres),
+        ([{"(cluster)": 0, "(rows)": 1, LONG: 2.0}], plots.centres),
         ([{"iteration": 0, "loss": 2.0}, {"iteration": 1, "loss": 1.0}],
          lambda rows: plots.lines(rows, x="iteration", y=["loss"], title="Loss")),
+        ([{"feature": f"$ {LONG} {i}", "value": float(i)} for i in range(3)],
+         lambda rows: plots.bars(rows, name="feature", value="value", title="$", unit="")),
+        ([{"true": 1.0, "predicted": float("nan"), "residual": float("nan")}],
+         lambda rows: plots.residuals(rows, title="1 of 1 rows", label=LONG)),
         ([{"true": 1.0, "predicted": 1.5, "residual": -0.5}],
          lambda rows: plots.residuals(rows, title="1 of 1 rows", label=LONG)),
-        ([{"cluster": i % 30, "x": float(i), "y": 0.0} for i in range(90)],
+        ([{"(cluster)": i % 30, "x": float(i), "y": 0.0} for i in range(90)],
          lambda rows: plots.clusters(rows, title="Clusters", axes=["x", "y"])),
     ],
 )  # fmt: skip

@@ -30,11 +30,12 @@ def test_the_archive_of_classes_is_written_once_taken_over_when_whole_and_then_u
     written.write_bytes(b"\0\0\0\0 unfinished: Java writes the first bytes last")
     assert class_archive_options(java)[0].startswith("-XX:ArchiveClassesAtExit=")
     written.write_bytes(b"\xf0\x0b\xab\xa8 finished")
+    written.with_suffix(".1").write_bytes(b"\xf0\x0b\xab\xa8 finished")
     (reads,) = class_archive_options(java)
     archive = Path(reads.partition("=")[2])
     assert reads.startswith("-XX:SharedArchiveFile=")
     assert archive.read_bytes().endswith(b"finished")
-    assert not written.exists()
+    assert list(archive.parent.iterdir()) == [archive]
 
 
 def test_another_java_has_another_archive(tmp_path, monkeypatch):

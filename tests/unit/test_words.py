@@ -9,6 +9,7 @@ from mlflow.projects.utils import load_project
 from experiments import ConfigError, load
 from experiments.cli import overrides_of_mlflow
 from experiments.config import plain
+from experiments.jobs import split_words
 
 WORDS = [
     "model=ridge", "model=random_forest", "data=diabetes", "data=table", "seed=7",
@@ -36,6 +37,13 @@ def test_mlflow_run_passes_on_what_was_typed(word, tmp_path):
 def test_multirun_and_config_dir_become_hydras_options():
     passed = ["--multirun", "true", "--config_dir", "/my conf", "--model", "ridge,lasso"]
     assert overrides_of_mlflow(passed) == ["--multirun", "--config-dir", "/my conf", "model=ridge,lasso"]
+
+
+def test_options_may_stand_anywhere_among_the_overrides():
+    words = ["model=ridge", "-m", "data=iris,wine", "--config-dir", "a=b", "seed=1", "--cfg", "job"]
+    options, overrides = split_words(words)
+    assert options == ["-m", "--config-dir", "a=b", "--cfg", "job"]
+    assert overrides == ["model=ridge", "data=iris,wine", "seed=1"]
 
 
 def test_a_word_that_is_no_pair_is_refused():

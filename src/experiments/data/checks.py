@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import inspect
+import os
 import typing
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.config import BundledData, DataConfig, GeneratedData, TableData, Task
+from experiments.config import (
+    BundledData,
+    ClusterConfig,
+    Config,
+    DataConfig,
+    GeneratedData,
+    TableData,
+    Task,
+    spark_conf,
+)
 from experiments.data.bundled import BUNDLED
 from experiments.data.generators import GENERATORS
 from experiments.data.table import missing_paths
 from experiments.errors import suggest, wrong_choice
+from experiments.session import local_cores
 
 FILE_FORMATS = ("csv", "json", "parquet", "orc", "text", "libsvm")
 
 
-def check_data(data: DataConfig, task: Task) -> list[str]:
+def check_data(config: Config) -> list[str]:
     """A sentence for each problem."""
-    problems = _check_rows(data, task)
+    data = config.data
+    problems = _check_rows(data, config.model.task)
     if isinstance(data, GeneratedData):
         problems += _check_generated(data)
     if isinstance(data, BundledData) and data.bundled not in BUNDLED:
@@ -26,8 +38,15 @@ def check_data(data: DataConfig, task: Task) -> list[str]:
     if isinstance(data, TableData):
         if data.path is None and data.format in FILE_FORMATS:
             problems.append(f"data.path must be set to read {data.format}, got none; data.path=my.{data.format}")
-        problems += missing_paths("data.path", data.path) + missing_paths("data.test_path", data.test_path)
+        if data.format in FILE_FORMATS and _files_are_here(config.cluster):
+            problems += missing_paths("data.path", data.path) + missing_paths("data.test_path", data.test_path)
     return problems
+
+
+def _files_are_here(cluster: ClusterConfig) -> bool:
+    """Whether a path without a scheme is one of this machine."""
+    elsewhere = "spark.hadoop.fs.defaultFS" in spark_conf(cluster) or "HADOOP_CONF_DIR" in os.environ
+    return local_cores(cluster.master) is not None and not elsewhere
 
 
 def _check_rows(data: DataConfig, task: Task) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -41,6 +42,7 @@ class Dataset:
         train_rows, test_rows: row counts.
         train_digest, test_digest: 16 hex digits of the content, whatever its order.
         classes: number of classes of a classification, else None.
+        judged_classes: how many of them are among the test rows, or the training rows where none are held out.
     """
 
     rows: DataFrame
@@ -51,6 +53,7 @@ class Dataset:
     train_digest: str
     test_digest: str
     classes: int | None
+    judged_classes: int | None
 
     @property
     def feature_types(self) -> dict[str, str]:
@@ -77,6 +80,7 @@ def load_data(spark: SparkSession, data: DataConfig, task: Task, seed: int) -> I
     source = _read(spark, data, seed)
     label = _label(data, source.columns)
     features = _features(data, label, source.columns)
+    _check_names([*features, *([label] if label else [])])
     rows = _clean(_narrow(source, label, features, HELD_OUT in source.columns), data, features, label)
     rows = _repartitioned(rows, data)
     fraction = test_fraction(data, task)
@@ -133,6 +137,18 @@ def _features(data: DataConfig, label: str | None, columns: list[str]) -> list[s
     return chosen
 
 
+def _check_names(columns: list[str]) -> None:
+    """Spark's assembler takes a dot for a path into a structure, whatever the quoting."""
+    bad = [name for name in columns if "." in name or "`" in name]
+    if bad:
+        renamed = re.sub("[.`]", "_", bad[0])
+        raise ExperimentError(
+            f"data.features and data.label must be columns without '.' and '`' in their names, got {', '.join(bad)}; "
+            f"leave them out by data.exclude, or rename them: data.query='SELECT *, `{bad[0]}` AS {renamed} FROM "
+            "source' with the old one in data.exclude"
+        )
+
+
 def _not_there(key: str, name: str, columns: list[str]) -> str:
     return f"{key} must be in the data ({', '.join(columns[:50])}), got '{name}'{suggest(name, columns)}"
 
@@ -142,19 +158,15 @@ def _narrow(source: DataFrame, label: str | None, features: list[str], has_split
     from pyspark.sql import functions as F
     from pyspark.sql.types import BooleanType, NumericType
 
-    columns = [F.col(_quoted(name)) for name in features]
+    columns = [F.col(name) for name in features]
     if label is not None:
         kind = source.schema[label].dataType
         if not isinstance(kind, NumericType | BooleanType):
             raise ExperimentError(
                 f"data.label must be a column of numbers, got '{label}' of type {kind.simpleString()}"
             )
-        columns.append(F.col(_quoted(label)).cast("double").alias(label))
+        columns.append(F.col(label).cast("double").alias(label))
     return source.select(*columns, *([HELD_OUT] if has_split else []))
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _is_missing(rows: DataFrame, name: str) -> Column:
@@ -167,7 +179,7 @@ def _is_missing(rows: DataFrame, name: str) -> Column:
     def not_finite(value: Column) -> Column:
         return F.isnan(value) | (F.abs(value) == float("inf"))
 
-    column, kind = F.col(_quoted(name)), rows.schema[name].dataType
+    column, kind = F.col(name), rows.schema[name].dataType
     if isinstance(kind, DoubleType | FloatType):
         return column.isNull() | not_finite(column)
     if isinstance(kind, VectorUDT):
@@ -187,9 +199,7 @@ def _clean(rows: DataFrame, data: DataConfig, features: list[str], label: str | 
         for name in features:
             kind = rows.schema[name].dataType
             if isinstance(kind, NumericType):
-                filled = F.when(_is_missing(rows, name), F.lit(data.fill_value).cast(kind)).otherwise(
-                    F.col(_quoted(name))
-                )
+                filled = F.when(_is_missing(rows, name), F.lit(data.fill_value).cast(kind)).otherwise(F.col(name))
                 rows = rows.withColumn(name, filled)
     return rows
 
@@ -206,7 +216,7 @@ def _repartitioned(rows: DataFrame, data: DataConfig) -> DataFrame:
 def _row_hash(features: list[str], label: str | None) -> Column:
     from pyspark.sql import functions as F
 
-    return F.xxhash64(*(_quoted(name) for name in [*features, *([label] if label else [])]))
+    return F.xxhash64(*features, *([label] if label else []))
 
 
 def _split(rows: DataFrame, data: DataConfig, label: str | None, fraction: float, seed: int) -> Column:
@@ -219,7 +229,7 @@ def _split(rows: DataFrame, data: DataConfig, label: str | None, fraction: float
     share = F.shiftrightunsigned(F.xxhash64(F.lit(seed), HASH), 11) / float(1 << 53)
     if not data.stratified or label is None or fraction == 0:
         return share < fraction
-    column = F.col(_quoted(label))
+    column = F.col(label)
     quantiles = rows.groupBy(column.alias("class")).agg(
         F.percentile_approx(share, fraction, 100_000).alias("threshold")
     )
@@ -240,7 +250,7 @@ def _checked(rows: DataFrame, data: DataConfig, task: Task, label: str | None, f
     missing = [F.count_if(_is_missing(rows, name)).alias(f"missing_{index}") for index, name in enumerate(used)]
     keys = [F.col(HELD_OUT)]
     if task is Task.classification and label is not None:
-        keys.append(F.col(_quoted(label)).alias("_class"))
+        keys.append(F.col(label).alias("_class"))
     summary = rows.groupBy(*keys).agg(
         F.count("*").alias("rows"), F.sum(halves[0]).alias("low"), F.sum(halves[1]).alias("high"), *missing
     )
@@ -251,10 +261,16 @@ def _checked(rows: DataFrame, data: DataConfig, task: Task, label: str | None, f
     _no_missing(data, used, groups)
     counts = {side: sum(row["rows"] for row in groups if row[HELD_OUT] is side) for side in (False, True)}
     classes = _classes(label, groups) if len(keys) == 2 else None
+    judged_classes = len({row["_class"] for row in groups if row[HELD_OUT]}) if classes else None
     _not_empty(data, task, counts)
     digests = {side: _digest([row for row in groups if row[HELD_OUT] is side]) for side in (False, True)}
     return Dataset(
-        rows.drop(HASH), label, features, counts[False], counts[True], digests[False], digests[True], classes
+        rows.drop(HASH),
+        label,
+        features,
+        *(counts[False], counts[True], digests[False], digests[True]),
+        classes,
+        judged_classes if counts[True] else classes,
     )
 
 
@@ -262,9 +278,11 @@ def _no_missing(data: DataConfig, used: list[str], groups: list[Any]) -> None:
     counts = {name: sum(row[f"missing_{index}"] for row in groups) for index, name in enumerate(used)}
     found = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     if found:
+        way_out = "set data.missing=fill (numbers among the features get data.fill_value) or data.missing=drop"
+        if data.missing is Missing.fill:
+            way_out = "data.missing=fill fills numbers among the features only; set data.missing=drop"
         raise ExperimentError(
-            f"data={data.name} must have a finite value in every row, got null, NaN or infinity in: {found}; "
-            "set data.missing=fill (features get data.fill_value) or data.missing=drop"
+            f"data={data.name} must have a finite value in every row, got null, NaN or infinity in: {found}; {way_out}"
         )
 
 
@@ -278,6 +296,7 @@ def _not_empty(data: DataConfig, task: Task, counts: dict[bool, int]) -> None:
 
 
 def _classes(label: str | None, groups: list[Any]) -> int:
+    """The number of classes; all must be among the training rows, or the model could not predict them."""
     values = sorted({row["_class"] for row in groups})
     if len(values) < 2:
         raise ExperimentError(
@@ -286,6 +305,12 @@ def _classes(label: str | None, groups: list[Any]) -> int:
     if values != list(range(len(values))):
         raise ExperimentError(
             f"data.label must be classes numbered 0 to {len(values) - 1}, got {values[:10]} in '{label}'"
+        )
+    unseen = sorted(set(values) - {row["_class"] for row in groups if not row[HELD_OUT]})
+    if unseen:
+        raise ExperimentError(
+            f"data.label must have every class among the training rows, got none of {unseen[:10]} in '{label}'; "
+            "set data.stratified=true or a smaller data.test_fraction, or give data.test_path rows of known classes"
         )
     return len(values)
 

@@ -32,7 +32,8 @@ def missing_paths(key: str, path: Any) -> list[str]:
     for item in paths_of(path):
         parsed = urlparse(item)
         local = unquote(parsed.path) if parsed.scheme == "file" else item
-        if parsed.scheme in ("", "file") and not glob.glob(local):
+        # Of {a,b} only Hadoop knows what it means.
+        if parsed.scheme in ("", "file") and "{" not in local and not glob.glob(local):
             problems.append(f"{key} must be there, got '{item}', which matches no file; check the path")
     return problems
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 
 from experiments.evaluation import Scored
 from experiments.inspection.judged import clusters, confusion_matrix, residuals, threshold_curves
-from experiments.inspection.learnt import centres, coefficients, importances, objective_history
+from experiments.inspection.learnt import centres, coefficients, importances, loss_history
 from experiments.inspection.output import Output
 
 OUTPUTS: tuple[Callable[[Scored], Iterator[Output]], ...] = (
     importances,
     coefficients,
     centres,
-    objective_history,
+    loss_history,
     confusion_matrix,
     threshold_curves,
     residuals,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pyspark.sql import functions as F
 
 from experiments.config import Task
 from experiments.evaluation import Scored
@@ -27,34 +28,31 @@ def confusion_matrix(scored: Scored) -> Iterator[Output]:
     """`true`, `predicted`, `rows`: a line for each pair of classes that occurs."""
     if scored.task is not Task.classification:
         return
-    classes = [int(value) for value in scored.judged_classes.labels()]
-    # Spark's matrix lists its columns, the predicted classes, one after another.
-    counts = np.reshape(list(scored.judged_classes.confusionMatrix().toArray()), (len(classes),) * 2, order="F")
-    rows = [
-        {"true": classes[i], "predicted": classes[j], "rows": int(count)}
-        for (i, j), count in np.ndenumerate(counts)
-        if count
-    ]
+    label = scored.dataset.label
+    assert label is not None
+    # Not Spark's matrix, which leaves out what was predicted but is never true.
+    counts = scored.judged.groupBy(F.col(label).alias("true"), F.col("prediction").alias("predicted")).count().collect()
+    rows = [{"true": int(row["true"]), "predicted": int(row["predicted"]), "rows": row["count"]} for row in counts]
+    rows.sort(key=lambda row: (row["true"], row["predicted"]))
     title = f"Confusion matrix of {scored.judged_rows:,} {scored.judged_name} rows"
     yield Output("confusion_matrix", rows, partial(plots.confusion_matrix, title=title))
 
 
 def threshold_curves(scored: Scored) -> Iterator[Output]:
-    """ROC, precision-recall and calibration of two classes, each at up to `THRESHOLDS` thresholds.
+    """ROC and precision-recall curve of two classes, at up to `THRESHOLDS` thresholds.
 
     One aggregate counts rows and positives by probability, rounded down to a thousandth.
     """
     if scored.dataset.classes != 2 or "probability" not in scored.judged.columns:
         return
     from pyspark.ml.functions import vector_to_array
-    from pyspark.sql import functions as F
 
     label = scored.dataset.label
     assert label is not None
     probability = vector_to_array("probability")[1]
     counted = (
         scored.judged.groupBy(F.least(F.floor(probability * THRESHOLDS), F.lit(THRESHOLDS - 1)).alias("bin"))
-        .agg(F.count("*").alias("rows"), F.sum(F.col(f"`{label}`")).alias("positives"), F.sum(probability).alias("sum"))
+        .agg(F.count("*").alias("rows"), F.sum(F.col(label)).alias("positives"))
         .collect()
     )
     bins = sorted(counted, key=lambda row: -row["bin"])
@@ -84,11 +82,10 @@ def residuals(scored: Scored) -> Iterator[Output]:
     """`true`, `predicted`, `residual` (true - predicted) of up to `MOST_POINTS` rows."""
     if scored.task is not Task.regression:
         return
-    from pyspark.sql import functions as F
 
     label = scored.dataset.label
     assert label is not None
-    columns = [F.col(f"`{label}`").alias("true"), F.col("prediction").alias("predicted")]
+    columns = [F.col(label).alias("true"), F.col("prediction").alias("predicted")]
     sample = _sample(scored, MOST_POINTS).select(*columns).collect()
     rows = [
         {"true": row["true"], "predicted": row["predicted"], "residual": row["true"] - row["predicted"]}
@@ -100,13 +97,13 @@ def residuals(scored: Scored) -> Iterator[Output]:
 
 
 def clusters(scored: Scored) -> Iterator[Output]:
-    """`cluster` and two coordinates of up to `MOST_POINTS` rows: the features themselves where there are two, else
+    """`(cluster)` and two coordinates of up to `MOST_POINTS` rows: the features themselves where there are two, else
     the two directions in which the sampled rows, standardised, vary most."""
     column = scored.features_column
     if scored.task is not Task.clustering or column is None:
         return
-    width = len(scored.feature_names) or 1
-    sample = _sample(scored, min(MOST_POINTS, MOST_VALUES // width)).select(column, "prediction").collect()
+    width = len(scored.feature_names) or MOST_VALUES
+    sample = _sample(scored, min(MOST_POINTS, max(2, MOST_VALUES // width))).select(column, "prediction").collect()
     if len(sample) < 2:
         return
     points = own_units(scored.fitted, column, np.array([row[column].toArray() for row in sample]))
@@ -114,7 +111,7 @@ def clusters(scored: Scored) -> Iterator[Output]:
     if points.shape[1] != 2:
         points, names = _plane(points), ["component_1", "component_2"]
     rows = [
-        {"cluster": int(row["prediction"]), names[0]: float(x), names[1]: float(y)}
+        {"(cluster)": int(row["prediction"]), names[0]: float(x), names[1]: float(y)}
         for row, (x, y) in zip(sample, points, strict=True)
     ]
     title = f"Clusters of {len(rows):,} of {scored.judged_rows:,} rows"
@@ -132,7 +129,6 @@ def _plane(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sample(scored: Scored, most: int) -> DataFrame:
-    """Up to `most` judged rows, the same at each run over the same partitions."""
-    fraction = min(1.0, 1.2 * most / max(scored.judged_rows, 1))
-    rows = scored.judged if fraction == 1.0 else scored.judged.sample(fraction, seed=0)
-    return rows.limit(most)
+    """About `most` judged rows at the most, the same at each run over the same partitions."""
+    share = most / max(scored.judged_rows, 1)
+    return scored.judged if share >= 1 else scored.judged.sample(share, seed=0).limit(2 * most)

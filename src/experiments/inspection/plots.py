@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_BARS = 25
 MOST_CELLS = 25
+MOST_CLUSTERS = 15
 LONGEST_NAME = 32
 COLOR = "#2c6fbb"
 _STYLE = {
@@ -27,6 +28,7 @@ _STYLE = {
     "grid.alpha": 0.25,
     "axes.axisbelow": True,
     "font.size": 10,
+    "text.parse_math": False,  # a column may be called $income$
 }
 _drawing = threading.Lock()
 
@@ -44,7 +46,9 @@ def bars(rows: Rows, name: str, value: str, title: str, unit: str) -> Figure:
     """Horizontal bars, the largest on top; of many rows the `MOST_BARS` largest."""
     shown = sorted(rows, key=lambda row: -abs(row[value]))[:MOST_BARS]
     figure, axes = _axes(height=1.4 + 0.28 * len(shown))
-    axes.barh([shorten(str(row[name])) for row in shown], [row[value] for row in shown], color=COLOR)
+    places = range(len(shown))  # names need not differ once they are shortened
+    axes.barh(places, [row[value] for row in shown], color=COLOR)
+    axes.set_yticks(places, [shorten(str(row[name])) for row in shown])
     axes.invert_yaxis()
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set(title=title if len(shown) == len(rows) else f"{title}: {len(shown)} of {len(rows)}", xlabel=unit)
@@ -109,9 +113,10 @@ def precision_recall(rows: Rows, title: str, share: float) -> Figure:
 def residuals(rows: Rows, title: str, label: str) -> Figure:
     """Predicted against true, and how the residuals are distributed."""
     figure, (left, right) = _axes(columns=2, width=9.0)
+    rows = [row for row in rows if np.isfinite(row["residual"])]
     true = [row["true"] for row in rows]
     left.scatter(true, [row["predicted"] for row in rows], s=10, alpha=0.6, color=COLOR, linewidths=0)
-    ends = [min(true), max(true)]
+    ends = [min(true, default=0), max(true, default=1)]
     left.plot(ends, ends, color="grey", linestyle="--", linewidth=1, label="predicted = true")
     left.set(xlabel=f"true {label}", ylabel=f"predicted {label}")
     left.legend(frameon=False)
@@ -124,17 +129,18 @@ def residuals(rows: Rows, title: str, label: str) -> Figure:
 
 def centres(rows: Rows) -> Figure:
     """The centres' values, coloured by feature standardised over the clusters, so that any units compare."""
-    features = [name for name in rows[0] if name not in ("cluster", "size")][:MOST_CELLS]
+    features = [name for name in rows[0] if name not in ("(cluster)", "(rows)")][:MOST_CELLS]
     values = np.array([[row[name] for name in features] for row in rows])
     deviation = values.std(axis=0)
     standard = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    figure, axes = _axes(width=3.2 + 0.9 * len(rows), height=1.9 + 0.32 * len(features))
+    figure, axes = _axes(width=3.2 + 0.9 * min(len(rows), MOST_CLUSTERS), height=1.9 + 0.32 * len(features))
     limit = max(1.0, float(np.abs(standard).max()))
     image = axes.imshow(standard.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     figure.colorbar(image, label="standardised")
-    axes.set_xticks(range(len(rows)), [f"{row['cluster']}\n{row['size']:,} rows" for row in rows])
+    if len(rows) <= MOST_CLUSTERS:
+        axes.set_xticks(range(len(rows)), [f"{row['(cluster)']}\n{row['(rows)']:,} rows" for row in rows])
     axes.set_yticks(range(len(features)), [shorten(name) for name in features])
-    if len(rows) <= MOST_CELLS:
+    if len(rows) <= MOST_CLUSTERS:
         for (i, j), value in np.ndenumerate(values):
             color = "white" if abs(standard[i, j]) > 0.7 * limit else "black"
             axes.text(i, j, f"{value:.3g}", ha="center", va="center", fontsize=8, color=color)
@@ -148,10 +154,10 @@ def clusters(rows: Rows, title: str, axes: Sequence[str]) -> Figure:
     import matplotlib as mpl
 
     figure, plane = _axes(width=6.6, height=5.4)
-    found = sorted({row["cluster"] for row in rows})
+    found = sorted({row["(cluster)"] for row in rows})
     colors = mpl.colormaps["tab10" if len(found) <= 10 else "viridis"]
     for place, cluster in enumerate(found):
-        mine = [row for row in rows if row["cluster"] == cluster]
+        mine = [row for row in rows if row["(cluster)"] == cluster]
         color = colors(place) if len(found) <= 10 else colors(place / (len(found) - 1))
         points = [[row[name] for row in mine] for name in axes]
         plane.scatter(*points, s=10, alpha=0.6, color=color, linewidths=0, label=str(cluster))
