@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+SECONDS_TO_END = 5
+
+
 class StartingSession:
     """The SparkSession of this process on its way, beside other work: a JVM at once, Spark in it when allowed.
 
@@ -35,6 +38,7 @@ class StartingSession:
         self._allowed = threading.Event()
         self._abandoned = False
         self._session: Future[SparkSession] = Future()
+        self._thread: threading.Thread | None = None
         running = _running_session()
         if running is not None:
             self._session.set_result(running)
@@ -42,16 +46,19 @@ class StartingSession:
         java = find_java()
         os.environ["JAVA_HOME"] = str(java.home)
         # A daemon, so that a cluster that keeps us waiting does not keep an interrupted process alive.
-        threading.Thread(target=self._start, args=(java,), name="spark-start", daemon=True).start()
+        self._thread = threading.Thread(target=self._start, args=(java,), name="spark-start", daemon=True)
+        self._thread.start()
 
     def allow(self) -> None:
         """Let Spark start."""
         self._allowed.set()
 
     def abandon(self) -> None:
-        """End the JVM unless Spark may start in it."""
+        """End the JVM unless Spark may start in it; wait for that, or it would archive what little it has loaded."""
         self._abandoned = not self._allowed.is_set()
         self._allowed.set()
+        if self._abandoned and self._thread is not None:
+            self._thread.join(SECONDS_TO_END)
 
     def result(self) -> SparkSession:
         """The session, once it has started.
@@ -176,7 +183,8 @@ def _end(gateway: Any) -> None:
     if gateway is not None:
         gateway.shutdown()
         gateway.proc.kill()
-    SparkContext._gateway = SparkContext._jvm = None
+    if SparkContext._gateway is gateway:
+        SparkContext._gateway = SparkContext._jvm = None
 
 
 def _defaults(master: str) -> dict[str, str]:
