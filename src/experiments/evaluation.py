@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config import Task
 from experiments.data.caching import cached
-from experiments.data.loading import HELD_OUT, Dataset
+from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.features import feature_names
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.data.loading import Dataset
+from experiments.data.dataset import Dataset
 from experiments.errors import ExperimentError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from experiments.config import Config, config_hash, flatten, plain, redact, redact_text
-from experiments.data.loading import HELD_OUT, Dataset
+from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.errors import ConfigError, ExperimentError, readable_cause
 from experiments.inspection import plots
 from experiments.inspection.output import Output
