@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-PROJECT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 
 

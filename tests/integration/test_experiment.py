@@ -38,6 +38,14 @@ def rows_of(spark, config):
         return data.train.toPandas(), data.test.toPandas(), data.features
 
 
+def write_model(folder, task, estimator):
+    """`model=mine`, assembled features and an estimator, in a folder of configs."""
+    (folder / "model").mkdir()
+    stages = "{features: {class: pyspark.ml.feature.VectorAssembler}}"
+    text = f"# Mine.\ntask: {task}\nstages: {stages}\nestimator: {{{estimator}}}\n"
+    (folder / "model" / "mine.yaml").write_text(text)
+
+
 def artifacts(client, run_id):
     return {file.path for file in client.list_artifacts(run_id)}
 
@@ -179,15 +187,9 @@ def test_a_feature_called_size_stays_beside_the_number_of_rows(spark, store, wor
 def test_a_classifier_of_more_than_two_classes_shows_its_coefficients_by_class(spark, store, words, tmp_path):
     from sklearn.linear_model import LogisticRegression
 
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "logistic.yaml").write_text(
-        "# Logistic regression.\n"
-        "task: classification\n"
-        "stages: {features: {class: pyspark.ml.feature.VectorAssembler}}\n"
-        "estimator: {class: pyspark.ml.classification.LogisticRegression, regParam: 0.1, standardization: false, "
-        "tol: 1.0e-10, maxIter: 1000}\n"
-    )
-    config = load(["model=logistic", "data=iris", *words], config_dir=tmp_path)
+    estimator = "class: pyspark.ml.classification.LogisticRegression, regParam: 0.1, standardization: false"
+    write_model(tmp_path, "classification", f"{estimator}, tol: 1.0e-10, maxIter: 1000")
+    config = load(["model=mine", "data=iris", *words], config_dir=tmp_path)
     result = run(config)
     train, _, features = rows_of(spark, config)
     # Spark's penalty is regParam / 2 times the squares, of a mean loss; scikit-learn's is 1 / C of a sum.
@@ -199,13 +201,8 @@ def test_a_classifier_of_more_than_two_classes_shows_its_coefficients_by_class(s
 
 
 def test_a_gaussian_mixture_is_a_clustering_like_any_other(spark, store, words, tmp_path):
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "mixture.yaml").write_text(
-        "# Gaussian mixture.\ndefaults: [{override /data@_global_.data: blobs}]\n"
-        "task: clustering\nstages: {features: {class: pyspark.ml.feature.VectorAssembler}}\n"
-        "estimator: {class: pyspark.ml.clustering.GaussianMixture, k: 3}\n"
-    )
-    result = run(load(["model=mixture", *words], config_dir=tmp_path))
+    write_model(tmp_path, "clustering", "class: pyspark.ml.clustering.GaussianMixture, k: 3")
+    result = run(load(["model=mine", "data=blobs", *words], config_dir=tmp_path))
     # It may end in a local optimum, so nothing is said of how good it is.
     sizes = [result.metrics.get(f"cluster_size_{cluster}", 0) for cluster in range(3)]
     assert sum(sizes) == 10_000
@@ -246,6 +243,16 @@ def test_a_model_that_was_logged_is_taken_back_when_the_run_fails_later(spark, s
     (failed,) = client.search_runs([experiment_id])
     assert failed.info.status == "FAILED"
     assert client.search_logged_models([experiment_id]) == []
+
+
+def test_a_version_that_was_registered_is_taken_back_when_its_alias_fails(spark, store, words, monkeypatch):
+    def no_alias(*_):
+        raise OSError("the alias is on fire")
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", no_alias)
+    with pytest.raises(OSError, match="fire"):
+        run(load(["model=ridge", "data=diabetes", "registry.name=burnt", *words]))
+    assert MlflowClient(store).search_model_versions("name = 'burnt'") == []
 
 
 def test_effective_spark_settings_are_recorded_without_secrets(spark, store, words, secret):
