@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class Progress:
     """The phases of one run, timed and shown.
 
+    Args:
+        console: where to show them; nothing is shown without one.
+
     Attributes:
         seconds: of each phase that has ended.
     """
 
     def __init__(self, title: str, console: Console | None = None) -> None:
-        """Args:
-        console: where to show; nothing is shown without one.
-        """
         self.title = title
         self.seconds: dict[str, float] = {}
         self.spark: SparkSession | None = None

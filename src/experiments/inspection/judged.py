@@ -82,7 +82,6 @@ def residuals(scored: Scored) -> Iterator[Output]:
     """`true`, `predicted`, `residual` (true - predicted) of up to `MOST_POINTS` rows."""
     if scored.task is not Task.regression:
         return
-
     label = scored.dataset.label
     assert label is not None
     columns = [F.col(label).alias("true"), F.col("prediction").alias("predicted")]
