@@ -23,8 +23,6 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from experiments.config import config_folder, flatten, open_override, register_schemas
 from experiments.errors import ConfigError, suggest, wrong_choice
 
-GROUPS = ("data", "model", "cluster", "tracking", "registry")
-
 
 def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> DictConfig:
     """The composed, unresolved-but-resolvable config, without Hydra's own node.
@@ -95,7 +93,8 @@ def _problems(loader: ConfigLoaderImpl, overrides: Sequence[str]) -> list[str]:
             wrong = _wrong_choices(loader, key, parsed)
             problems += wrong
             if not wrong:
-                chosen.append(f"{word.split('=', 1)[0]}={_values(parsed)[0]}")
+                first = str(_values(parsed)[0]).replace("'", "")  # of a list too
+                chosen.append(f"{word.split('=', 1)[0]}={first}")
         else:
             rest.append((word, parsed))
     base = _resolved(chosen)
@@ -114,9 +113,10 @@ def _values(parsed: Override) -> list[Any]:
 def _wrong_choices(loader: ConfigLoaderImpl, group: str, parsed: Override) -> list[str]:
     options = [name for name in loader.get_group_options(group) if not name.endswith("_schema")]
     return [
-        wrong_choice(group, value, options)
+        wrong_choice(group, choice, options)
         for value in _values(parsed)
-        if value is not None and str(value) not in options
+        for choice in (value if isinstance(value, list) else [value])
+        if choice is not None and str(choice) not in options
     ]
 
 
@@ -158,7 +158,7 @@ def _first_words(cause: BaseException) -> str:
 
 
 def choices(group: str, config_dir: str | Path | None = None) -> dict[str, str]:
-    """What a group offers: name to the first comment of its file, from our configs and the user's folder."""
+    """What a group offers: name to the comment that describes its file, from our configs and the user's folder."""
     folders = [config_folder(), *([Path(config_dir)] if config_dir else [])]
     files = [path for folder in folders for path in sorted((folder / group).rglob("*.yaml"))]
     return {path.stem: _first_comment(path) for path in files}
@@ -166,5 +166,6 @@ def choices(group: str, config_dir: str | Path | None = None) -> dict[str, str]:
 
 def _first_comment(path: Path) -> str:
     with open(path, encoding="utf-8") as lines:
-        first = next((line.strip() for line in lines if line.strip()), "")
+        written = (line.strip() for line in lines)
+        first = next((line for line in written if line and not line.startswith("# @")), "")
     return first.removeprefix("#").strip() if first.startswith("#") else ""

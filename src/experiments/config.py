@@ -1,8 +1,9 @@
 """The schema of every config group, and how command-line words become one checked `Config`.
 
-Our own nodes are dataclasses, so an unknown key is an error. Four mappings are open, because their keys belong to
-others: `model.stages`, `model.estimator` (Spark's parameters), `data.options` and `cluster.conf` (Spark's settings),
-with `data.parameters` (the generator's arguments). Overrides below them need no `+`.
+Our own nodes are dataclasses, so an unknown key is an error. Some mappings are open, because their keys belong to
+others: `preprocessing`, `model.stages` and `model.estimator` (Spark's parameters), `tuning.grid` (overrides),
+`data.options` and `cluster.conf` (Spark's settings), `data.parameters` (the generator's arguments). Overrides below
+them need no `+`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,16 @@ class Missing(Enum):
     fail = "fail"
     fill = "fill"
     drop = "drop"
+    # Left to a stage, as null; a label must be there all the same.
+    keep = "keep"
+
+
+class TuningMethod(Enum):
+    """How candidates of a grid are compared on the training rows."""
+
+    none = "none"
+    cross_validation = "cross_validation"
+    train_validation = "train_validation"
 
 
 @dataclass
@@ -103,8 +114,26 @@ class ModelConfig:
 
     name: str = MISSING
     task: Task = MISSING
+    # A stage that is null is left out.
     stages: dict[str, Any] = field(default_factory=dict)
     estimator: dict[str, Any] = MISSING
+
+
+@dataclass
+class TuningConfig:
+    """How the best of several parameters is found before the model is fitted on all training rows."""
+
+    method: TuningMethod = TuningMethod.none
+    # Key of a stage's parameter, as in an override, to the list of its values.
+    grid: dict[str, Any] = field(default_factory=dict)
+    # Parts of the training rows of which each is judged once (cross-validation).
+    folds: int = 3
+    # Share of the training rows on which candidates are fitted; the rest judges them (train-validation).
+    train_fraction: float = 0.75
+    # Metric that decides; unset: the task's.
+    metric: str | None = None
+    # Candidates fitted at a time; unset: as many as Spark has cores, 8 at the most.
+    parallelism: int | None = None
 
 
 @dataclass
@@ -147,7 +176,10 @@ class Config:
     """One experiment, whole."""
 
     data: DataConfig = MISSING
+    # Named stages before the model's own; the groups chosen stand in the order in which they are named.
+    preprocessing: dict[str, Any] = field(default_factory=dict)
     model: ModelConfig = MISSING
+    tuning: TuningConfig = MISSING
     cluster: ClusterConfig = MISSING
     tracking: TrackingConfig = MISSING
     registry: RegistryConfig = MISSING
@@ -157,8 +189,11 @@ class Config:
 
 
 # Mappings whose keys are Spark's or a generator's: an override there adds the key.
-OPEN_MAPPINGS = ("model.stages", "model.estimator", "data.options", "data.parameters", "cluster.conf")
-_OPEN_OVERRIDE = re.compile(rf"^({'|'.join(re.escape(name) for name in OPEN_MAPPINGS)})(\.[^=]+)?=", re.DOTALL)
+OPEN_MAPPINGS = ("model.stages", "model.estimator", "tuning.grid", "data.options", "data.parameters", "cluster.conf")
+# `preprocessing=…` chooses from the group, `preprocessing.STAGE…=` sets a parameter.
+_OPEN_OVERRIDE = re.compile(
+    rf"^(({'|'.join(re.escape(name) for name in OPEN_MAPPINGS)})(\.[^=]+)?|preprocessing\.[^=]+)=", re.DOTALL
+)
 _SECRET_KEY = re.compile(
     r"(pass(word|wd|phrase)?|pwd|secret|token|credentials?|private.?key|access.?key|api.?key|account.?key)", re.I
 )
@@ -265,4 +300,5 @@ def config_hash(config: Config) -> str:
     values = plain(config)
     for group in ("cluster", "tracking", "registry"):
         del values[group]
+    del values["tuning"]["parallelism"]
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,10 +1,11 @@
-"""A fitted pipeline's predictions, made once, and their metrics by Spark's own evaluators."""
+"""What a fitted pipeline makes of the rows, once, and its metrics, by Spark's own evaluators where it has them."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +15,41 @@ from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.features import feature_names
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
-# Task to the metric that decides.
-OBJECTIVES = {Task.classification: "accuracy", Task.regression: "rmse", Task.clustering: "silhouette"}
+# Metric to whether more of it is better.
+DIRECTIONS = {
+    **dict.fromkeys(("accuracy", "f1", "precision", "recall", "auc_roc", "auc_pr", "r2", "silhouette"), True),
+    **dict.fromkeys(("log_loss", "rmse", "mae", "mse", "training_cost", "reconstruction_error", "perplexity"), False),
+    **dict.fromkeys(("explained_variance", "log_likelihood"), True),
+}
+# Task to the metrics that decide: the first that the model has.
+OBJECTIVES = {
+    Task.classification: ("accuracy",),
+    Task.regression: ("rmse",),
+    Task.clustering: ("silhouette",),
+    Task.decomposition: ("explained_variance", "perplexity"),
+}
+# What models make of the rows, by the names that Spark gives it.
+_OUTPUTS = ("prediction", "probability", "rawPrediction", "topicDistribution")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A fitted pipeline with what it predicts.
+    """A fitted pipeline with what it makes of the rows.
 
     Attributes:
         fitted: the pipeline; its last stage is the model.
-        rows: all rows, cached: label, the model's outputs, its features column, boolean `_held_out`.
+        rows: all rows, cached: label, the model's outputs, boolean `_held_out`, and the column that the model reads
+            where the outputs cannot be judged without it.
         dataset: what it was fitted on.
         task: what it is for.
         features_column: the vector column that the model reads, or None.
-        feature_names: the data's names for that vector's entries, in order.
+        schema: of the rows after every stage.
     """
 
     fitted: PipelineModel
@@ -39,7 +57,7 @@ class Scored:
     dataset: Dataset
     task: Task
     features_column: str | None
-    feature_names: list[str]
+    schema: StructType
 
     @property
     def model(self) -> Any:
@@ -58,32 +76,72 @@ class Scored:
     def judged_name(self) -> str:
         return "test" if self.dataset.test_rows else "training"
 
+    @cached_property
+    def feature_names(self) -> list[str]:
+        """The data's names for the entries of the features, in order; empty where nobody knows them."""
+        if self.features_column is None:
+            return []
+        return feature_names(self.fitted, self.schema, self.features_column, self.dataset.train)
+
     def name(self, index: int) -> str:
         """The data's name for an entry of the features."""
         return self.feature_names[index] if index < len(self.feature_names) else f"features_{index}"
 
+    @cached_property
+    def spread(self) -> Spread:
+        """Of the judged rows of a decomposition."""
+        return spread_of(self.judged, self.features_column, self.model)
+
 
 @contextlib.contextmanager
 def score(fitted: PipelineModel, dataset: Dataset, task: Task) -> Iterator[Scored]:
-    """Predictions for all rows, narrow and cached until the end of the block. Runs on the driver."""
-    scored = fitted.transform(dataset.rows)
+    """What a pipeline makes of all rows, narrow and cached until the end of the block. Runs on the driver."""
+    transformed = fitted.transform(dataset.rows)
+    scored = scored_rows(fitted, transformed, dataset, task)
+    with cached(scored.rows) as narrow:
+        yield replace(scored, rows=narrow)
+
+
+def scored_rows(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Scored:
+    """The columns that a judgement needs. Nothing is computed yet."""
     model = fitted.stages[-1]
-    features = model.getOrDefault("featuresCol") if model.hasParam("featuresCol") else None
-    names = feature_names(fitted, scored.schema, features) if features else []
-    outputs = [name for name in scored.columns if name in ("prediction", "probability", "rawPrediction")]
-    kept = [name for name in (dataset.label, *outputs, features, HELD_OUT) if name]
-    with cached(scored.select(*dict.fromkeys(kept))) as narrow:
-        yield Scored(fitted, narrow, dataset, task, features, names)
+    reads = next((name for name in ("featuresCol", "inputCol") if model.hasParam(name)), None)
+    features = model.getOrDefault(reads) if reads else None
+    outputs = [name for name in transformed.columns if name in _OUTPUTS]
+    if model.hasParam("outputCol"):
+        outputs.append(model.getOutputCol())
+    # Text makes wide vectors, so they are kept only where distances or reconstructions are judged.
+    judged_by_features = [] if task.supervised else [features]
+    kept = [name for name in (dataset.label, *outputs, *judged_by_features, HELD_OUT) if name in transformed.columns]
+    rows = transformed.select(*dict.fromkeys(kept))
+    return Scored(fitted, rows, dataset, task, features, transformed.schema)
 
 
 def evaluate(scored: Scored) -> dict[str, float]:
     """Metrics of the held-out rows, and of the training rows as `train_…`; all rows count where none are held out."""
-    metrics = _metrics(scored.judged, scored, scored.dataset.judged_classes)
+    metrics = metrics_of(scored, scored.judged, scored.dataset.judged_classes)
     if scored.dataset.test_rows:
-        train = _metrics(scored.rows.where(f"NOT {HELD_OUT}"), scored, scored.dataset.classes)
+        train = metrics_of(scored, scored.rows.where(f"NOT {HELD_OUT}"), scored.dataset.classes)
         metrics |= {f"train_{name}": value for name, value in train.items()}
-    cost = getattr(summary_of(scored.model), "trainingCost", None)
-    return metrics if cost is None else {**metrics, "training_cost": cost}
+    return {**metrics, **_of_the_fit(scored.model)}
+
+
+def objective(metrics: Mapping[str, float], task: Task) -> float | None:
+    """The metric that decides for the task, or None."""
+    return next((metrics[name] for name in OBJECTIVES[task] if name in metrics), None)
+
+
+def _of_the_fit(model: Any) -> dict[str, float]:
+    """What Spark measured while it fitted."""
+    names = {"trainingCost": "training_cost", "logLikelihood": "log_likelihood", "deviance": "deviance", "aic": "aic"}
+    summary, found = summary_of(model), {}
+    for theirs, ours in names.items():
+        # Some summaries have a property that raises for the family or solver at hand.
+        with contextlib.suppress(Exception):
+            value = getattr(summary, theirs, None)
+            if isinstance(value, float) and math.isfinite(value):
+                found[ours] = value
+    return found
 
 
 def summary_of(model: Any) -> Any:
@@ -93,23 +151,30 @@ def summary_of(model: Any) -> Any:
     return model.summary() if callable(model.summary) else model.summary
 
 
-def _metrics(rows: DataFrame, scored: Scored, classes: int | None) -> dict[str, float]:
+def metrics_of(scored: Scored, rows: DataFrame, classes: int | None, only: str | None = None) -> dict[str, float]:
+    """Metrics of some of the scored rows, by the task.
+
+    Args:
+        classes: how many classes those rows have.
+        only: the one metric that is needed, so that passes for others can be left out.
+    """
+    if scored.task is Task.decomposition:
+        return _decomposition(rows, scored)
     if "prediction" not in rows.columns:
         return {}
     if scored.task is Task.classification:
-        return _classification(rows, scored.dataset.label, both=classes == scored.dataset.classes == 2)
+        areas = only is None or only.startswith("auc_")
+        return _classification(rows, scored.dataset.label, areas and classes == scored.dataset.classes == 2)
     if scored.task is Task.regression:
         return _regression(rows, scored.dataset)
-    if scored.task is Task.clustering:
-        return _clustering(rows, scored)
-    return {}
+    return _clustering(rows, scored)
 
 
-def _classification(rows: DataFrame, label: str | None, both: bool) -> dict[str, float]:
+def _classification(rows: DataFrame, label: str | None, areas: bool) -> dict[str, float]:
     """Precision, recall and f1 are weighted by class, as in Spark.
 
     Args:
-        both: whether the rows have both of two classes, without which there is no area under a curve.
+        areas: whether to measure the areas under the curves, for which the rows must have both of two classes.
     """
     from pyspark.ml.evaluation import BinaryClassificationEvaluator, MulticlassClassificationEvaluator
 
@@ -126,11 +191,14 @@ def _classification(rows: DataFrame, label: str | None, both: bool) -> dict[str,
     }
     if has_probability:
         metrics["log_loss"] = found.logLoss(1e-15)
-    if both and "rawPrediction" in rows.columns:
-        areas = BinaryClassificationEvaluator(labelCol=label)._to_java().getMetrics(rows._jdf)
-        metrics["auc_roc"] = areas.areaUnderROC()
-        metrics["auc_pr"] = areas.areaUnderPR()
-        areas.unpersist()
+    if areas and "rawPrediction" in rows.columns:
+        # What naive Bayes calls its raw prediction is not comparable between rows.
+        column = "probability" if has_probability else "rawPrediction"
+        evaluator = BinaryClassificationEvaluator(labelCol=label, rawPredictionCol=column)
+        curves = evaluator._to_java().getMetrics(rows._jdf)
+        metrics["auc_roc"] = curves.areaUnderROC()
+        metrics["auc_pr"] = curves.areaUnderPR()
+        curves.unpersist()
     return metrics
 
 
@@ -158,3 +226,47 @@ def _clustering(rows: DataFrame, scored: Scored) -> dict[str, float]:
             evaluator.setDistanceMeasure("cosine")
         metrics["silhouette"] = evaluator.evaluate(rows)
     return metrics
+
+
+def _decomposition(rows: DataFrame, scored: Scored) -> dict[str, float]:
+    """How much of the rows a projection keeps; for topics how likely their words are."""
+    model = scored.model
+    if hasattr(model, "logPerplexity"):
+        likelihood, perplexity = model.logLikelihood(rows), model.logPerplexity(rows)
+        return {"log_likelihood": likelihood, "log_perplexity": perplexity, "perplexity": math.exp(perplexity)}
+    if scored.features_column is None or not model.hasParam("outputCol"):
+        return {}
+    spread = scored.spread if rows is scored.judged else spread_of(rows, scored.features_column, model)
+    return {"explained_variance": spread.kept / spread.total, "reconstruction_error": spread.total - spread.kept}
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of rows and of their projections on orthonormal directions: mean squared distance from what is projected on.
+
+    Attributes:
+        total: of the rows, from their mean (PCA) or from zero (SVD).
+        components: of the projections, shape (k,).
+    """
+
+    total: float
+    components: NDArray[np.float64]
+
+    @property
+    def kept(self) -> float:
+        return float(self.components.sum())
+
+
+def spread_of(rows: DataFrame, features: str | None, model: Any) -> Spread:
+    """One pass over the rows. The directions are orthonormal, so that what is lost is the difference."""
+    from pyspark.ml.stat import Summarizer
+    from pyspark.sql import functions as F
+
+    summary = Summarizer.metrics("count", "variance", "normL2")
+    both = [summary.summary(F.col(name)) for name in (features, model.getOutputCol())]
+    wide, narrow = rows.select(*both).first()
+    count = wide["count"]
+    if type(model).__name__ == "PCAModel":
+        scale = (count - 1) / count  # Spark divides by one less
+        return Spread(float(wide["variance"].toArray().sum() * scale), narrow["variance"].toArray() * scale)
+    return Spread(float((wide["normL2"].toArray() ** 2).sum() / count), narrow["normL2"].toArray() ** 2 / count)

@@ -7,20 +7,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.config import Config
+from experiments.config import Config, TuningMethod
 from experiments.data.checks import check_data
+from experiments.data.dataset import Dataset
 from experiments.data.loading import load_data
 from experiments.errors import ConfigError
-from experiments.evaluation import OBJECTIVES, evaluate, score
+from experiments.evaluation import evaluate, objective, score
 from experiments.inspection import inspect
-from experiments.pipeline import build, check_column_types, stages_of
+from experiments.inspection.tuned import candidates
+from experiments.pipeline.fitting import fit_stages
+from experiments.pipeline.stages import check_stages, stages_of
+from experiments.pipeline.wiring import wire
 from experiments.progress import Progress
 from experiments.registry import check_registry, register
 from experiments.session import starting_session
 from experiments.store import check_store
 from experiments.tracking import TrackedRun, tracked_run
+from experiments.tuning import check_tuning, tune
 
 if TYPE_CHECKING:
+    from pyspark.ml import PipelineModel
     from pyspark.sql import SparkSession
 
 
@@ -51,11 +57,8 @@ def validate(config: Config) -> None:
     Raises:
         ConfigError: all problems together.
     """
-    problems: list[str] = []
-    try:
-        stages_of(config.model, config.allowed_packages)
-    except ConfigError as error:
-        problems += error.problems
+    problems = check_stages(config)
+    problems += [] if problems else check_tuning(config)
     problems += check_data(config)
     problems += check_registry(config)
     if problems:
@@ -93,10 +96,15 @@ def _fitted_and_recorded(config: Config, spark: SparkSession, tracked: TrackedRu
     with contextlib.ExitStack() as stack:
         with progress.phase("load"):
             dataset = stack.enter_context(load_data(spark, data, model.task, config.seed))
-            check_column_types(model, config.allowed_packages, dataset.feature_types)
+        tracked.log_warnings(dataset.warnings)
+        progress.warn(dataset.warnings)
+        tuned = None
+        if config.tuning.method is not TuningMethod.none:
+            with progress.phase("tune"):
+                tuned = tune(config, dataset, progress)
+            tracked.log_best(tuned.best.values)
         with progress.phase("fit"):
-            pipeline = build(model, config.allowed_packages, dataset.label, dataset.features, config.seed)
-            fitted = pipeline.fit(dataset.train)
+            fitted = fit(tuned.best.config if tuned else config, dataset)
         # Saving the model waits for disks, judging it for a processor. `score` is left first: it ends Spark's jobs when
         # the run is interrupted, so that there is no wait for the saving.
         beside = stack.enter_context(ThreadPoolExecutor(1, "save-model"))
@@ -104,7 +112,7 @@ def _fitted_and_recorded(config: Config, spark: SparkSession, tracked: TrackedRu
         with progress.phase("evaluate"):
             scored = stack.enter_context(score(fitted, dataset, model.task))
             metrics = evaluate(scored)
-            outputs = inspect(scored)
+            outputs = [*inspect(scored), *(candidates(tuned) if tuned else ())]
         with progress.phase("log"):
             tracked.log_data(dataset, data.name)
             tracked.log_outputs(outputs)
@@ -113,5 +121,17 @@ def _fitted_and_recorded(config: Config, spark: SparkSession, tracked: TrackedRu
     seconds = {f"seconds_{phase}": value for phase, value in progress.seconds.items()}
     tracked.log_metrics({**metrics, **rows, **seconds})
     registered = register(tracked, model_uri, config) if config.registry.register else None
-    objective = metrics.get(OBJECTIVES[model.task]) if model.task in OBJECTIVES else None
-    return Result(tracked.run_id, model_uri, metrics, rows, objective, registered)
+    decides = objective(metrics, model.task)
+    return Result(tracked.run_id, model_uri, metrics, rows, decides, registered)
+
+
+def fit(config: Config, dataset: Dataset) -> PipelineModel:
+    """The config's pipeline, fitted on the training rows. Runs on the driver.
+
+    Raises:
+        ExperimentError: columns, values or rows that do not suit a stage.
+    """
+    from pyspark.ml import PipelineModel
+
+    wired = wire(stages_of(config), dataset.label, dataset.feature_types, config.seed)
+    return PipelineModel(fit_stages(wired, dataset.train))

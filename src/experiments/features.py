@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,27 +10,105 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.ml import PipelineModel
+    from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
 
-def feature_names(fitted: PipelineModel, schema: StructType, column: str) -> list[str]:
-    """Names of a vector's entries, from the metadata that Spark's assembler leaves on its column.
-
-    Scalers drop that metadata but keep the order, so the column that they read is asked instead.
+def feature_names(fitted: PipelineModel, schema: StructType, column: str, rows: DataFrame) -> list[str]:
+    """Names of a vector's entries, through the stages that made it; empty where nobody knows them.
 
     Args:
         schema: of the rows after the pipeline.
+        rows: before the pipeline. They are read only to find the words behind hashes.
     """
-    scaler = _scaler_of(fitted, column)
-    if scaler is not None:
-        return feature_names(fitted, schema, scaler.getInputCol())
+    stage = _maker_of(fitted, column)
+    kind = type(stage).__name__
+    if kind in _SAME_ORDER:
+        return feature_names(fitted, schema, stage.getInputCol(), rows)
+    if kind == "CountVectorizerModel":
+        return list(stage.vocabulary)
+    if kind == "HashingTF":
+        return hashed_terms(fitted, stage, rows).names()
+    if kind == "VectorAssembler":
+        return _assembled_names(fitted, schema, stage, rows)
+    return _attribute_names(schema, column)
+
+
+def _assembled_names(fitted: PipelineModel, schema: StructType, assembler: Any, rows: DataFrame) -> list[str]:
+    known = _attribute_names(schema, assembler.getOutputCol())
+    names: list[str] = []
+    for column in assembler.getInputCols():
+        source = _source(fitted, column)
+        if schema[column].dataType.simpleString() != "vector":
+            names.append(source)
+        elif source != column:  # categories
+            names += [f"{source}={value}" for value in _attribute_names(schema, column)]
+        else:
+            names += feature_names(fitted, schema, column, rows)
+    # Where a vector of the data's own has no names, Spark still knows how many entries there are.
+    return names if len(names) == len(known) or not known else known
+
+
+def _source(fitted: PipelineModel, column: str) -> str:
+    """The data's column behind one that was imputed or indexed."""
+    for stage in fitted.stages:
+        if stage.hasParam("outputCols") and stage.isDefined("outputCols") and column in stage.getOutputCols():
+            source: str = stage.getInputCols()[stage.getOutputCols().index(column)]
+            return _source(fitted, source)
+    return column
+
+
+def _attribute_names(schema: StructType, column: str) -> list[str]:
+    """From the metadata that Spark leaves on a vector column; it leaves out entries of which it knows nothing."""
     if column not in schema.names:
         return []
     known = schema[column].metadata.get("ml_attr", {})
     named = {entry["idx"]: entry.get("name") for group in known.get("attrs", {}).values() for entry in group}
-    # Spark leaves out entries of which it knows nothing.
     width = known.get("num_attrs", max(named, default=-1) + 1)
     return [named.get(index) or f"{column}_{index}" for index in range(width)]
+
+
+@dataclass(frozen=True)
+class HashedTerms:
+    """The words that fall on the entries of a hashed vector.
+
+    Attributes:
+        width: number of entries.
+        found: entry to its most frequent word and the number of its different words.
+    """
+
+    width: int
+    found: dict[int, tuple[str, int]]
+
+    def names(self) -> list[str]:
+        """`word`, or `word (+2)` where two rarer ones fall on the same entry."""
+        return [self._name(index) for index in range(self.width)]
+
+    def _name(self, index: int) -> str:
+        word, words = self.found.get(index, (f"hash {index}", 1))
+        return word if words == 1 else f"{word} (+{words - 1})"
+
+
+def hashed_terms(fitted: PipelineModel, hashing: Any, rows: DataFrame) -> HashedTerms:
+    """Which words of the training rows fall on which entry, counted on Spark; a line for each entry comes back.
+
+    Args:
+        hashing: a `HashingTF` of the pipeline.
+        rows: before the pipeline.
+    """
+    from pyspark.sql import functions as F
+
+    column = hashing.getInputCol()
+    for stage in fitted.stages[: fitted.stages.index(hashing)]:
+        rows = stage.transform(rows)
+    counted = rows.select(F.explode(column).alias("word")).groupBy("word").count()
+    alone = counted.withColumn(column, F.array("word"))
+    entry = F.unwrap_udt(F.col(hashing.getOutputCol()))["indices"][0]
+    hashed = hashing.transform(alone).select(entry.alias("entry"), "word", "count")
+    # Of words as frequent as each other the first by the alphabet, so that a second run says the same.
+    frequency = F.struct("count", F.expr("-ascii(word)"), "word")
+    found = hashed.groupBy("entry").agg(F.max_by("word", frequency).alias("word"), F.count("*").alias("words"))
+    return HashedTerms(hashing.getNumFeatures(), {row["entry"]: (row["word"], row["words"]) for row in found.collect()})
 
 
 def is_scaled(fitted: PipelineModel, column: str) -> bool:
@@ -49,12 +128,18 @@ def own_units(fitted: PipelineModel, column: str, points: NDArray[np.float64]) -
     return own_units(fitted, scaler.getInputCol(), _SCALERS[type(scaler).__name__](scaler, points))
 
 
-def _scaler_of(fitted: PipelineModel, column: str) -> Any:
-    """The scaler that made a column, or None."""
+def _maker_of(fitted: PipelineModel, column: str) -> Any:
+    """The stage that made a column, or None."""
     for stage in fitted.stages:
-        if type(stage).__name__ in _SCALERS and stage.getOutputCol() == column:
+        if stage.hasParam("outputCol") and stage.isDefined("outputCol") and stage.getOutputCol() == column:
             return stage
     return None
+
+
+def _scaler_of(fitted: PipelineModel, column: str) -> Any:
+    """The scaler that made a column, or None."""
+    stage = _maker_of(fitted, column)
+    return stage if type(stage).__name__ in _SCALERS else None
 
 
 def _undo_standard(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,3 +170,4 @@ _SCALERS = {
     "MaxAbsScalerModel": _undo_max_abs,
     "RobustScalerModel": _undo_robust,
 }
+_SAME_ORDER = (*_SCALERS, "IDFModel", "Normalizer")

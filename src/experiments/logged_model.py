@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlflow.models.signature import ModelSignature
     from pyspark.ml import PipelineModel
 
+OUR_PACKAGE = Path(__file__).parent
 EXAMPLE_ROWS = 5
 MOST_EXAMPLE_VALUES = 50_000
 # Spark's short type names as MLflow's.
@@ -49,7 +50,7 @@ def save_model(
     from mlflow.models import Model
 
     mlflow.spark.save_model(
-        fitted,
+        _with_names(fitted, dataset),
         path,
         Model(
             logged.artifact_location,
@@ -61,8 +62,24 @@ def save_model(
         signature=_signature(dataset.feature_types),
         input_example=_example(dataset),
         dfs_tmpdir=shared_folder,
+        code_paths=[str(OUR_PACKAGE)] if _needs_our_code(fitted) else None,
     )
     _check_parts(path / "sparkml")
+
+
+def _with_names(fitted: PipelineModel, dataset: Dataset) -> PipelineModel:
+    """A classifier of labels that were numbered here says them in the data's own names too: `predicted_LABEL`."""
+    from pyspark.ml import PipelineModel
+    from pyspark.ml.feature import IndexToString
+
+    if not dataset.is_indexed:
+        return fitted
+    names = IndexToString(inputCol="prediction", outputCol=f"predicted_{dataset.label}", labels=dataset.class_names)
+    return PipelineModel([*fitted.stages, names])
+
+
+def _needs_our_code(fitted: PipelineModel) -> bool:
+    return any(type(stage).__module__.startswith("experiments.") for stage in fitted.stages)
 
 
 def _signature(types: dict[str, str]) -> ModelSignature:
@@ -112,7 +129,8 @@ def _check_parts(folder: Path) -> None:
         ExperimentError: naming a part that is empty.
     """
     for data in folder.rglob("data"):
-        if data.is_dir() and not any(data.glob("part-*")):
+        # Some models keep a folder of that name within it.
+        if data.is_dir() and not any(data.rglob("part-*")):
             raise ExperimentError(
                 f"cluster.shared_folder must be a folder that the driver and all executors see: the saved model came "
                 f"back without the content of {data.relative_to(folder)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,12 +33,15 @@ class Progress:
         self.spark: SparkSession | None = None
         self._console = console
         self._phase_thread = 0
+        self._steps = ""
+        self._steps_done = 0
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time a phase, say that it runs, and name Spark's jobs after it."""
         started = time.perf_counter()
         self._phase_thread = threading.get_ident()
+        self._steps, self._steps_done = "", 0
         if self.spark is not None:
             self.spark.sparkContext.setJobDescription(f"{self.title}: {name}")
         with self._shown(name, started):
@@ -47,13 +50,26 @@ class Progress:
         if self._console is not None and not self._console.is_terminal:
             self._console.print(f"{self.title}: {name} {self.seconds[name]:.1f} s", highlight=False)
 
+    def step(self, steps: int, unit: str) -> None:
+        """Count one more of the steps of this phase."""
+        self._steps_done += 1
+        self._steps = f" · {self._steps_done} of {steps} {unit}"
+
+    def warn(self, warnings: Sequence[str]) -> None:
+        """Say what a person should know before believing the numbers."""
+        if self._console is not None:
+            for warning in warnings:
+                self._console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
+
     def _shown(self, name: str, started: float) -> contextlib.AbstractContextManager[object]:
         if self._console is None or not self._console.is_terminal:
             return contextlib.nullcontext()
         spinner = Spinner("dots")
 
         def line() -> Spinner:
-            spinner.update(text=Text(f"{self.title}: {name} {time.perf_counter() - started:.0f} s{self._tasks()}"))
+            spinner.update(
+                text=Text(f"{self.title}: {name} {time.perf_counter() - started:.0f} s{self._steps}{self._tasks()}")
+            )
             return spinner
 
         return Live(get_renderable=line, console=self._console, refresh_per_second=4, transient=True)

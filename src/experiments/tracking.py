@@ -62,6 +62,18 @@ class TrackedRun:
         self.client.log_batch(self.run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.log_text(self.run_id, yaml.safe_dump(values, sort_keys=False), "config.yaml")
 
+    def log_warnings(self, warnings: Sequence[str]) -> None:
+        """What a person should know before believing the metrics, as a tag."""
+        if warnings:
+            self.client.set_tag(self.run_id, "experiments.warning", "\n".join(warnings)[:5000])
+
+    def log_best(self, values: Mapping[str, object]) -> None:
+        """The parameters that tuning chose, as params."""
+        from mlflow.entities import Param
+
+        params = [Param(f"best.{key}", json.dumps(value)) for key, value in values.items()]
+        self.client.log_batch(self.run_id, params=params)
+
     def log_data(self, dataset: Dataset, name: str) -> None:
         """Train and test as dataset inputs: schema, row count, digest of the content."""
         from mlflow.entities import Dataset as DatasetEntity

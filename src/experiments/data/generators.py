@@ -25,20 +25,20 @@ def generate(spark: SparkSession, generator: str, rows: int, seed: int, paramete
     return GENERATORS[generator](numbers, seed, **parameters)
 
 
-def uniform(seed: int, stream: int) -> Column:
-    """Uniform on (0, 1), from 53 bits of a hash of seed, stream and row number."""
+def uniform(seed: int, stream: int, key: str = "id") -> Column:
+    """Uniform on (0, 1), from 53 bits of a hash of seed, stream and row number, or another key."""
     from pyspark.sql import functions as F
 
-    bits = F.shiftrightunsigned(F.xxhash64(F.lit(seed), F.lit(stream), F.col("id")), 11)
+    bits = F.shiftrightunsigned(F.xxhash64(F.lit(seed), F.lit(stream), F.col(key)), 11)
     return (bits + F.lit(0.5)) / F.lit(float(_MANTISSA))
 
 
-def normal(seed: int, stream: int, mean: float = 0.0, deviation: float = 1.0) -> Column:
+def normal(seed: int, stream: int, mean: float = 0.0, deviation: float = 1.0, key: str = "id") -> Column:
     """Normal by the Box-Muller transform of two uniforms; uses streams 2 `stream` and 2 `stream` + 1."""
     from pyspark.sql import functions as F
 
-    radius = F.sqrt(-2.0 * F.log(uniform(seed, 2 * stream)))
-    return radius * F.cos(2.0 * math.pi * uniform(seed, 2 * stream + 1)) * F.lit(deviation) + F.lit(mean)
+    radius = F.sqrt(-2.0 * F.log(uniform(seed, 2 * stream, key)))
+    return radius * F.cos(2.0 * math.pi * uniform(seed, 2 * stream + 1, key)) * F.lit(deviation) + F.lit(mean)
 
 
 def poisson(seed: int, stream: int, mean: float) -> Column:
@@ -103,6 +103,26 @@ def gaussian(numbers: DataFrame, seed: int, features: int = 10) -> DataFrame:
     return numbers.select(*(normal(seed, index).alias(f"x{index}") for index in range(features)))
 
 
+TASTES = 3
+
+
+def ratings(numbers: DataFrame, seed: int, users: int = 300, items: int = 100, noise: float = 0.1) -> DataFrame:
+    """user, item (whole numbers, any pair as likely) and rating = taste of the user . taste of the item + N(0, noise).
+    A taste has `TASTES` entries of N(1, 0.4), so ratings lie around 3."""
+    from pyspark.sql import functions as F
+
+    pairs = numbers.select(
+        "id",
+        F.floor(uniform(seed, 0) * users).cast("int").alias("user"),
+        F.floor(uniform(seed, 1) * items).cast("int").alias("item"),
+    )
+    rating = normal(seed, 1, 0.0, noise)
+    for taste in range(TASTES):
+        of_user, of_item = normal(seed, 2 + 2 * taste, 1.0, 0.4, "user"), normal(seed, 3 + 2 * taste, 1.0, 0.4, "item")
+        rating = rating + of_user * of_item
+    return pairs.select("user", "item", rating.alias("rating"))
+
+
 DOCUMENT_SENTENCES = (
     ("Python is a great programming language", 1.0),
     ("Java is also a popular language", 0.0),
@@ -139,5 +159,5 @@ def sentences(numbers: DataFrame, seed: int, corpus: Literal["generated", "docum
 
 
 GENERATORS: dict[str, Callable[..., DataFrame]] = {
-    function.__name__: function for function in (houses, purchases, blobs, gaussian, sentences)
+    function.__name__: function for function in (houses, purchases, blobs, gaussian, ratings, sentences)
 }

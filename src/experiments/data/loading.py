@@ -43,7 +43,7 @@ def load_data(spark: SparkSession, data: DataConfig, task: Task, seed: int) -> I
     label = _label(data, source.columns)
     features = _features(data, label, source.columns)
     _check_names([*features, *([label] if label else [])])
-    rows = _clean(_narrow(source, label, features, HELD_OUT in source.columns), data, features, label)
+    rows = _clean(_narrow(source, task, label, features), data, features, label)
     rows = _repartitioned(rows, data)
     fraction = test_fraction(data, task)
     with cached(rows.withColumn(HASH, _row_hash(features, label)), data.cache) as kept:
@@ -108,35 +108,38 @@ def _not_there(key: str, name: str, columns: list[str]) -> str:
     return f"{key} must be in the data ({', '.join(columns[:50])}), got '{name}'{suggest(name, columns)}"
 
 
-def _narrow(source: DataFrame, label: str | None, features: list[str], has_split: bool) -> DataFrame:
-    """Only what is used; the label as float64, which every Spark estimator takes."""
+def _narrow(source: DataFrame, task: Task, label: str | None, features: list[str]) -> DataFrame:
+    """Only what is used; numbers to predict as float64, which every Spark estimator takes."""
     from pyspark.sql import functions as F
-    from pyspark.sql.types import BooleanType, NumericType
+    from pyspark.sql.types import BooleanType, NumericType, StringType
 
     columns = [F.col(name) for name in features]
     if label is not None:
         kind = source.schema[label].dataType
-        if not isinstance(kind, NumericType | BooleanType):
+        is_number = isinstance(kind, NumericType | BooleanType)
+        if not is_number and (task is Task.regression or not isinstance(kind, StringType)):
+            law = "numbers" if task is Task.regression else "numbers or texts"
             raise ExperimentError(
-                f"data.label must be a column of numbers, got '{label}' of type {kind.simpleString()}"
+                f"data.label must be a column of {law} for {task.value}, got '{label}' of type {kind.simpleString()}"
             )
-        columns.append(F.col(label).cast("double").alias(label))
-    return source.select(*columns, *([HELD_OUT] if has_split else []))
+        columns.append(F.col(label).cast("double").alias(label) if is_number else F.col(label))
+    return source.select(*columns, *([HELD_OUT] if HELD_OUT in source.columns else []))
 
 
 def _clean(rows: DataFrame, data: DataConfig, features: list[str], label: str | None) -> DataFrame:
-    """Fill or drop what is missing; `fail` is checked later, in the pass that fills the cache."""
+    """Fill, drop or mark what is missing; `fail` is checked later, in the pass that fills the cache."""
     from pyspark.sql import functions as F
     from pyspark.sql.types import NumericType
 
     if data.missing is Missing.drop:
         for name in [*features, *([label] if label else [])]:
             rows = rows.where(~is_missing(rows, name))
-    if data.missing is Missing.fill:
+    if data.missing in (Missing.fill, Missing.keep):
+        value = data.fill_value if data.missing is Missing.fill else None
         for name in features:
             kind = rows.schema[name].dataType
             if isinstance(kind, NumericType):
-                filled = F.when(is_missing(rows, name), F.lit(data.fill_value).cast(kind)).otherwise(F.col(name))
+                filled = F.when(is_missing(rows, name), F.lit(value).cast(kind)).otherwise(F.col(name))
                 rows = rows.withColumn(name, filled)
     return rows
 

@@ -1,6 +1,6 @@
 """What a fitted pipeline has learnt and how its predictions stand to the truth, as tables and figures.
 
-A new kind of output is one function, in `learnt` or `judged`, listed in `OUTPUTS`.
+A new kind of output is one function, listed in `OUTPUTS`.
 """
 
 from __future__ import annotations
@@ -8,19 +8,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from experiments.evaluation import Scored
-from experiments.inspection.judged import clusters, confusion_matrix, residuals, threshold_curves
-from experiments.inspection.learnt import centres, coefficients, importances, loss_history
+from experiments.inspection.grouped import centres, clusters, hierarchy
+from experiments.inspection.judged import confusion_matrix, residuals, threshold_curves
+from experiments.inspection.learnt import coefficients, importances, isotonic_steps, layers, loss_history
 from experiments.inspection.output import Output
+from experiments.inspection.projected import components, explained_variance, projection
+from experiments.inspection.text import class_priors, deciding_features, topics
 
 OUTPUTS: tuple[Callable[[Scored], Iterator[Output]], ...] = (
     importances,
     coefficients,
-    centres,
+    isotonic_steps,
+    layers,
     loss_history,
+    class_priors,
+    deciding_features,
+    topics,
+    centres,
+    hierarchy,
+    clusters,
+    components,
+    explained_variance,
+    projection,
     confusion_matrix,
     threshold_curves,
     residuals,
-    clusters,
 )
 
 

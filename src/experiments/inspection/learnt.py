@@ -1,21 +1,23 @@
-"""What a model holds after the fit, by the data's column names."""
+"""What a supervised model holds after the fit, by the data's column names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.config import Task
 from experiments.evaluation import Scored, summary_of
-from experiments.features import is_scaled, own_units
+from experiments.features import is_scaled
 from experiments.inspection import plots
-from experiments.inspection.output import Output, Rows
+from experiments.inspection.output import MOST_POINTS, Output, Rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 
 INTERCEPT = "(intercept)"
@@ -23,16 +25,31 @@ INTERCEPT = "(intercept)"
 
 def importances(scored: Scored) -> Iterator[Output]:
     """`feature`, `importance` (shares of 1), the most important first."""
-    if hasattr(scored.model, "featureImportances"):
-        values = scored.model.featureImportances.toArray()
+    values = _importances(scored.model, len(scored.feature_names))
+    if values is not None:
         order = np.argsort(-values, kind="stable")
         rows = [{"feature": scored.name(index), "importance": float(values[index])} for index in order.tolist()]
         draw = partial(plots.bars, name="feature", value="importance", title="Feature importances", unit="share of 1")
         yield Output("feature_importances", rows, draw)
 
 
+def _importances(model: Any, features: int) -> NDArray[np.float64] | None:
+    if hasattr(model, "featureImportances"):
+        values: NDArray[np.float64] = model.featureImportances.toArray()
+        return values
+    if hasattr(model, "get_feature_importances"):  # XGBoost's names are f0, f1, …; it leaves out what no tree uses
+        gains = model.get_feature_importances("total_gain")
+        values = np.array([gains.get(f"f{index}", 0.0) for index in range(features)])
+        shares: NDArray[np.float64] = values / max(values.sum(), np.finfo(float).tiny)
+        return shares
+    return None
+
+
 def coefficients(scored: Scored) -> Iterator[Output]:
-    """`feature`, `coefficient`, `(intercept)` last; of more than two classes a row for each `class` and feature."""
+    """`feature`, `coefficient`, `(intercept)` last; of more than two classes a row for each `class` and feature.
+
+    Where Spark has them and no penalty makes them untrue: `standard_error`, `t_value`, `p_value`.
+    """
     model = scored.model
     if getattr(model, "numClasses", 2) > 2:
         if hasattr(model, "coefficientMatrix"):
@@ -41,6 +58,9 @@ def coefficients(scored: Scored) -> Iterator[Output]:
         values = model.coefficients.toArray()
         rows = [{"feature": scored.name(index), "coefficient": float(value)} for index, value in enumerate(values)]
         rows.append({"feature": INTERCEPT, "coefficient": float(model.intercept)})
+        for name, inferred in _inference(model).items():
+            for row, value in zip(rows, inferred, strict=False):  # without an intercept there is one less
+                row[name] = float(value)
         yield Output("coefficients", rows, partial(_draw_coefficients, unit=_unit(scored)))
 
 
@@ -50,14 +70,35 @@ def _coefficients_by_class(scored: Scored) -> Output:
     for index, (values, intercept) in enumerate(zip(matrix, intercepts, strict=True)):
         names = [*(scored.name(place) for place in range(len(values))), INTERCEPT]
         pairs = zip(names, [*values, intercept], strict=True)
-        rows += [{"class": index, "feature": name, "coefficient": float(value)} for name, value in pairs]
-    return Output("coefficients", rows)
+        of_class = {"class": scored.dataset.class_name(index)}
+        rows += [{**of_class, "feature": name, "coefficient": float(value)} for name, value in pairs]
+    draw = partial(_draw_by_class, unit=_unit(scored))
+    return Output("coefficients", rows, draw)
+
+
+def _draw_by_class(rows: Rows, unit: str) -> Figure:
+    features = [row for row in rows if row["feature"] != INTERCEPT]
+    title = "Coefficients by class"
+    return plots.bars_by_group(features, group="class", name="feature", value="coefficient", title=title, unit=unit)
+
+
+def _inference(model: Any) -> dict[str, list[float]]:
+    """Standard errors and what follows from them, the intercept last; nothing where a penalty biases them."""
+    if not model.hasParam("regParam") or model.getOrDefault("regParam") > 0:
+        return {}
+    names = {"coefficientStandardErrors": "standard_error", "tValues": "t_value", "pValues": "p_value"}
+    summary = summary_of(model)
+    try:
+        return {ours: list(getattr(summary, theirs)) for theirs, ours in names.items()}
+    except Exception:  # a solver that has none, or a matrix that cannot be inverted
+        return {}
 
 
 def _unit(scored: Scored) -> str:
     """What a coefficient says, in the data's words where its features are the data's own."""
     scaled = scored.features_column is not None and is_scaled(scored.fitted, scored.features_column)
-    if scored.task is Task.regression and not scaled:
+    is_linear = not scored.model.hasParam("link")
+    if scored.task is Task.regression and is_linear and not scaled:
         return f"change of {scored.dataset.label} per unit of the feature"
     return "coefficient of the scaled feature" if scaled else "coefficient"
 
@@ -66,28 +107,10 @@ def _draw_coefficients(rows: Rows, unit: str) -> Figure:
     # The intercept's size says nothing about a feature's.
     features = [row for row in rows if row["feature"] != INTERCEPT]
     title = f"Coefficients (intercept {rows[-1]['coefficient']:.4g})"
+    if all("standard_error" in row for row in features):
+        features = [{**row, "error": 1.96 * row["standard_error"]} for row in features]
+        title += ", 95 % intervals"
     return plots.bars(features, name="feature", value="coefficient", title=title, unit=unit)
-
-
-def centres(scored: Scored) -> Iterator[Output]:
-    """`(cluster)`, `(rows)`, then each feature of its centre in the data's own units."""
-    model = scored.model
-    if not hasattr(model, "clusterCenters"):
-        return
-    points = np.array(model.clusterCenters(), dtype=float)
-    if scored.features_column is not None:
-        points = own_units(scored.fitted, scored.features_column, points)
-    counted = scored.rows.groupBy("prediction").count().collect()
-    sizes = {int(row["prediction"]): row["count"] for row in counted}
-    rows = [
-        {
-            "(cluster)": cluster,
-            "(rows)": sizes.get(cluster, 0),
-            **{scored.name(index): float(value) for index, value in enumerate(point)},
-        }
-        for cluster, point in enumerate(points)
-    ]
-    yield Output("cluster_centres", rows, plots.centres)
 
 
 def loss_history(scored: Scored) -> Iterator[Output]:
@@ -97,3 +120,29 @@ def loss_history(scored: Scored) -> Iterator[Output]:
         rows = [{"iteration": index, "loss": float(value)} for index, value in enumerate(history)]
         draw = partial(plots.lines, x="iteration", y=["loss"], title="Loss by iteration")
         yield Output("loss_history", rows, draw, stepped=True)
+
+
+def layers(scored: Scored) -> Iterator[Output]:
+    """`layer`, `inputs`, `outputs`, `weights` (with the biases) of a perceptron."""
+    if scored.model.hasParam("layers") and scored.model.isDefined("layers"):
+        sizes = scored.model.getLayers()
+        yield Output(
+            "layers",
+            [
+                {"layer": index + 1, "inputs": inputs, "outputs": outputs, "weights": (inputs + 1) * outputs}
+                for index, (inputs, outputs) in enumerate(pairwise(sizes))
+            ],
+        )
+
+
+def isotonic_steps(scored: Scored) -> Iterator[Output]:
+    """`boundary` of the feature and `prediction` there, straight lines between them; up to `MOST_POINTS`."""
+    model = scored.model
+    if not hasattr(model, "boundaries"):
+        return
+    boundaries, predictions = model.boundaries.toArray(), model.predictions.toArray()
+    kept = np.unique(np.linspace(0, len(boundaries) - 1, MOST_POINTS).astype(int))
+    feature = scored.name(model.getFeatureIndex())
+    rows = [{feature: float(boundaries[index]), "prediction": float(predictions[index])} for index in kept]
+    draw = partial(plots.lines, x=feature, y=["prediction"], title=f"Predicted {scored.dataset.label} by {feature}")
+    yield Output("isotonic_steps", rows, draw)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]
 
+MOST_POINTS = 2_000
+MOST_VALUES = 1_000_000
+
 
 @dataclass(frozen=True)
 class Output:

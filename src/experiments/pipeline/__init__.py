@@ -1,0 +1,1 @@
+"""From configured stages to a fitted `pyspark.ml.PipelineModel`."""

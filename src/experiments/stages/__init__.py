@@ -1,0 +1,1 @@
+"""Spark ML stages that Spark does not have."""

@@ -1,0 +1,276 @@
+"""The best of a grid of parameters, found on the training rows alone.
+
+Spark's own `CrossValidator` fits the whole pipeline for each candidate and fold. Here the stages that no candidate
+changes are fitted once for each fold and what they make is cached; only the rest is fitted for each candidate, several
+at a time, and each fitted candidate is let go once it is judged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from experiments.config import Config, ModelConfig, TuningConfig, TuningMethod, flatten
+from experiments.data.caching import cached
+from experiments.data.dataset import Dataset
+from experiments.errors import ConfigError, ExperimentError, suggest, wrong_choice
+from experiments.evaluation import DIRECTIONS, OBJECTIVES, metrics_of, scored_rows
+from experiments.pipeline.fitting import fit_stages
+from experiments.pipeline.stages import stages_of
+from experiments.pipeline.wiring import Wired, wire
+from experiments.progress import Progress
+
+if TYPE_CHECKING:
+    from pyspark.ml import Transformer
+    from pyspark.sql import DataFrame
+
+MOST_PARALLEL = 8
+MOST_CANDIDATES = 1_000
+_FOLD = "_fold"
+
+
+@dataclass
+class Candidate:
+    """Values for the grid's keys, and how the model with them does on rows that it was not fitted on.
+
+    Attributes:
+        values: key as in an override to value.
+        config: the experiment's, with these values.
+        scores: the metric, by fold.
+        seconds: of fitting and judging, over all folds.
+    """
+
+    values: dict[str, Any]
+    config: Config
+    scores: dict[int, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.scores.values())
+
+    @property
+    def deviation(self) -> float:
+        return statistics.stdev(self.scores.values()) if len(self.scores) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """All candidates, judged.
+
+    Attributes:
+        metric: that decides.
+        candidates: in the order of the grid.
+    """
+
+    metric: str
+    candidates: list[Candidate]
+
+    @property
+    def best(self) -> Candidate:
+        """The first of those with the best mean."""
+        sign = 1 if DIRECTIONS[self.metric] else -1
+        return max(self.candidates, key=lambda candidate: sign * candidate.mean)
+
+
+def candidates_of(config: Config) -> list[Candidate]:
+    """Every combination of the grid's values, the last key changing fastest. Needs no JVM.
+
+    Raises:
+        ConfigError: keys that name no parameter of a stage, and values that do not suit them.
+    """
+    grid = dict(flatten(config.tuning.grid))
+    problems = [problem for key, values in grid.items() for problem in _check_key(config, key, values)]
+    if not grid:
+        problems.append(
+            f"tuning.grid must hold a parameter for tuning={config.tuning.method.value}, got none; for example "
+            "'tuning.grid.model.estimator.maxIter=[10,100]'"
+        )
+    if problems:
+        raise ConfigError(problems)
+    combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    if len(combinations) > MOST_CANDIDATES:
+        raise ConfigError(
+            [f"tuning.grid must have at most {MOST_CANDIDATES:,} combinations, got {len(combinations):,}"]
+        )
+    return [Candidate(values, _with_values(config, values)) for values in combinations]
+
+
+def check_tuning(config: Config) -> list[str]:
+    """A sentence for each problem. Needs no JVM."""
+    tuning = config.tuning
+    if tuning.method is TuningMethod.none:
+        if tuning.grid:
+            return ["tuning.grid must be empty without a method, got values; add tuning=cross_validation"]
+        return []
+    problems = []
+    if tuning.folds < 2:
+        problems.append(f"tuning.folds must be 2 or more, got {tuning.folds}")
+    if not 0 < tuning.train_fraction < 1:
+        problems.append(f"tuning.train_fraction must be between 0 and 1, got {tuning.train_fraction}")
+    if tuning.parallelism is not None and tuning.parallelism < 1:
+        problems.append(f"tuning.parallelism must be 1 or more, got {tuning.parallelism}")
+    if tuning.metric is not None and tuning.metric not in DIRECTIONS:
+        problems.append(wrong_choice("tuning.metric", tuning.metric, DIRECTIONS))
+    try:
+        candidates_of(config)
+    except ConfigError as error:
+        problems += error.problems
+    return problems
+
+
+def _check_key(config: Config, key: str, values: Any) -> list[str]:
+    """One key of the grid, each of its values alone: what is wrong is then said of that value."""
+    if not isinstance(values, list) or not values:
+        return [f"tuning.grid.{key} must be a list of values, got {values!r}; as in 'tuning.grid.{key}=[1,2]'"]
+    stages = [stage.key for stage in stages_of(config)]
+    if not any(key.startswith(f"{stage}.") for stage in stages):
+        near = suggest(key, [f"{stage}.{key.rpartition('.')[2]}" for stage in stages])
+        return [f"tuning.grid must have keys below {', '.join(stages)}, got '{key}'{near}"]
+    problems: list[str] = []
+    for value in values:
+        try:
+            stages_of(_with_values(config, {key: value}))
+        except ConfigError as error:
+            problems += [f"tuning.grid.{problem}" for problem in error.problems if problem not in problems]
+    return list(dict.fromkeys(problems))
+
+
+def _with_values(config: Config, values: dict[str, Any]) -> Config:
+    stages = OmegaConf.create(
+        {
+            "preprocessing": copy.deepcopy(config.preprocessing),
+            "model": {"stages": copy.deepcopy(config.model.stages), "estimator": copy.deepcopy(config.model.estimator)},
+        }
+    )
+    for key, value in values.items():
+        OmegaConf.update(stages, key, value, merge=True, force_add=True)
+    plain: Any = OmegaConf.to_container(stages)
+    model: ModelConfig = replace(config.model, **plain["model"])
+    return replace(config, preprocessing=plain["preprocessing"], model=model)
+
+
+def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
+    """Judge every candidate on parts of the training rows. Runs on the driver.
+
+    Raises:
+        ExperimentError: too few rows, or a candidate that cannot be fitted.
+    """
+    metric = config.tuning.metric
+    candidates = candidates_of(config)
+    wired = [wire(stages_of(each.config), dataset.label, dataset.feature_types, config.seed) for each in candidates]
+    shared = _shared_stages(wired)
+    with contextlib.ExitStack() as stack:
+        folds = [
+            stack.enter_context(_prepared(fold, wired[0][:shared]))
+            for fold in stack.enter_context(_folds(dataset, config.tuning, config.seed))
+        ]
+        tasks = [(candidate, rest, fold) for candidate, rest in zip(candidates, wired, strict=True) for fold in folds]
+        workers = config.tuning.parallelism or min(
+            MOST_PARALLEL, dataset.rows.sparkSession.sparkContext.defaultParallelism
+        )
+        pool = stack.enter_context(_ended_early(ThreadPoolExecutor(min(workers, len(tasks)), "tune")))
+        running = [
+            pool.submit(_judge, candidate, rest[shared:], fold, dataset, metric) for candidate, rest, fold in tasks
+        ]
+        for done in as_completed(running):
+            metric = done.result()
+            progress.step(len(running), "fits")
+    assert metric is not None
+    return Tuned(metric, candidates)
+
+
+@contextlib.contextmanager
+def _ended_early(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
+    """A pool that starts nothing more once something went wrong, and waits for nothing once it is interrupted."""
+    try:
+        yield pool
+    except BaseException as error:
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _shared_stages(wired: Sequence[Sequence[Wired]]) -> int:
+    """How many of the first stages are the same for all candidates; the estimator is fitted for each."""
+    most = min(len(stages) for stages in wired) - 1
+    same = (all(stages[index] == wired[0][index] for stages in wired) for index in range(most))
+    return sum(itertools.takewhile(bool, same))
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """Rows that candidates are fitted on, and rows that judge them."""
+
+    number: int
+    train: DataFrame
+    held_out: DataFrame
+    stages: tuple[Transformer, ...] = ()
+
+
+@contextlib.contextmanager
+def _folds(dataset: Dataset, tuning: TuningConfig, seed: int) -> Iterator[list[_Fold]]:
+    """Parts by a hash of content and seed, so that a row is in the same part wherever it stands."""
+    from pyspark.sql import functions as F
+
+    names = [*dataset.features, *([dataset.label] if dataset.label else [])]
+    number = F.xxhash64(F.lit(seed), F.lit(_FOLD), *names)
+    if tuning.method is TuningMethod.cross_validation:
+        fold, held_out = F.pmod(number, F.lit(tuning.folds)), list(range(tuning.folds))
+    else:
+        share = F.shiftrightunsigned(number, 11) / float(1 << 53)
+        fold, held_out = F.when(share < tuning.train_fraction, 1).otherwise(0), [0]
+    rows = dataset.train.withColumn(_FOLD, fold.cast("int"))
+    counts = {row[_FOLD]: row["count"] for row in rows.groupBy(_FOLD).count().collect()}
+    if len(counts) < (tuning.folds if tuning.method is TuningMethod.cross_validation else 2):
+        key = "folds" if tuning.method is TuningMethod.cross_validation else "train_fraction"
+        raise ExperimentError(
+            f"tuning.{key} must leave rows in every part, got {getattr(tuning, key)} for {dataset.train_rows} training "
+            "rows; use fewer folds or more rows"
+        )
+    yield [
+        _Fold(index, rows.where(f"{_FOLD} != {index}").drop(_FOLD), rows.where(f"{_FOLD} = {index}").drop(_FOLD))
+        for index in held_out
+    ]
+
+
+@contextlib.contextmanager
+def _prepared(fold: _Fold, shared: Sequence[Wired]) -> Iterator[_Fold]:
+    """The fold behind the stages that all candidates share, cached."""
+    fitted = fit_stages(shared, fold.train) if shared else []
+    train, held_out = fold.train, fold.held_out
+    for stage in fitted:
+        train, held_out = stage.transform(train), stage.transform(held_out)
+    with cached(train) as train, cached(held_out) as held_out:
+        yield _Fold(fold.number, train, held_out, tuple(fitted))
+
+
+def _judge(candidate: Candidate, rest: Sequence[Wired], fold: _Fold, dataset: Dataset, metric: str | None) -> str:
+    """Fit a candidate on a fold's rows and measure it on those held out; returns the metric's name."""
+    from pyspark.ml import PipelineModel
+
+    started = time.perf_counter()
+    task = candidate.config.model.task
+    try:
+        fitted = fit_stages(rest, fold.train)
+    except ExperimentError as error:
+        chosen = ", ".join(f"{key}={value}" for key, value in candidate.values.items())
+        raise ExperimentError(f"{error} (with {chosen})") from error
+    transformed = PipelineModel(fitted).transform(fold.held_out)
+    scored = scored_rows(PipelineModel([*fold.stages, *fitted]), transformed, dataset, task)
+    metrics = metrics_of(scored, scored.rows, dataset.classes, only=metric or OBJECTIVES[task][0])
+    name = metric or next(name for name in OBJECTIVES[task] if name in metrics)
+    if name not in metrics:
+        raise ExperimentError(f"tuning.metric must be one that {candidate.config.model.name} has, got '{name}'")
+    candidate.scores[fold.number] = metrics[name]
+    candidate.seconds += time.perf_counter() - started
+    return name
