@@ -1,25 +1,23 @@
-"""What a fitted pipeline makes of the rows, once, and its metrics, by Spark's own evaluators where it has them."""
+"""Metrics of what a fitted pipeline makes of the rows: one aggregate for both sides of the split.
+
+Spark's evaluators make a pass, or several, for each side and metric; the definitions are theirs.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from experiments.config import Task
-from experiments.data.caching import cached
-from experiments.data.dataset import HELD_OUT, Dataset
-from experiments.features import feature_names
+from experiments.data.dataset import HELD_OUT
+from experiments.scored import Scored, spread_of, summary_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
-    from pyspark.sql.types import StructType
 
 # Metric to whether more of it is better.
 DIRECTIONS = {
@@ -34,95 +32,13 @@ OBJECTIVES = {
     Task.clustering: ("silhouette",),
     Task.decomposition: ("explained_variance", "perplexity"),
 }
-# What models make of the rows, by the names that Spark gives it.
-_OUTPUTS = ("prediction", "probability", "rawPrediction", "topicDistribution")
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A fitted pipeline with what it makes of the rows.
-
-    Attributes:
-        fitted: the pipeline; its last stage is the model.
-        rows: all rows, cached: label, the model's outputs, boolean `_held_out`, and the column that the model reads
-            where the outputs cannot be judged without it.
-        dataset: what it was fitted on.
-        task: what it is for.
-        features_column: the vector column that the model reads, or None.
-        schema: of the rows after every stage.
-    """
-
-    fitted: PipelineModel
-    rows: DataFrame
-    dataset: Dataset
-    task: Task
-    features_column: str | None
-    schema: StructType
-
-    @property
-    def model(self) -> Any:
-        return self.fitted.stages[-1]
-
-    @cached_property
-    def judged(self) -> DataFrame:
-        """The rows that count for a judgement: the held-out ones, or all where none are."""
-        return self.rows.where(HELD_OUT) if self.dataset.test_rows else self.rows
-
-    @property
-    def judged_rows(self) -> int:
-        return self.dataset.test_rows or self.dataset.train_rows
-
-    @property
-    def judged_name(self) -> str:
-        return "test" if self.dataset.test_rows else "training"
-
-    @cached_property
-    def feature_names(self) -> list[str]:
-        """The data's names for the entries of the features, in order; empty where nobody knows them."""
-        if self.features_column is None:
-            return []
-        return feature_names(self.fitted, self.schema, self.features_column, self.dataset.train)
-
-    def name(self, index: int) -> str:
-        """The data's name for an entry of the features."""
-        return self.feature_names[index] if index < len(self.feature_names) else f"features_{index}"
-
-    @cached_property
-    def spread(self) -> Spread:
-        """Of the judged rows of a decomposition."""
-        return spread_of(self.judged, self.features_column, self.model)
-
-
-@contextlib.contextmanager
-def score(fitted: PipelineModel, dataset: Dataset, task: Task) -> Iterator[Scored]:
-    """What a pipeline makes of all rows, narrow and cached until the end of the block. Runs on the driver."""
-    transformed = fitted.transform(dataset.rows)
-    scored = scored_rows(fitted, transformed, dataset, task)
-    with cached(scored.rows) as narrow:
-        yield replace(scored, rows=narrow)
-
-
-def scored_rows(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Scored:
-    """The columns that a judgement needs. Nothing is computed yet."""
-    model = fitted.stages[-1]
-    reads = next((name for name in ("featuresCol", "inputCol") if model.hasParam(name)), None)
-    features = model.getOrDefault(reads) if reads else None
-    outputs = [name for name in transformed.columns if name in _OUTPUTS]
-    if model.hasParam("outputCol"):
-        outputs.append(model.getOutputCol())
-    # Text makes wide vectors, so they are kept only where distances or reconstructions are judged.
-    judged_by_features = [] if task.supervised else [features]
-    kept = [name for name in (dataset.label, *outputs, *judged_by_features, HELD_OUT) if name in transformed.columns]
-    rows = transformed.select(*dict.fromkeys(kept))
-    return Scored(fitted, rows, dataset, task, features, transformed.schema)
 
 
 def evaluate(scored: Scored) -> dict[str, float]:
     """Metrics of the held-out rows, and of the training rows as `train_…`; all rows count where none are held out."""
-    metrics = metrics_of(scored, scored.judged, scored.dataset.judged_classes)
-    if scored.dataset.test_rows:
-        train = metrics_of(scored, scored.rows.where(f"NOT {HELD_OUT}"), scored.dataset.classes)
-        metrics |= {f"train_{name}": value for name, value in train.items()}
+    metrics = metrics_of(scored, scored.judged_side)
+    if scored.judged_side:
+        metrics |= {f"train_{name}": value for name, value in metrics_of(scored, False).items()}
     return {**metrics, **_of_the_fit(scored.model)}
 
 
@@ -144,81 +60,74 @@ def _of_the_fit(model: Any) -> dict[str, float]:
     return found
 
 
-def summary_of(model: Any) -> Any:
-    """What Spark kept of the fit, or None: a property of some models and a method of others."""
-    if not getattr(model, "hasSummary", False):
-        return None
-    return model.summary() if callable(model.summary) else model.summary
-
-
-def metrics_of(scored: Scored, rows: DataFrame, classes: int | None, only: str | None = None) -> dict[str, float]:
-    """Metrics of some of the scored rows, by the task.
+def metrics_of(scored: Scored, held_out: bool, only: str | None = None) -> dict[str, float]:
+    """Metrics of one side of the scored rows, by the task.
 
     Args:
-        classes: how many classes those rows have.
-        only: the one metric that is needed, so that passes for others can be left out.
+        only: the one metric that is needed, so that a pass for others can be left out.
     """
     if scored.task is Task.decomposition:
-        return _decomposition(rows, scored)
-    if "prediction" not in rows.columns:
+        return _decomposition(scored, held_out)
+    if "prediction" not in scored.rows.columns:
         return {}
     if scored.task is Task.classification:
-        areas = only is None or only.startswith("auc_")
-        return _classification(rows, scored.dataset.label, areas and classes == scored.dataset.classes == 2)
+        return _classification(scored, held_out, curves=only is None or only.startswith("auc_"))
     if scored.task is Task.regression:
-        return _regression(rows, scored.dataset)
-    return _clustering(rows, scored)
+        return _regression(scored, held_out)
+    return _clustering(scored, held_out)
 
 
-def _classification(rows: DataFrame, label: str | None, areas: bool) -> dict[str, float]:
-    """Precision, recall and f1 are weighted by class, as in Spark.
-
-    Args:
-        areas: whether to measure the areas under the curves, for which the rows must have both of two classes.
-    """
-    from pyspark.ml.evaluation import BinaryClassificationEvaluator, MulticlassClassificationEvaluator
-
-    has_probability = "probability" in rows.columns
-    metric = "logLoss" if has_probability else "accuracy"
-    # One pass over the rows serves all metrics; Python's `evaluate` would make one for each.
-    evaluator = MulticlassClassificationEvaluator(labelCol=label, metricName=metric)
-    found = evaluator._to_java().getMetrics(rows._jdf)
-    metrics = {
-        "accuracy": found.accuracy(),
-        "f1": found.weightedFMeasure(),
-        "precision": found.weightedPrecision(),
-        "recall": found.weightedRecall(),
-    }
-    if has_probability:
-        metrics["log_loss"] = found.logLoss(1e-15)
-    if areas and "rawPrediction" in rows.columns:
-        # What naive Bayes calls its raw prediction is not comparable between rows.
-        column = "probability" if has_probability else "rawPrediction"
-        evaluator = BinaryClassificationEvaluator(labelCol=label, rawPredictionCol=column)
-        curves = evaluator._to_java().getMetrics(rows._jdf)
-        metrics["auc_roc"] = curves.areaUnderROC()
-        metrics["auc_pr"] = curves.areaUnderPR()
-        curves.unpersist()
+def _classification(scored: Scored, held_out: bool, curves: bool) -> dict[str, float]:
+    """Precision, recall and f1 are weighted by class, as in Spark; areas under curves are those of two classes."""
+    pairs = [row for row in scored.confusions if row["held_out"] is held_out]
+    classes = scored.dataset.classes
+    assert classes is not None
+    metrics = _of_confusion(_matrix(pairs, classes))
+    if pairs[0]["log_loss"] is not None:
+        metrics["log_loss"] = sum(row["log_loss"] for row in pairs) / sum(row["rows"] for row in pairs)
+    curve = scored.curves.get((held_out, 1)) if curves and classes == 2 else None
+    if curve is not None and curve.has_both:
+        metrics["auc_roc"] = curve.area_under_roc()
+        metrics["auc_pr"] = curve.area_under_precision_recall()
     return metrics
 
 
-def _regression(rows: DataFrame, dataset: Dataset) -> dict[str, float]:
-    from pyspark.ml.evaluation import RegressionEvaluator
+def _matrix(pairs: Sequence[Any], classes: int) -> np.ndarray[Any, Any]:
+    """Row counts by true and predicted class."""
+    counts = np.zeros((classes, classes))
+    for row in pairs:
+        counts[int(row["true"]), int(row["predicted"])] += row["rows"]
+    return counts
 
-    found = RegressionEvaluator(labelCol=dataset.label)._to_java().getMetrics(rows._jdf)
+
+def _of_confusion(counts: np.ndarray[Any, Any]) -> dict[str, float]:
+    right, true, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    precision = np.divide(right, predicted, out=np.zeros(len(right)), where=predicted > 0)
+    recall = np.divide(right, true, out=np.zeros(len(right)), where=true > 0)
+    both = precision + recall
+    f1 = np.divide(2 * precision * recall, both, out=np.zeros(len(right)), where=both > 0)
+    weights = true / true.sum()
     return {
-        "rmse": found.rootMeanSquaredError(),
-        "mae": found.meanAbsoluteError(),
-        "mse": found.meanSquaredError(),
-        "r2": found.r2(),
+        "accuracy": float(right.sum() / counts.sum()),
+        "f1": float(weights @ f1),
+        "precision": float(weights @ precision),
+        "recall": float(weights @ recall),
     }
 
 
-def _clustering(rows: DataFrame, scored: Scored) -> dict[str, float]:
+def _regression(scored: Scored, held_out: bool) -> dict[str, float]:
+    found = scored.errors[held_out]
+    metrics = {"rmse": math.sqrt(found["mse"]), "mae": found["mae"], "mse": found["mse"]}
+    if found["variance"] > 0:
+        metrics["r2"] = 1 - found["mse"] / found["variance"]
+    return metrics
+
+
+def _clustering(scored: Scored, held_out: bool) -> dict[str, float]:
     """Cluster sizes, and the silhouette where there is more than one cluster, by the model's own distance."""
     from pyspark.ml.evaluation import ClusteringEvaluator
 
-    sizes = {row["prediction"]: row["count"] for row in rows.groupBy("prediction").count().collect()}
+    rows, sizes = _side(scored, held_out), scored.cluster_sizes
     metrics = {f"cluster_size_{cluster}": float(size) for cluster, size in sorted(sizes.items())}
     if len(sizes) > 1 and scored.features_column is not None:
         evaluator = ClusteringEvaluator(featuresCol=scored.features_column)
@@ -228,45 +137,18 @@ def _clustering(rows: DataFrame, scored: Scored) -> dict[str, float]:
     return metrics
 
 
-def _decomposition(rows: DataFrame, scored: Scored) -> dict[str, float]:
+def _decomposition(scored: Scored, held_out: bool) -> dict[str, float]:
     """How much of the rows a projection keeps; for topics how likely their words are."""
-    model = scored.model
+    model, rows = scored.model, _side(scored, held_out)
     if hasattr(model, "logPerplexity"):
         likelihood, perplexity = model.logLikelihood(rows), model.logPerplexity(rows)
         return {"log_likelihood": likelihood, "log_perplexity": perplexity, "perplexity": math.exp(perplexity)}
     if scored.features_column is None or not model.hasParam("outputCol"):
         return {}
-    spread = scored.spread if rows is scored.judged else spread_of(rows, scored.features_column, model)
+    is_judged = held_out is scored.judged_side
+    spread = scored.spread if is_judged else spread_of(rows, scored.features_column, model)
     return {"explained_variance": spread.kept / spread.total, "reconstruction_error": spread.total - spread.kept}
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Of rows and of their projections on orthonormal directions: mean squared distance from what is projected on.
-
-    Attributes:
-        total: of the rows, from their mean (PCA) or from zero (SVD).
-        components: of the projections, shape (k,).
-    """
-
-    total: float
-    components: NDArray[np.float64]
-
-    @property
-    def kept(self) -> float:
-        return float(self.components.sum())
-
-
-def spread_of(rows: DataFrame, features: str | None, model: Any) -> Spread:
-    """One pass over the rows. The directions are orthonormal, so that what is lost is the difference."""
-    from pyspark.ml.stat import Summarizer
-    from pyspark.sql import functions as F
-
-    summary = Summarizer.metrics("count", "variance", "normL2")
-    both = [summary.summary(F.col(name)) for name in (features, model.getOutputCol())]
-    wide, narrow = rows.select(*both).first()
-    count = wide["count"]
-    if type(model).__name__ == "PCAModel":
-        scale = (count - 1) / count  # Spark divides by one less
-        return Spread(float(wide["variance"].toArray().sum() * scale), narrow["variance"].toArray() * scale)
-    return Spread(float((wide["normL2"].toArray() ** 2).sum() / count), narrow["normL2"].toArray() ** 2 / count)
+def _side(scored: Scored, held_out: bool) -> DataFrame:
+    return scored.judged if held_out is scored.judged_side else scored.rows.where(f"NOT {HELD_OUT}")

@@ -12,7 +12,7 @@ from experiments.data.checks import check_data
 from experiments.data.dataset import Dataset
 from experiments.data.loading import load_data
 from experiments.errors import ConfigError
-from experiments.evaluation import evaluate, objective, score
+from experiments.evaluation import evaluate, objective
 from experiments.inspection import inspect
 from experiments.inspection.tuned import candidates
 from experiments.pipeline.fitting import fit_stages
@@ -20,6 +20,7 @@ from experiments.pipeline.stages import check_stages, stages_of
 from experiments.pipeline.wiring import wire
 from experiments.progress import Progress
 from experiments.registry import check_registry, register
+from experiments.scored import score
 from experiments.session import starting_session
 from experiments.store import check_store
 from experiments.tracking import TrackedRun, tracked_run

@@ -21,13 +21,14 @@ from omegaconf import OmegaConf
 
 from experiments.config import Config, ModelConfig, TuningConfig, TuningMethod, flatten
 from experiments.data.caching import cached
-from experiments.data.dataset import Dataset
+from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.errors import ConfigError, ExperimentError, suggest, wrong_choice
-from experiments.evaluation import DIRECTIONS, OBJECTIVES, metrics_of, scored_rows
+from experiments.evaluation import DIRECTIONS, OBJECTIVES, metrics_of
 from experiments.pipeline.fitting import fit_stages
 from experiments.pipeline.stages import stages_of
 from experiments.pipeline.wiring import Wired, wire
 from experiments.progress import Progress
+from experiments.scored import scored_rows
 
 if TYPE_CHECKING:
     from pyspark.ml import Transformer
@@ -257,6 +258,7 @@ def _prepared(fold: _Fold, shared: Sequence[Wired]) -> Iterator[_Fold]:
 def _judge(candidate: Candidate, rest: Sequence[Wired], fold: _Fold, dataset: Dataset, metric: str | None) -> str:
     """Fit a candidate on a fold's rows and measure it on those held out; returns the metric's name."""
     from pyspark.ml import PipelineModel
+    from pyspark.sql import functions as F
 
     started = time.perf_counter()
     task = candidate.config.model.task
@@ -265,9 +267,9 @@ def _judge(candidate: Candidate, rest: Sequence[Wired], fold: _Fold, dataset: Da
     except ExperimentError as error:
         chosen = ", ".join(f"{key}={value}" for key, value in candidate.values.items())
         raise ExperimentError(f"{error} (with {chosen})") from error
-    transformed = PipelineModel(fitted).transform(fold.held_out)
+    transformed = PipelineModel(fitted).transform(fold.held_out.withColumn(HELD_OUT, F.lit(True)))
     scored = scored_rows(PipelineModel([*fold.stages, *fitted]), transformed, dataset, task)
-    metrics = metrics_of(scored, scored.rows, dataset.classes, only=metric or OBJECTIVES[task][0])
+    metrics = metrics_of(scored, True, only=metric or OBJECTIVES[task][0])
     name = metric or next(name for name in OBJECTIVES[task] if name in metrics)
     if name not in metrics:
         raise ExperimentError(f"tuning.metric must be one that {candidate.config.model.name} has, got '{name}'")

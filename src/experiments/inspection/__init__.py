@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from experiments.evaluation import Scored
 from experiments.inspection.grouped import centres, clusters, hierarchy
 from experiments.inspection.judged import confusion_matrix, residuals, threshold_curves
 from experiments.inspection.learnt import coefficients, importances, isotonic_steps, layers, loss_history
 from experiments.inspection.output import Output
 from experiments.inspection.projected import components, explained_variance, projection
 from experiments.inspection.text import class_priors, deciding_features, topics
+from experiments.scored import Scored
 
 OUTPUTS: tuple[Callable[[Scored], Iterator[Output]], ...] = (
     importances,

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.config import Task
-from experiments.evaluation import Scored
 from experiments.features import own_units
 from experiments.inspection import learnt_plots, plots
 from experiments.inspection.output import MOST_POINTS, MOST_VALUES, Output, Rows
 from experiments.inspection.sampling import sample
+from experiments.scored import Scored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +29,7 @@ def centres(scored: Scored) -> Iterator[Output]:
     points = np.array(found, dtype=float)
     if scored.features_column is not None:
         points = own_units(scored.fitted, scored.features_column, points)
-    counted = scored.rows.groupBy("prediction").count().collect()
-    sizes = {int(row["prediction"]): row["count"] for row in counted}
+    sizes = scored.cluster_sizes
     rows = [
         {
             "(cluster)": cluster,

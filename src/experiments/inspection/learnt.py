@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.config import Task
-from experiments.evaluation import Scored, summary_of
 from experiments.features import is_scaled
 from experiments.inspection import plots
 from experiments.inspection.output import MOST_POINTS, Output, Rows
+from experiments.scored import Scored, summary_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

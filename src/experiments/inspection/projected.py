@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.evaluation import Scored
 from experiments.inspection import learnt_plots, plots
 from experiments.inspection.output import MOST_POINTS, Output
 from experiments.inspection.sampling import sample
+from experiments.scored import Scored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

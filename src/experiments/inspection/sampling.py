@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.evaluation import Scored
+from experiments.scored import Scored
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

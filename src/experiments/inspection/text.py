@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from experiments.evaluation import Scored
 from experiments.inspection import plots
 from experiments.inspection.output import Output
+from experiments.scored import Scored
 
 MOST_TERMS = 200
 TOPIC_TERMS = 20
