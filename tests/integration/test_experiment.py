@@ -135,7 +135,7 @@ def test_random_forest_on_purchases_is_the_documents(spark, store, words):
     importances = read_csv(client, result.run_id, "feature_importances").set_index("feature")["importance"]
     for feature, importance in DOCUMENT["random_forest"]["feature_importances"].items():
         assert importances[feature] == pytest.approx(importance, abs=0.05)
-    names = ("feature_importances", "confusion_matrix", "roc_curve", "precision_recall_curve")
+    names = ("feature_importances", "confusion_matrix", "roc_curve", "precision_recall_curve", "calibration")
     outputs = {f"{name}.{kind}" for name in names for kind in ("csv", "png")}
     assert artifacts(client, result.run_id) == {*outputs, "config.yaml", "spark.yaml"}
     confusion = read_csv(client, result.run_id, "confusion_matrix")

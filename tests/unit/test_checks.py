@@ -15,7 +15,10 @@ def problems(*words):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["data.generator=housse"], "data.generator must be one of blobs, gaussian, houses, purchases, sentences"),
+        (
+            ["data.generator=housse"],
+            "data.generator must be one of blobs, gaussian, houses, purchases, ratings, sentences",
+        ),
         (["data.parameters.noise=much"], "data.parameters.noise must be a number, got 'much'"),
         (["data=sentences", "data.parameters.corpus=documnt"], "must be one of generated, document, got 'documnt'"),
         (["data=blobs", "data.label=x0", "data.parameters.centers=[1,2]"], "a list, each item a list, each item a num"),

@@ -3,19 +3,27 @@
 import pytest
 
 from experiments import ConfigError, ExperimentError, load
-from experiments.pipeline import stages_of, wire
+from experiments.composition import choices
+from experiments.pipeline.stages import check_stages, stages_of
+from experiments.pipeline.wiring import wire
+from experiments.tuning import candidates_of, check_tuning
 
 
 def problems(*words):
-    config = load(["model=ridge", *words])
+    config = load(list(words) if words[0].startswith("model=") else ["model=ridge", *words])
     with pytest.raises(ConfigError) as caught:
-        stages_of(config.model, config.allowed_packages)
+        stages_of(config)
     return caught.value.problems
 
 
+def wired(features, *words, label="price"):
+    return [each.params for each in wire(stages_of(load(list(words))), label, features, seed=7)]
+
+
 def test_the_shipped_models_are_valid():
-    for name in ("ridge", "random_forest", "kmeans"):
-        assert stages_of(load([f"model={name}"]).model)
+    for name in choices("model"):
+        config = load([f"model={name}"])
+        assert check_stages(config) + check_tuning(config) == []
 
 
 def test_a_misspelt_parameter_is_named_with_the_nearest():
@@ -31,7 +39,7 @@ def test_a_value_of_the_wrong_type_is_refused():
 
 def test_a_class_outside_the_allowed_packages_is_never_imported():
     (problem,) = problems("model.estimator.class=this.Poem")
-    assert "must lie in an allowed package (pyspark.ml, experiments.stages), got 'this.Poem'" in problem
+    assert "must lie in an allowed package (pyspark.ml, experiments.stages, xgboost.spark), got 'this.Poem'" in problem
 
 
 def test_a_class_that_is_no_spark_stage_is_refused():
@@ -50,13 +58,76 @@ def test_all_stage_problems_come_together():
 
 
 def test_columns_and_seed_wire_themselves():
-    stages = stages_of(load(["model=random_forest"]).model)
-    assembler, forest = wire(stages, "purchase", ["age", "income"], seed=7)
+    assembler, forest = wired({"age": "double", "income": "int"}, "model=random_forest", label="purchase")
     assert assembler == {"inputCols": ["age", "income"], "outputCol": "features"}
     assert (forest["featuresCol"], forest["labelCol"], forest["seed"]) == ("features", "purchase", 7)
 
 
+def test_preprocessing_reads_the_columns_of_its_kind_and_is_left_out_where_there_are_none():
+    words = ("model=ridge", "preprocessing=[impute,one_hot]")
+    impute, index, one_hot, assembler, _ = wired({"town": "string", "size": "double"}, *words)
+    assert (impute["inputCols"], index["inputCols"]) == (["size"], ["town"])
+    assert one_hot["inputCols"] == index["outputCols"]
+    assert assembler["inputCols"] == [*impute["outputCols"], *one_hot["outputCols"]]
+    assert len(wired({"size": "double"}, "model=ridge", "preprocessing=one_hot")) == 2
+
+
+def test_hashed_text_stands_beside_numbers():
+    *_, idf, assembler, _ = wired({"title": "string", "size": "double"}, "model=ridge", "preprocessing=hash_text")
+    assert assembler["inputCols"] == ["size", idf["outputCol"]]
+
+
+def test_a_stage_that_is_null_is_left_out():
+    assert len(wired({"age": "double"}, "model=mlp", "model.stages.scaler=null")) == 2
+
+
+def test_text_among_numbers_is_refused_with_the_preprocessing_to_add():
+    with pytest.raises(
+        ExperimentError, match=r"must be numbers or vectors, got town \(string\).*preprocessing=one_hot"
+    ):
+        wired({"town": "string", "size": "double"}, "model=ridge")
+
+
+def test_an_estimator_inside_another_is_checked_and_seeded():
+    (problem,) = problems("model=one_vs_rest", "model.estimator.classifier.regParm=1")
+    assert problem.startswith("model.estimator.classifier.regParm must be a parameter of LogisticRegression")
+    words = ("model=one_vs_rest", "model.estimator.classifier.class=pyspark.ml.classification.RandomForestClassifier")
+    classifier = "model.estimator.classifier"
+    words += (f"~{classifier}.maxIter", f"~{classifier}.regParam")
+    assert wired({"x": "double"}, *words)[-1]["classifier"].params["seed"] == 7
+
+
+def test_missing_values_are_kept_only_for_a_stage_that_takes_them():
+    (problem,) = check_stages(load(["model=ridge", "data.missing=keep"]))
+    assert problem.endswith("add preprocessing=impute")
+    assert check_stages(load(["model=ridge", "preprocessing=impute"])) == []
+
+
+def test_a_grid_is_every_combination_of_its_overrides():
+    candidates = candidates_of(load(["model=tuned_forest"]))
+    assert len(candidates) == 9
+    assert candidates[1].values == {"model.estimator.numTrees": 50, "model.estimator.maxDepth": 10}
+    assert candidates[1].config.model.estimator["maxDepth"] == 10
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["'tuning.grid.model.estimator.regParm=[1]'"], "did you mean 'regParam'?"),
+        (["'tuning.grid.model.estimator.maxIter=[10,ten]'"], "got 'ten'"),
+        (["tuning.grid.model.estimator.maxIter=10"], "must be a list of values, got 10"),
+        (["'tuning.grid.model.regParam=[1]'"], "did you mean 'model.estimator.regParam'?"),
+        (["tuning.folds=1", "'tuning.grid.model.estimator.maxIter=[1]'"], "tuning.folds must be 2 or more, got 1"),
+        (["tuning.metric=acuracy", "'tuning.grid.model.estimator.maxIter=[1]'"], "did you mean 'accuracy'?"),
+        ([], "tuning.grid must hold a parameter"),
+    ],
+)
+def test_a_wrong_grid_is_said_before_spark_starts(words, said):
+    config = load(["model=ridge", "tuning=cross_validation", *(word.strip("'") for word in words)])
+    assert said in " ".join(check_tuning(config))
+
+
 def test_several_columns_for_a_stage_that_takes_one_is_an_error_with_a_way_out():
-    stages = stages_of(load(["model=ridge"]).model)[1:]
+    stages = stages_of(load(["model=ridge"]))[1:]
     with pytest.raises(ExperimentError, match="VectorAssembler"):
-        wire(stages, "price", ["size", "age"], seed=7)
+        wire(stages, "price", {"size": "double", "age": "double"}, seed=7)

@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.image import imread
 
-from experiments.inspection import plots
+from experiments.inspection import judged_plots, learnt_plots, plots
 from experiments.inspection.output import Output
 
 LONG = "the_average_number_of_items_that_a_customer_returned_within_a_year"
@@ -39,11 +39,11 @@ def test_a_long_name_loses_its_middle():
 
 def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class():
     rows = [
-        {"true": 0, "predicted": 0, "rows": 8},
-        {"true": 0, "predicted": 1, "rows": 2},
-        {"true": 1, "predicted": 1, "rows": 5},
+        {"true": "0", "predicted": "0", "rows": 8},
+        {"true": "0", "predicted": "1", "rows": 2},
+        {"true": "1", "predicted": "1", "rows": 5},
     ]
-    axes = plots.confusion_matrix(rows, title="t").axes[0]
+    axes = judged_plots.confusion_matrix(rows, title="t", classes=["0", "1"]).axes[0]
     assert [text.get_text() for text in axes.texts] == ["8", "2", "0", "5"]
     assert axes.images[0].get_array().tolist() == [[0.8, 0.2], [0.0, 1.0]]
 
@@ -51,19 +51,33 @@ def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class(
 @pytest.mark.parametrize(
     ("rows", "draw"),
     [
-        ([{"(cluster)": i, "(rows)": 9, **{f"f{j}": i * j for j in range(300)}} for i in range(3)], plots.centres),
-        ([{"(cluster)": i, "(rows)": 9, "x": float(i)} for i in range(800)], plots.centres),
-        ([{"(cluster)": 0, "(rows)": 1, LONG: 2.0}], plots.centres),
+        ([{"(cluster)": i, "(rows)": 9, **{f"f{j}": i * j for j in range(300)}} for i in range(3)],
+         learnt_plots.centres),
+        ([{"(cluster)": i, "(rows)": 9, "x": float(i)} for i in range(800)], learnt_plots.centres),
+        ([{"(cluster)": 0, "(rows)": 1, LONG: 2.0}], learnt_plots.centres),
         ([{"iteration": 0, "loss": 2.0}, {"iteration": 1, "loss": 1.0}],
          lambda rows: plots.lines(rows, x="iteration", y=["loss"], title="Loss")),
         ([{"feature": f"$ {LONG} {i}", "value": float(i)} for i in range(3)],
          lambda rows: plots.bars(rows, name="feature", value="value", title="$", unit="")),
         ([{"true": 1.0, "predicted": float("nan"), "residual": float("nan")}],
-         lambda rows: plots.residuals(rows, title="1 of 1 rows", label=LONG)),
+         lambda rows: judged_plots.residuals(rows, title="1 of 1 rows", label=LONG)),
         ([{"true": 1.0, "predicted": 1.5, "residual": -0.5}],
-         lambda rows: plots.residuals(rows, title="1 of 1 rows", label=LONG)),
+         lambda rows: judged_plots.residuals(rows, title="1 of 1 rows", label=LONG)),
         ([{"(cluster)": i % 30, "x": float(i), "y": 0.0} for i in range(90)],
-         lambda rows: plots.clusters(rows, title="Clusters", axes=["x", "y"])),
+         lambda rows: plots.groups(rows, title="Clusters", group="(cluster)", axes=["x", "y"])),
+        ([{"feature": f"{LONG}{i}", **{f"component_{k}": i * k / 9 for k in range(12)}} for i in range(1000)],
+         lambda rows: learnt_plots.components(rows, title="Principal components")),
+        ([{"component": 1, "explained_variance": 0.4, "cumulative": 0.4}], learnt_plots.scree),
+        ([{"node": 1, "parent": None, "cluster": None, "rows": 9, "cost": 1.0, "height": 2.0},
+          {"node": 2, "parent": 1, "cluster": 0, "rows": 4, "cost": 1.0, "height": 0.0},
+          {"node": 3, "parent": 1, "cluster": 1, "rows": 5, "cost": 1.0, "height": 0.0}], learnt_plots.hierarchy),
+        ([{"class": f"c{c}", "feature": f"{LONG}{i}", "weight": float(i)} for c in range(12) for i in range(200)],
+         lambda rows: plots.bars_by_group(rows, group="class", name="feature", value="weight", title="T", unit="u")),
+        ([{"predicted": 0.2, "observed": 0.3, "rows": 9}], lambda rows: judged_plots.calibration(rows, title="C")),
+        ([{"a": a, "b": b, "mean": a + b, "deviation": 0.1, "best": a + b == 3} for a in (1, 2) for b in (0, 1)],
+         lambda rows: learnt_plots.tuning(rows, keys=["a", "b"], metric="accuracy")),
+        ([{"a": a, "mean": a / 9, "deviation": 0.1, "best": a == 2} for a in (1, 2)],
+         lambda rows: learnt_plots.tuning(rows, keys=["a"], metric="accuracy")),
     ],
 )  # fmt: skip
 def test_every_figure_is_saved_as_a_picture(tmp_path, rows, draw):
