@@ -108,7 +108,11 @@ LINES = [f"{i},{i}" for i in range(30)]
         (["x,y", *LINES, "1,2,3"], ["data.label=y"], "data=table must be readable"),
         (["x,y", "1,1"], ["data.label=y"], "data.test_fraction must leave rows on both sides"),
         (["x,y", "1,0", "2,0"], ["data.label=y", "model=random_forest"], "two classes or more"),
-        (["x,y", "1,.5", "2,2"], ["data.label=y", "model=random_forest"], "data.label must be classes"),
+        (
+            ["x,y", *(f"{i},{i}.5" for i in range(30))],
+            ["data.label=y", "model=random_forest"],
+            "data.label must be classes",
+        ),
         (["x,y", "1,a", "2,b"], ["data.label=y"], "data.label must be a column of numbers"),
         (["a.b,y", *LINES], ["data.label=y"], "must be columns without '.' and '`' in their names, got a.b"),
         (["x,y", *LINES, "1,"], ["data.label=y", "data.missing=fill"], "set data.missing=drop"),

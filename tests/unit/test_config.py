@@ -1,5 +1,8 @@
 """Command-line words become one checked config; what does not fit is said all at once."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from experiments import ConfigError, load
@@ -21,6 +24,27 @@ def test_every_shipped_data_set_and_model_composes():
     for name in models:
         assert load([f"model={name}"]).model.name == name
     assert all(line for line in (*data.values(), *models.values())), "each file's first comment describes it"
+
+
+def test_readme_names_every_shipped_model():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    table = "\n".join(line for line in readme.splitlines() if line.startswith("| "))
+    tasks = {task: line for line in table.splitlines() for task in ("classification", "regression", "clustering",
+             "decomposition") if line.startswith(f"| {task} ")}  # fmt: skip
+    named = {name for line in tasks.values() for name in re.findall(r"`(\w+)`", line)}
+    assert named == set(choices("model"))
+    for name in named:
+        assert f"`{name}`" in tasks[load([f"model={name}"]).model.task.value]
+
+
+def test_several_preprocessings_are_chosen_in_their_order():
+    assert list(load(["preprocessing=[impute,one_hot]"]).preprocessing) == ["impute", "index", "one_hot"]
+    assert (
+        load(["preprocessing=impute", "preprocessing.impute.strategy=mean"]).preprocessing["impute"]["strategy"]
+        == "mean"
+    )
+    with pytest.raises(ConfigError, match="did you mean 'one_hot'"):
+        load(["preprocessing=[impute,onehot]"])
 
 
 @pytest.mark.parametrize(

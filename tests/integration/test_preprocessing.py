@@ -1,0 +1,146 @@
+"""Texts, categories, missing values and labels of any kind, down to the names in what a run shows."""
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from experiments import ExperimentError, load
+from experiments.experiment import run
+
+
+@pytest.fixture
+def words(tmp_path, cluster_words):
+    return [f"tracking.folder={tmp_path / 'runs'}", *cluster_words]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A function that writes a frame as CSV and returns the words that choose it."""
+
+    def write(frame):
+        frame.to_csv(tmp_path / "rows.csv", index=False)
+        return ["data=table", f"data.path={tmp_path / 'rows.csv'}"]
+
+    return write
+
+
+def output(tmp_path, result, name):
+    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    return pd.read_csv(client.download_artifacts(result.run_id, f"{name}.csv"))
+
+
+def towns(rows=400):
+    """Rents by town, with a tenth of the sizes missing."""
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"town": random.choice(["Kyoto", "Nara", "Osaka"], rows), "size": random.normal(50, 9, rows)})
+    frame["rent"] = frame["town"].map({"Kyoto": 100, "Nara": 50, "Osaka": 0}) + 2 * frame["size"]
+    frame.loc[frame.index % 10 == 0, "size"] = np.nan
+    return frame
+
+
+def test_categories_become_named_coefficients_and_missing_sizes_a_median(spark, words, table, tmp_path):
+    chosen = ["model=linear_regression", "model.estimator.regParam=0", "preprocessing=[impute,one_hot]"]
+    result = run(load([*chosen, *table(towns()), "data.label=rent", *words]))
+    learnt = output(tmp_path, result, "coefficients").set_index("feature")["coefficient"]
+    assert learnt["size"] == pytest.approx(2, abs=0.2)
+    assert learnt["town=Kyoto"] - learnt["town=Osaka"] == pytest.approx(100, abs=4)
+    assert learnt["town=Nara"] - learnt["town=Osaka"] == pytest.approx(50, abs=4)
+
+
+def test_a_label_of_text_keeps_its_names_in_every_output_and_in_the_model(spark, words, table, tmp_path):
+    frame = towns().dropna()
+    chosen = ["model=logistic_regression", "data.label=town", *table(frame)]
+    result = run(load([*chosen, *words]))
+    assert set(output(tmp_path, result, "confusion_matrix")["true"]) == {"Kyoto", "Nara", "Osaka"}
+    assert set(output(tmp_path, result, "coefficients")["class"]) == {"Kyoto", "Nara", "Osaka"}
+    assert set(output(tmp_path, result, "roc_curve")["class"]) == {"Kyoto", "Nara", "Osaka"}
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    scored = mlflow.spark.load_model(result.model_uri).transform(spark.createDataFrame(frame)).toPandas()
+    assert set(scored["predicted_town"]) <= {"Kyoto", "Nara", "Osaka"}
+
+
+def test_numbers_that_do_not_start_at_0_are_classes_too(spark, words, table, tmp_path):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": random.normal(size=200)})
+    frame["grade"] = np.where(frame["x"] > 0, 5, 3)
+    result = run(load(["model=decision_tree", "data.label=grade", *table(frame), *words]))
+    assert result.metrics["accuracy"] > 0.9
+    assert set(output(tmp_path, result, "confusion_matrix")["true"]) == {3, 5}
+
+
+def test_naive_bayes_reads_a_folder_of_texts_and_a_csv_of_them(spark, words, table, tmp_path):
+    random = np.random.default_rng(1)
+    texts = [(topic, " ".join(random.choice([*own, "the", "of", "and"], 12)))
+             for topic, own in (("sea life", ["fish", "wave", "salt"]), ("sky", ["bird", "cloud", "wind"]))
+             for _ in range(60)]  # fmt: skip
+    for number, (topic, text) in enumerate(texts):
+        (tmp_path / "texts" / topic).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "texts" / topic / f"{number}.txt").write_text(text)
+    folder = ["data=text_folder", f"data.path={tmp_path / 'texts'}"]
+    csv = [*table(pd.DataFrame(texts, columns=["topic", "text"])), "data.label=topic"]
+    for source in (folder, csv):
+        result = run(load(["model=naive_bayes", *source, *words]))
+        assert result.metrics["accuracy"] == 1
+        deciding = output(tmp_path, result, "deciding_features").groupby("class").head(3)
+        assert set(deciding[deciding["class"] == "sea life"]["feature"]) == {"fish", "wave", "salt"}
+
+
+def test_an_extreme_imbalance_is_warned_of(spark, words, table, tmp_path):
+    frame = pd.DataFrame({"x": np.arange(2000.0), "rare": np.arange(2000) % 200 == 0})
+    result = run(load(["model=decision_tree", "data.label=rare", "data.stratified=true", *table(frame), *words]))
+    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    assert "imbalanced" in client.get_run(result.run_id).data.tags["experiments.warning"]
+
+
+@pytest.mark.parametrize("model", ["linear_regression", "linear_svc", "pca", "kmeans", "glm"])
+def test_a_constant_column_changes_nothing_for_the_worse(spark, words, table, model):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": random.normal(size=200), "z": random.normal(size=200), "constant": 7.0})
+    frame["y"] = (frame["x"] + frame["z"] > 0).astype(int)
+    task = [] if model in ("pca", "kmeans") else ["data.label=y"]
+    extra = ["model.estimator.family=gaussian", "model.estimator.link=identity"] if model == "glm" else []
+    if not task:
+        frame = frame.drop(columns="y")
+    result = run(load([f"model={model}", *task, *extra, *table(frame), *words]))
+    assert all(np.isfinite(value) for value in result.metrics.values())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (["model=pca", "data=iris", "model.estimator.k=9"], "model.estimator must be able to fit"),
+        (["model=svd", "data=iris", "model.estimator.k=9"], "k=9"),
+        (["model=mlp", "data=iris", "model.estimator.layers=[5,3]"], "layers must begin with the 4 features"),
+        (["model=lda", "model.stages.counts.minDF=20000"], "model.stages.counts must be able to fit"),
+        (["model=gbt_classifier", "data=wine"], "model.estimator must be able to fit"),
+    ],
+)
+def test_what_does_not_suit_the_data_is_said_with_the_stage(spark, words, chosen, said):
+    with pytest.raises(ExperimentError) as caught:
+        run(load([*chosen, *words]))
+    assert said in str(caught.value)
+
+
+def test_negative_features_are_refused_by_multinomial_naive_bayes(spark, words, tmp_path, cluster_words):
+    chosen = ["model=naive_bayes", "data=diabetes", "data.label=sex", "model.stages.words=null"]
+    chosen += ["model.stages.hashes=null", "model.stages.idf=null"]
+    assembler = "model.stages.features={class: pyspark.ml.feature.VectorAssembler}"
+    with pytest.raises(ExperimentError, match=r"model\.estimator must be able to fit"):
+        run(load([*chosen, assembler, "data.label=progression", "model.task=classification", *words]))
+
+
+def test_fewer_rows_than_folds_is_said(spark, words, table):
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "y": [1.0, 2.0, 3.0, 4.0]})
+    grid = ["tuning=cross_validation", "tuning.folds=10", "tuning.grid.model.estimator.regParam=[0.1,1]"]
+    with pytest.raises(ExperimentError, match=r"tuning.folds must leave rows in every part, got 10 for"):
+        run(load(["model=ridge", *table(frame), "data.label=y", "data.test_fraction=0", *grid, *words]))
+
+
+def test_train_validation_judges_each_candidate_once(spark, words, tmp_path):
+    grid = ["tuning=train_validation", "tuning.grid.model.estimator.regParam=[0.1,1000]"]
+    result = run(load(["model=ridge", "data=diabetes", *grid, *words]))
+    tuned = output(tmp_path, result, "tuning")
+    assert tuned["best"].tolist() == [True, False]
+    assert tuned["mean"].tolist() == tuned["fold_1"].tolist()
