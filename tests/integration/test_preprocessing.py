@@ -113,7 +113,7 @@ def test_a_constant_column_changes_nothing_for_the_worse(spark, words, table, mo
         (["model=pca", "data=iris", "model.estimator.k=9"], "model.estimator must be able to fit"),
         (["model=svd", "data=iris", "model.estimator.k=9"], "k=9"),
         (["model=mlp", "data=iris", "model.estimator.layers=[5,3]"], "layers must begin with the 4 features"),
-        (["model=lda", "model.stages.counts.minDF=20000"], "model.stages.counts must be able to fit"),
+        (["model=lda", "model.stages.counts.minDF=20000"], "model.stages.counts must find words"),
         (["model=gbt_classifier", "data=wine"], "model.estimator must be able to fit"),
     ],
 )
@@ -123,12 +123,14 @@ def test_what_does_not_suit_the_data_is_said_with_the_stage(spark, words, chosen
     assert said in str(caught.value)
 
 
-def test_negative_features_are_refused_by_multinomial_naive_bayes(spark, words, tmp_path, cluster_words):
-    chosen = ["model=naive_bayes", "data=diabetes", "data.label=sex", "model.stages.words=null"]
-    chosen += ["model.stages.hashes=null", "model.stages.idf=null"]
+def test_negative_features_are_refused_by_multinomial_naive_bayes(spark, words, table):
+    frame = pd.DataFrame({"x": np.arange(-20.0, 20.0), "y": np.arange(40) % 2})
+    text_stages = [f"model.stages.{stage}=null" for stage in ("words", "hashes", "idf")]
     assembler = "model.stages.features={class: pyspark.ml.feature.VectorAssembler}"
-    with pytest.raises(ExperimentError, match=r"model\.estimator must be able to fit"):
-        run(load([*chosen, assembler, "data.label=progression", "model.task=classification", *words]))
+    with pytest.raises(
+        ExperimentError, match=r"model\.estimator must be able to fit the training rows, but NaiveBayes"
+    ):
+        run(load(["model=naive_bayes", *text_stages, assembler, *table(frame), "data.label=y", *words]))
 
 
 def test_fewer_rows_than_folds_is_said(spark, words, table):

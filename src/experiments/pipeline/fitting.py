@@ -36,6 +36,11 @@ def fit_stages(wired: Sequence[Wired], rows: DataFrame) -> list[Transformer]:
                 f"{stage.key} must be able to fit the training rows, but {stage.type.__name__} says: "
                 f"{readable_cause(error)}"
             ) from error
+        if getattr(fitted[-1], "vocabulary", None) == []:
+            raise ExperimentError(
+                f"{stage.key} must find words that are frequent enough, got an empty vocabulary; lower its minDF or "
+                "minTF, or look at the stages before it"
+            )
     return fitted
 
 
