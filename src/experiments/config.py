@@ -20,6 +20,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from experiments.redaction import redact
+
 
 class Task(Enum):
     """What a model is for; decides metrics, curves and whether rows are held out."""
@@ -194,12 +196,6 @@ OPEN_MAPPINGS = ("model.stages", "model.estimator", "tuning.grid", "data.options
 _OPEN_OVERRIDE = re.compile(
     rf"^(({'|'.join(re.escape(name) for name in OPEN_MAPPINGS)})(\.[^=]+)?|preprocessing\.[^=]+)=", re.DOTALL
 )
-_SECRET_KEY = re.compile(
-    r"(pass(word|wd|phrase)?|pwd|secret|token|credentials?|private.?key|access.?key|api.?key|account.?key)", re.I
-)
-_URI_USER = re.compile(r"(?<=://)[^/@\s]+@")
-_ASSIGNED_SECRET = re.compile(r"(?i)((?:password|passwd|pwd|secret|token|api_?key)\s*=\s*)[^&;\s]+")
-REDACTED = "[redacted]"
 
 
 def register_schemas() -> None:
@@ -262,22 +258,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
-
-
-def redact(value: Any, key: str = "") -> Any:
-    """The same values without passwords: those under telling keys, inside URIs, and as `password=…` in a text."""
-    if isinstance(value, Mapping):
-        return {name: redact(item, str(name)) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [redact(item, key) for item in value]
-    if value not in (None, "") and _SECRET_KEY.search(key):
-        return REDACTED
-    return redact_text(value) if isinstance(value, str) else value
-
-
-def redact_text(text: str) -> str:
-    """A text without the user part of its URIs and without what follows `password=` and its like."""
-    return _ASSIGNED_SECRET.sub(rf"\1{REDACTED}", _URI_USER.sub(f"{REDACTED}@", text))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

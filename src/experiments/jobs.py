@@ -144,7 +144,7 @@ def _run_job(composed: DictConfig) -> float | None:
 
 def _run_name(config: Config, overrides: Sequence[str]) -> str:
     """The model and what was overridden in it, as in `ridge regParam=0.1`."""
-    from experiments.config import redact_text
+    from experiments.redaction import redact_text
 
     changed = [word for word in (word.lstrip("+") for word in overrides) if word.startswith("model.")]
     return redact_text(" ".join([config.model.name, *(word.removeprefix("model.estimator.") for word in changed)]))
@@ -155,7 +155,7 @@ def _summarise(config: Config, result: Result) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from experiments.config import redact_text
+    from experiments.redaction import redact_text
     from experiments.store import tracking_uri
 
     judged = {name: value for name, value in result.metrics.items() if not name.startswith("train_")}

@@ -6,8 +6,9 @@ import contextlib
 import os
 from pathlib import Path
 
-from experiments.config import TrackingConfig, redact_text
+from experiments.config import TrackingConfig
 from experiments.errors import ConfigError, readable_cause
+from experiments.redaction import redact_text
 
 SECONDS_TO_ANSWER = 5
 # `mlflow run` puts the run that it opened here, and where it is.

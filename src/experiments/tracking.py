@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from experiments.config import Config, config_hash, flatten, plain, redact, redact_text
+from experiments.config import Config, config_hash, flatten, plain
 from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.errors import ConfigError, ExperimentError, readable_cause
 from experiments.inspection import plots
 from experiments.inspection.output import Output
 from experiments.logged_model import save_model
+from experiments.redaction import redact, redact_text
 from experiments.store import GIVEN_RUN, artifact_folder, no_store, tracking_uri
 
 if TYPE_CHECKING:

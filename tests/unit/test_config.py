@@ -7,7 +7,8 @@ import pytest
 
 from experiments import ConfigError, load
 from experiments.composition import choices
-from experiments.config import config_folder, config_hash, flatten, plain, redact, spark_conf
+from experiments.config import config_folder, config_hash, flatten, plain, spark_conf
+from experiments.redaction import redact
 
 
 def test_a_model_names_the_data_it_is_shown_on_and_the_command_line_wins():
