@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from pyspark.sql import functions as F
@@ -13,11 +12,8 @@ from experiments.config import Task
 from experiments.curves import Curve
 from experiments.inspection import judged_plots
 from experiments.inspection.output import MOST_POINTS, Output, Rows
-from experiments.inspection.sampling import sample
+from experiments.inspection.sampling import sample, thinned
 from experiments.scored import Scored
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MOST_THRESHOLDS = 1_000
 CALIBRATION_BINS = 10
@@ -62,7 +58,7 @@ def threshold_curves(scored: Scored) -> Iterator[Output]:
     precision: Rows = []
     for index, curve in drawn.items():
         name = {"class": scored.dataset.class_name(index)} if len(curves) > 1 else {}
-        kept = _thinned(len(curve.score))
+        kept = thinned(len(curve.score), MOST_THRESHOLDS)
         ends = zip(
             *(each[kept].tolist() for each in (curve.threshold, curve.false_positive_rate, curve.recall)), strict=True
         )
@@ -78,12 +74,6 @@ def threshold_curves(scored: Scored) -> Iterator[Output]:
     if all(curve.has_probability for curve in curves.values()):
         draw = partial(judged_plots.calibration, title=f"Calibration on {of}")
         yield Output("calibration", _calibration(list(curves.values())), draw)
-
-
-def _thinned(steps: int) -> NDArray[np.int64]:
-    """Which steps to keep: all, or `MOST_THRESHOLDS` of them with the first and the last."""
-    kept: NDArray[np.int64] = np.unique(np.linspace(0, steps - 1, MOST_THRESHOLDS).astype(int))
-    return kept
 
 
 def _calibration(curves: list[Curve]) -> Rows:

@@ -23,18 +23,14 @@ def confusion_matrix(rows: Rows, title: str, classes: Sequence[str]) -> Figure:
     for row in rows:
         counts[place[row["true"]], place[row["predicted"]]] = row["rows"]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = plots.empty(width=6.4, height=5.6)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, label="share of the true class")
-    if len(classes) <= plots.MOST_CELLS:
-        names = [plots.shorten(str(value)) for value in classes]
-        axes.set_xticks(range(len(classes)), names)
-        axes.set_yticks(range(len(classes)), names)
-        for (i, j), count in np.ndenumerate(counts):
-            color = "white" if shares[i, j] > 0.6 else "black"
-            axes.text(j, i, f"{int(count):,}", ha="center", va="center", color=color, fontsize=9)
+    few = len(classes) <= plots.MOST_CELLS
+    names = [plots.shorten(name) for name in classes] if few else []
+    texts = np.array([[f"{int(count):,}" for count in row] for row in counts]) if few else None
+    size = 3.6 / min(max(3, len(classes)), 8)
+    figure, axes = plots.heat_map(
+        shares, texts, names, names, "share of the true class", (size, size), cmap="Blues", vmin=0, vmax=1
+    )
     axes.set(title=title, xlabel="predicted", ylabel="true")
-    axes.grid(visible=False)
     return figure
 
 

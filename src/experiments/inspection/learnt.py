@@ -13,6 +13,7 @@ from experiments.config import Task
 from experiments.features import is_scaled
 from experiments.inspection import plots
 from experiments.inspection.output import MOST_POINTS, Output, Rows
+from experiments.inspection.sampling import thinned
 from experiments.scored import Scored, summary_of
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def isotonic_steps(scored: Scored) -> Iterator[Output]:
     if not hasattr(model, "boundaries"):
         return
     boundaries, predictions = model.boundaries.toArray(), model.predictions.toArray()
-    kept = np.unique(np.linspace(0, len(boundaries) - 1, MOST_POINTS).astype(int))
+    kept = thinned(len(boundaries), MOST_POINTS)
     feature = scored.name(model.getFeatureIndex())
     rows = [{feature: float(boundaries[index]), "prediction": float(predictions[index])} for index in kept]
     draw = partial(plots.lines, x=feature, y=["prediction"], title=f"Predicted {scored.dataset.label} by {feature}")

@@ -25,19 +25,16 @@ def centres(rows: Rows) -> Figure:
     values = np.array([[row[name] for name in features] for row in rows])
     deviation = values.std(axis=0)
     standard = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    figure, axes = plots.empty(width=3.2 + 0.9 * min(len(rows), MOST_CLUSTERS), height=1.9 + 0.32 * len(features))
-    limit = max(1.0, float(np.abs(standard).max()))
-    image = axes.imshow(standard.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    figure.colorbar(image, label="standardised")
-    if len(rows) <= MOST_CLUSTERS:
-        axes.set_xticks(range(len(rows)), [f"{row['(cluster)']}\n{row['(rows)']:,} rows" for row in rows])
-    axes.set_yticks(range(len(features)), [plots.shorten(name) for name in features])
-    if len(rows) <= MOST_CLUSTERS:
-        for (i, j), value in np.ndenumerate(values):
-            color = "white" if abs(standard[i, j]) > 0.7 * limit else "black"
-            axes.text(i, j, f"{value:.3g}", ha="center", va="center", fontsize=8, color=color)
+    few = len(rows) <= MOST_CLUSTERS
+    figure, axes = plots.heat_map(
+        standard.T,
+        np.array([[f"{value:.3g}" for value in row] for row in values.T]) if few else None,
+        [f"{row['(cluster)']}\n{row['(rows)']:,} rows" for row in rows] if few else [],
+        [plots.shorten(name) for name in features],
+        "standardised",
+        cell=(0.9, 0.32),
+    )
     axes.set(title="Cluster centres", xlabel="cluster")
-    axes.grid(visible=False)
     return figure
 
 
@@ -85,12 +82,12 @@ def components(rows: Rows, title: str) -> Figure:
     left_out += [f"{len(shown)} of {len(names)} components"] if len(shown) < len(names) else []
     figure, axes = plots.heat_map(
         values,
+        np.array([[f"{value:.2f}" for value in row] for row in values]),
         [name.removeprefix("component_") for name in shown],
         [plots.shorten(row["feature"]) for row in kept],
-        f"{title}: {', '.join(left_out)}" if left_out else title,
         "weight",
     )
-    axes.set(xlabel="component")
+    axes.set(title=f"{title}: {', '.join(left_out)}" if left_out else title, xlabel="component")
     return figure
 
 
@@ -130,19 +127,11 @@ def tuning(rows: Rows, keys: Sequence[str], metric: str) -> Figure:
 def _tuning_map(rows: Rows, varied: Sequence[str], metric: str) -> Figure:
     across, down = (list(dict.fromkeys(str(row[key]) for row in rows)) for key in varied)
     values = np.full((len(down), len(across)), np.nan)
+    texts = np.full(values.shape, "", dtype=object)
     for row in rows:
-        values[down.index(str(row[varied[1]])), across.index(str(row[varied[0]]))] = row["mean"]
-    figure, axes = plots.empty(width=3.6 + 1.0 * len(across), height=2.2 + 0.6 * len(down))
-    image = axes.imshow(values, cmap="viridis", aspect="auto")
-    figure.colorbar(image, label=metric)
-    axes.set_xticks(range(len(across)), [plots.shorten(name) for name in across])
-    axes.set_yticks(range(len(down)), [plots.shorten(name) for name in down])
-    middle = (np.nanmin(values) + np.nanmax(values)) / 2
-    best = next(row for row in rows if row["best"])
-    for (i, j), value in np.ndenumerate(values):
-        is_best = (across[j], down[i]) == (str(best[varied[0]]), str(best[varied[1]]))
-        axes.text(j, i, f"{value:.4g}{' *' if is_best else ''}", ha="center", va="center",
-                  color="white" if value < middle else "black", fontweight="bold" if is_best else None)  # fmt: skip
+        place = down.index(str(row[varied[1]])), across.index(str(row[varied[0]]))
+        values[place], texts[place] = row["mean"], f"{row['mean']:.4g}{' *' if row['best'] else ''}"
+    columns, lines = ([plots.shorten(name) for name in side] for side in (across, down))
+    figure, axes = plots.heat_map(values, texts, columns, lines, metric, cell=(1.0, 0.6), cmap="viridis")
     axes.set(title="Candidates (* the best)", xlabel=varied[0], ylabel=varied[1])
-    axes.grid(visible=False)
     return figure

@@ -21,6 +21,7 @@ MOST_BARS = 25
 MOST_CELLS = 25
 MOST_GROUPS = 20
 LONGEST_NAME = 32
+LARGEST = 17.0  # inches of a side
 COLOR = "#2c6fbb"
 _STYLE = {
     "axes.spines.top": False,
@@ -100,20 +101,35 @@ def lines(rows: Rows, x: str, y: Sequence[str], title: str) -> Figure:
 
 
 def heat_map(
-    values: NDArray[np.float64], columns: Sequence[str], rows: Sequence[str], title: str, unit: str, texts: bool = True
+    shades: NDArray[np.float64],
+    texts: NDArray[Any] | None,
+    columns: Sequence[str],
+    rows: Sequence[str],
+    unit: str,
+    cell: tuple[float, float] = (0.75, 0.3),
+    **colors: Any,
 ) -> tuple[Figure, Any]:
-    """Cells from blue over white (zero) to red, shape (rows, columns), with their values where they can be read."""
-    figure, axes = empty(width=3.4 + 0.75 * max(3, len(columns)), height=1.9 + 0.3 * max(3, len(rows)))
-    limit = float(np.nanmax(np.abs(values))) or 1.0
-    image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    """Coloured cells, and what is written in them.
+
+    Args:
+        shades, texts: shape (rows, columns).
+        columns, rows: names; none where they could not be read.
+        cell: width and height in inches.
+        colors: of `imshow`: `cmap`, `vmin`, `vmax`; without them blue, white for zero and red.
+    """
+    if not colors:
+        limit = float(np.nanmax(np.abs(shades))) or 1.0
+        colors = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+    high, wide = (max(3, size) for size in shades.shape)
+    figure, axes = empty(width=min(3.4 + cell[0] * wide, LARGEST), height=min(1.9 + cell[1] * high, LARGEST))
+    image = axes.imshow(shades, aspect="auto", **colors)
     figure.colorbar(image, label=unit)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
-    if texts:
-        for (i, j), value in np.ndenumerate(values):
-            color = "white" if abs(value) > 0.7 * limit else "black"
-            axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
-    axes.set(title=title)
+    for (i, j), text in np.ndenumerate(texts) if texts is not None else ():
+        red, green, blue, _ = image.cmap(image.norm(shades[i, j]))
+        is_dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5  # as the eye weighs them
+        axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if is_dark else "black")
     axes.grid(visible=False)
     return figure, axes
 
