@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +27,7 @@ def feature_names(fitted: PipelineModel, schema: StructType, column: str, rows: 
     if kind == "CountVectorizerModel":
         return list(stage.vocabulary)
     if kind == "HashingTF":
-        return hashed_terms(fitted, stage, rows).names()
+        return _hashed_words(fitted, stage, rows)
     if kind == "VectorAssembler":
         return _assembled_names(fitted, schema, stage, rows)
     return _attribute_names(schema, column)
@@ -68,29 +67,10 @@ def _attribute_names(schema: StructType, column: str) -> list[str]:
     return [named.get(index) or f"{column}_{index}" for index in range(width)]
 
 
-@dataclass(frozen=True)
-class HashedTerms:
-    """The words that fall on the entries of a hashed vector.
+def _hashed_words(fitted: PipelineModel, hashing: Any, rows: DataFrame) -> list[str]:
+    """For each entry the most frequent word of the training rows that falls on it, as `word (+2)` where two others do.
 
-    Attributes:
-        width: number of entries.
-        found: entry to its most frequent word and the number of its different words.
-    """
-
-    width: int
-    found: dict[int, tuple[str, int]]
-
-    def names(self) -> list[str]:
-        """`word`, or `word (+2)` where two rarer ones fall on the same entry."""
-        return [self._name(index) for index in range(self.width)]
-
-    def _name(self, index: int) -> str:
-        word, words = self.found.get(index, (f"hash {index}", 1))
-        return word if words == 1 else f"{word} (+{words - 1})"
-
-
-def hashed_terms(fitted: PipelineModel, hashing: Any, rows: DataFrame) -> HashedTerms:
-    """Which words of the training rows fall on which entry, counted on Spark; a line for each entry comes back.
+    Counted on Spark; a line for each entry comes back.
 
     Args:
         hashing: a `HashingTF` of the pipeline.
@@ -101,14 +81,17 @@ def hashed_terms(fitted: PipelineModel, hashing: Any, rows: DataFrame) -> Hashed
     column = hashing.getInputCol()
     for stage in fitted.stages[: fitted.stages.index(hashing)]:
         rows = stage.transform(rows)
-    counted = rows.select(F.explode(column).alias("word")).groupBy("word").count()
-    alone = counted.withColumn(column, F.array("word"))
+    counted = rows.select(F.explode(column).alias("_word")).groupBy("_word").agg(F.count("*").alias("_rows"))
+    alone = counted.withColumn(column, F.array("_word"))
     entry = F.unwrap_udt(F.col(hashing.getOutputCol()))["indices"][0]
-    hashed = hashing.transform(alone).select(entry.alias("entry"), "word", "count")
-    # Of words as frequent as each other the first by the alphabet, so that a second run says the same.
-    frequency = F.struct("count", F.expr("-ascii(word)"), "word")
-    found = hashed.groupBy("entry").agg(F.max_by("word", frequency).alias("word"), F.count("*").alias("words"))
-    return HashedTerms(hashing.getNumFeatures(), {row["entry"]: (row["word"], row["words"]) for row in found.collect()})
+    hashed = hashing.transform(alone).select(entry.alias("entry"), "_word", "_rows")
+    # Of words as frequent as each other always the same, so that a second run says the same.
+    frequency = F.struct("_rows", F.expr("-ascii(_word)"), "_word")
+    found = hashed.groupBy("entry").agg(F.max_by("_word", frequency).alias("word"), F.count("*").alias("words"))
+    names = [f"hash {index}" for index in range(hashing.getNumFeatures())]
+    for row in found.collect():
+        names[row["entry"]] = row["word"] if row["words"] == 1 else f"{row['word']} (+{row['words'] - 1})"
+    return names
 
 
 def is_scaled(fitted: PipelineModel, column: str) -> bool:

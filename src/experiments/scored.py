@@ -129,8 +129,12 @@ class Scored:
 
     @cached_property
     def curves(self) -> dict[tuple[bool, int], Curve]:
-        """Rows and positives by the score of a class, for each side and class; of two classes the second alone."""
-        return count_by_score(self.rows, self.dataset.label, self.dataset.classes)
+        """Rows and positives by the score of a class, for each side and class.
+
+        Of two classes the second alone; of more only the side that is judged, as their areas are no metrics.
+        """
+        rows = self.rows if self.dataset.classes == 2 else self.judged
+        return count_by_score(rows, self.dataset.label, self.dataset.classes)
 
     @cached_property
     def cluster_sizes(self) -> dict[int, int]:

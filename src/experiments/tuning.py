@@ -8,7 +8,6 @@ at a time, and each fitted candidate is let go once it is judged.
 from __future__ import annotations
 
 import contextlib
-import copy
 import itertools
 import statistics
 import time
@@ -46,22 +45,22 @@ class Candidate:
     Attributes:
         values: key as in an override to value.
         config: the experiment's, with these values.
-        scores: the metric, by fold.
+        by_fold: the metric.
         seconds: of fitting and judging, over all folds.
     """
 
     values: dict[str, Any]
     config: Config
-    scores: dict[int, float] = field(default_factory=dict)
+    by_fold: dict[int, float] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
     def mean(self) -> float:
-        return statistics.fmean(self.scores.values())
+        return statistics.fmean(self.by_fold.values())
 
     @property
     def deviation(self) -> float:
-        return statistics.stdev(self.scores.values()) if len(self.scores) > 1 else 0.0
+        return statistics.stdev(self.by_fold.values()) if len(self.by_fold) > 1 else 0.0
 
 
 @dataclass(frozen=True)
@@ -149,8 +148,8 @@ def _check_key(config: Config, key: str, values: Any) -> list[str]:
 def _with_values(config: Config, values: dict[str, Any]) -> Config:
     stages = OmegaConf.create(
         {
-            "preprocessing": copy.deepcopy(config.preprocessing),
-            "model": {"stages": copy.deepcopy(config.model.stages), "estimator": copy.deepcopy(config.model.estimator)},
+            "preprocessing": config.preprocessing,
+            "model": {"stages": config.model.stages, "estimator": config.model.estimator},
         }
     )
     for key, value in values.items():
@@ -173,7 +172,7 @@ def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
     with contextlib.ExitStack() as stack:
         folds = [
             stack.enter_context(_prepared(fold, wired[0][:shared]))
-            for fold in stack.enter_context(_folds(dataset, config.tuning, config.seed))
+            for fold in _folds(dataset, config.tuning, config.seed)
         ]
         tasks = [(candidate, rest, fold) for candidate, rest in zip(candidates, wired, strict=True) for fold in folds]
         workers = config.tuning.parallelism or min(
@@ -218,29 +217,28 @@ class _Fold:
     stages: tuple[Transformer, ...] = ()
 
 
-@contextlib.contextmanager
-def _folds(dataset: Dataset, tuning: TuningConfig, seed: int) -> Iterator[list[_Fold]]:
+def _folds(dataset: Dataset, tuning: TuningConfig, seed: int) -> list[_Fold]:
     """Parts by a hash of content and seed, so that a row is in the same part wherever it stands."""
     from pyspark.sql import functions as F
 
     names = [*dataset.features, *([dataset.label] if dataset.label else [])]
     number = F.xxhash64(F.lit(seed), F.lit(_FOLD), *names)
     if tuning.method is TuningMethod.cross_validation:
-        fold, held_out = F.pmod(number, F.lit(tuning.folds)), list(range(tuning.folds))
+        key, parts, judging = "folds", tuning.folds, range(tuning.folds)
+        part = F.pmod(number, F.lit(parts))
     else:
+        key, parts, judging = "train_fraction", 2, range(1)
         share = F.shiftrightunsigned(number, 11) / float(1 << 53)
-        fold, held_out = F.when(share < tuning.train_fraction, 1).otherwise(0), [0]
-    rows = dataset.train.withColumn(_FOLD, fold.cast("int"))
-    counts = {row[_FOLD]: row["count"] for row in rows.groupBy(_FOLD).count().collect()}
-    if len(counts) < (tuning.folds if tuning.method is TuningMethod.cross_validation else 2):
-        key = "folds" if tuning.method is TuningMethod.cross_validation else "train_fraction"
+        part = F.when(share < tuning.train_fraction, 1).otherwise(0)
+    rows = dataset.train.withColumn(_FOLD, part.cast("int"))
+    if rows.select(_FOLD).distinct().count() < parts:
         raise ExperimentError(
             f"tuning.{key} must leave rows in every part, got {getattr(tuning, key)} for {dataset.train_rows} training "
             "rows; use fewer folds or more rows"
         )
-    yield [
+    return [
         _Fold(index, rows.where(f"{_FOLD} != {index}").drop(_FOLD), rows.where(f"{_FOLD} = {index}").drop(_FOLD))
-        for index in held_out
+        for index in judging
     ]
 
 
@@ -273,6 +271,6 @@ def _judge(candidate: Candidate, rest: Sequence[Wired], fold: _Fold, dataset: Da
     name = metric or next(name for name in OBJECTIVES[task] if name in metrics)
     if name not in metrics:
         raise ExperimentError(f"tuning.metric must be one that {candidate.config.model.name} has, got '{name}'")
-    candidate.scores[fold.number] = metrics[name]
+    candidate.by_fold[fold.number] = metrics[name]
     candidate.seconds += time.perf_counter() - started
     return name

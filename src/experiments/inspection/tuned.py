@@ -21,13 +21,13 @@ def candidates(tuned: Tuned) -> Iterator[Output]:
             **{names[key]: value for key, value in candidate.values.items()},
             "mean": candidate.mean,
             "deviation": candidate.deviation,
-            **{f"fold_{fold + 1}": score for fold, score in sorted(candidate.scores.items())},
+            **{f"fold_{fold + 1}": value for fold, value in sorted(candidate.by_fold.items())},
             "seconds": candidate.seconds,
             "best": candidate is best,
         }
         for candidate in tuned.candidates
     ]
-    folds = len(best.scores)
+    folds = len(best.by_fold)
     what = f"{tuned.metric}, mean of {folds} folds" if folds > 1 else f"{tuned.metric} of the held-out part"
     yield Output("tuning", rows, partial(learnt_plots.tuning, keys=list(names.values()), metric=what))
 
