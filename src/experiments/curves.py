@@ -105,7 +105,7 @@ def _counted(rows: DataFrame, label: str, classes: int) -> DataFrame:
     kept = [F.col(HELD_OUT).alias("_side"), F.col(label).alias("_true")]
     if classes == 2:
         pairs = rows.select(*kept, values.alias("_values")).select(
-            "*", F.lit(1).alias("_class"), F.col("_values")[1].alias("_value"), F.col("_values")[0].alias("_rest")
+            "*", F.lit(1).alias("_class"), _entry(1).alias("_value"), _entry(0).alias("_rest")
         )
     else:
         pairs = rows.select(*kept, F.posexplode(values).alias("_class", "_value"))
@@ -117,6 +117,13 @@ def _counted(rows: DataFrame, label: str, classes: int) -> DataFrame:
         F.count_if(F.col("_true") == F.col("_class")).alias("positives"),
         F.sum(value if has_probability else F.lit(None).cast("double")).alias("probability"),
     )
+
+
+def _entry(index: int) -> Column:
+    """Of the scores by class; 0 where the model was fitted without that class."""
+    from pyspark.sql import functions as F
+
+    return F.coalesce(F.get("_values", F.lit(index)), F.lit(0.0))
 
 
 def _log_odds(value: Column, rest: Column) -> Column:

@@ -8,22 +8,28 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from experiments.config import Task
-from experiments.data.dataset import HELD_OUT
+from experiments.errors import ExperimentError
 from experiments.scored import Scored, spread_of, summary_of
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-# Metric to whether more of it is better.
-DIRECTIONS = {
-    **dict.fromkeys(("accuracy", "f1", "precision", "recall", "auc_roc", "auc_pr", "r2", "silhouette"), True),
-    **dict.fromkeys(("log_loss", "rmse", "mae", "mse", "training_cost", "reconstruction_error", "perplexity"), False),
-    **dict.fromkeys(("explained_variance", "log_likelihood"), True),
+# Task to the metrics by which its models compare, each with whether more of it is better.
+METRICS = {
+    Task.classification: {
+        **dict.fromkeys(("accuracy", "f1", "precision", "recall", "auc_roc", "auc_pr"), True),
+        "log_loss": False,
+    },
+    Task.regression: {"rmse": False, "mae": False, "mse": False, "r2": True},
+    Task.clustering: {"silhouette": True},
+    Task.decomposition: {
+        "explained_variance": True,
+        "reconstruction_error": False,
+        "log_likelihood": True,
+        "perplexity": False,
+    },
 }
 # Task to the metrics that decide: the first that the model has.
 OBJECTIVES = {
@@ -82,6 +88,8 @@ def _classification(scored: Scored, held_out: bool, curves: bool) -> dict[str, f
     pairs = [row for row in scored.confusions if row["held_out"] is held_out]
     classes = scored.dataset.classes
     assert classes is not None
+    if not pairs:
+        raise _nothing_scored(held_out)
     metrics = _of_confusion(_matrix(pairs, classes))
     if pairs[0]["log_loss"] is not None:
         metrics["log_loss"] = sum(row["log_loss"] for row in pairs) / sum(row["rows"] for row in pairs)
@@ -116,6 +124,8 @@ def _of_confusion(counts: np.ndarray[Any, Any]) -> dict[str, float]:
 
 
 def _regression(scored: Scored, held_out: bool) -> dict[str, float]:
+    if held_out not in scored.errors:
+        raise _nothing_scored(held_out)
     found = scored.errors[held_out]
     metrics = {"rmse": math.sqrt(found["mse"]), "mae": found["mae"], "mse": found["mse"]}
     if found["variance"] > 0:
@@ -123,23 +133,31 @@ def _regression(scored: Scored, held_out: bool) -> dict[str, float]:
     return metrics
 
 
+def _nothing_scored(held_out: bool) -> ExperimentError:
+    side = "held-out" if held_out else "training"
+    return ExperimentError(
+        f"model must score at least one of the {side} rows, got none; a stage's handleInvalid or coldStartStrategy "
+        "leaves all of them out"
+    )
+
+
 def _clustering(scored: Scored, held_out: bool) -> dict[str, float]:
     """Cluster sizes, and the silhouette where there is more than one cluster, by the model's own distance."""
     from pyspark.ml.evaluation import ClusteringEvaluator
 
-    rows, sizes = _side(scored, held_out), scored.cluster_sizes
+    sizes = scored.cluster_sizes[held_out]
     metrics = {f"cluster_size_{cluster}": float(size) for cluster, size in sorted(sizes.items())}
     if len(sizes) > 1 and scored.features_column is not None:
         evaluator = ClusteringEvaluator(featuresCol=scored.features_column)
         if scored.model.hasParam("distanceMeasure") and scored.model.getDistanceMeasure() == "cosine":
             evaluator.setDistanceMeasure("cosine")
-        metrics["silhouette"] = evaluator.evaluate(rows)
+        metrics["silhouette"] = evaluator.evaluate(scored.side(held_out))
     return metrics
 
 
 def _decomposition(scored: Scored, held_out: bool) -> dict[str, float]:
     """How much of the rows a projection keeps; for topics how likely their words are."""
-    model, rows = scored.model, _side(scored, held_out)
+    model, rows = scored.model, scored.side(held_out)
     if hasattr(model, "logPerplexity"):
         likelihood, perplexity = model.logLikelihood(rows), model.logPerplexity(rows)
         return {"log_likelihood": likelihood, "log_perplexity": perplexity, "perplexity": math.exp(perplexity)}
@@ -147,8 +165,5 @@ def _decomposition(scored: Scored, held_out: bool) -> dict[str, float]:
         return {}
     is_judged = held_out is scored.judged_side
     spread = scored.spread if is_judged else spread_of(rows, scored.features_column, model)
-    return {"explained_variance": spread.kept / spread.total, "reconstruction_error": spread.total - spread.kept}
-
-
-def _side(scored: Scored, held_out: bool) -> DataFrame:
-    return scored.judged if held_out is scored.judged_side else scored.rows.where(f"NOT {HELD_OUT}")
+    share = {"explained_variance": spread.kept / spread.total} if spread.total > 0 else {}  # constants have none
+    return {**share, "reconstruction_error": spread.total - spread.kept}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -74,7 +75,11 @@ class Scored:
 
     @cached_property
     def judged(self) -> DataFrame:
-        return self.rows.where(HELD_OUT) if self.judged_side else self.rows
+        return self.side(self.judged_side)
+
+    def side(self, held_out: bool) -> DataFrame:
+        """The rows that are held out, or the others."""
+        return self.rows.where(HELD_OUT if held_out else f"NOT {HELD_OUT}")
 
     @property
     def judged_rows(self) -> int:
@@ -110,8 +115,9 @@ class Scored:
         assert label is not None
         loss = F.lit(None).cast("double")
         if "probability" in self.rows.columns:
-            of_truth = vector_to_array("probability")[F.col(label).cast("int")]
-            loss = -F.log(F.greatest(of_truth, F.lit(1e-15)))
+            # A model that was fitted without the last class has no entry for it.
+            of_truth = F.get(vector_to_array("probability"), F.col(label).cast("int"))
+            loss = -F.log(F.greatest(of_truth, F.lit(1e-15)))  # `greatest` leaves out a null
         keys = (F.col(HELD_OUT).alias("held_out"), F.col(label).alias("true"), F.col("prediction").alias("predicted"))
         grouped = self.rows.groupBy(*keys).agg(F.count("*").alias("rows"), F.sum(loss).alias("log_loss"))
         return sorted(grouped.collect())
@@ -137,9 +143,12 @@ class Scored:
         return count_by_score(rows, self.dataset.label, self.dataset.classes)
 
     @cached_property
-    def cluster_sizes(self) -> dict[int, int]:
-        """Rows of each cluster, over both sides."""
-        return {int(row["prediction"]): row["count"] for row in self.rows.groupBy("prediction").count().collect()}
+    def cluster_sizes(self) -> dict[bool, Counter[int]]:
+        """Rows of each cluster, by `_held_out`."""
+        sizes: dict[bool, Counter[int]] = {False: Counter(), True: Counter()}
+        for row in self.rows.groupBy(HELD_OUT, "prediction").count().collect():
+            sizes[row[HELD_OUT]][int(row["prediction"])] = row["count"]
+        return sizes
 
 
 @contextlib.contextmanager

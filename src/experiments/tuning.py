@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -16,13 +17,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from omegaconf import OmegaConf
 
 from experiments.config import Config, ModelConfig, TuningConfig, TuningMethod, flatten
 from experiments.data.caching import cached
 from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.errors import ConfigError, ExperimentError, suggest, wrong_choice
-from experiments.evaluation import DIRECTIONS, OBJECTIVES, metrics_of
+from experiments.evaluation import METRICS, OBJECTIVES, metrics_of
 from experiments.pipeline.fitting import fit_stages
 from experiments.pipeline.stages import stages_of
 from experiments.pipeline.wiring import Wired, wire
@@ -60,7 +62,8 @@ class Candidate:
 
     @property
     def deviation(self) -> float:
-        return statistics.stdev(self.by_fold.values()) if len(self.by_fold) > 1 else 0.0
+        # Of a metric that is not finite there is none; statistics would stumble over it.
+        return float(np.std(list(self.by_fold.values()), ddof=1)) if len(self.by_fold) > 1 else 0.0
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,19 @@ class Tuned:
 
     Attributes:
         metric: that decides.
+        larger_is_better: of the metric.
         candidates: in the order of the grid.
     """
 
     metric: str
+    larger_is_better: bool
     candidates: list[Candidate]
 
     @property
     def best(self) -> Candidate:
-        """The first of those with the best mean."""
-        sign = 1 if DIRECTIONS[self.metric] else -1
-        return max(self.candidates, key=lambda candidate: sign * candidate.mean)
+        """The first of those with the best mean; one that is not finite is never better."""
+        sign = 1 if self.larger_is_better else -1
+        return max(self.candidates, key=lambda candidate: (math.isfinite(candidate.mean), sign * candidate.mean))
 
 
 def candidates_of(config: Config) -> list[Candidate]:
@@ -97,11 +102,10 @@ def candidates_of(config: Config) -> list[Candidate]:
         )
     if problems:
         raise ConfigError(problems)
+    size = math.prod(len(values) for values in grid.values())
+    if size > MOST_CANDIDATES:
+        raise ConfigError([f"tuning.grid must have at most {MOST_CANDIDATES:,} combinations, got {size:,}"])
     combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    if len(combinations) > MOST_CANDIDATES:
-        raise ConfigError(
-            [f"tuning.grid must have at most {MOST_CANDIDATES:,} combinations, got {len(combinations):,}"]
-        )
     return [Candidate(values, _with_values(config, values)) for values in combinations]
 
 
@@ -119,8 +123,8 @@ def check_tuning(config: Config) -> list[str]:
         problems.append(f"tuning.train_fraction must be between 0 and 1, got {tuning.train_fraction}")
     if tuning.parallelism is not None and tuning.parallelism < 1:
         problems.append(f"tuning.parallelism must be 1 or more, got {tuning.parallelism}")
-    if tuning.metric is not None and tuning.metric not in DIRECTIONS:
-        problems.append(wrong_choice("tuning.metric", tuning.metric, DIRECTIONS))
+    if tuning.metric is not None and tuning.metric not in METRICS[config.model.task]:
+        problems.append(wrong_choice("tuning.metric", tuning.metric, METRICS[config.model.task]))
     try:
         candidates_of(config)
     except ConfigError as error:
@@ -186,7 +190,12 @@ def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
             metric = done.result()
             progress.step(len(running), "fits")
     assert metric is not None
-    return Tuned(metric, candidates)
+    tuned = Tuned(metric, METRICS[config.model.task][metric], candidates)
+    if not math.isfinite(tuned.best.mean):
+        raise ExperimentError(
+            f"tuning.metric must be finite for a candidate, got {tuned.best.mean} for '{metric}' of all"
+        )
+    return tuned
 
 
 @contextlib.contextmanager
@@ -260,17 +269,20 @@ def _judge(candidate: Candidate, rest: Sequence[Wired], fold: _Fold, dataset: Da
 
     started = time.perf_counter()
     task = candidate.config.model.task
+    chosen = ", ".join(f"{key}={value}" for key, value in candidate.values.items())
     try:
         fitted = fit_stages(rest, fold.train)
     except ExperimentError as error:
-        chosen = ", ".join(f"{key}={value}" for key, value in candidate.values.items())
         raise ExperimentError(f"{error} (with {chosen})") from error
     transformed = PipelineModel(fitted).transform(fold.held_out.withColumn(HELD_OUT, F.lit(True)))
     scored = scored_rows(PipelineModel([*fold.stages, *fitted]), transformed, dataset, task)
     metrics = metrics_of(scored, True, only=metric or OBJECTIVES[task][0])
-    name = metric or next(name for name in OBJECTIVES[task] if name in metrics)
+    name = metric or next((name for name in OBJECTIVES[task] if name in metrics), OBJECTIVES[task][0])
     if name not in metrics:
-        raise ExperimentError(f"tuning.metric must be one that {candidate.config.model.name} has, got '{name}'")
+        raise ExperimentError(
+            f"tuning.metric must be one that every candidate has in every fold, got '{name}', which fold "
+            f"{fold.number + 1} does not have with {chosen}"
+        )
     candidate.by_fold[fold.number] = metrics[name]
     candidate.seconds += time.perf_counter() - started
     return name

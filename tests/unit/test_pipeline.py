@@ -118,7 +118,15 @@ def test_a_grid_is_every_combination_of_its_overrides():
         (["tuning.grid.model.estimator.maxIter=10"], "must be a list of values, got 10"),
         (["'tuning.grid.model.regParam=[1]'"], "did you mean 'model.estimator.regParam'?"),
         (["tuning.folds=1", "'tuning.grid.model.estimator.maxIter=[1]'"], "tuning.folds must be 2 or more, got 1"),
-        (["tuning.metric=acuracy", "'tuning.grid.model.estimator.maxIter=[1]'"], "did you mean 'accuracy'?"),
+        (["tuning.metric=rmsee", "'tuning.grid.model.estimator.maxIter=[1]'"], "did you mean 'rmse'?"),
+        (["tuning.metric=accuracy", "'tuning.grid.model.estimator.maxIter=[1]'"], "must be one of mae, mse, r2, rmse"),
+        (
+            [
+                f"'tuning.grid.model.estimator.{name}=[{','.join(map(str, range(1, 200)))}]'"
+                for name in ("maxIter", "aggregationDepth")
+            ],
+            "at most 1,000 combinations, got 39,601",
+        ),
         ([], "tuning.grid must hold a parameter"),
     ],
 )

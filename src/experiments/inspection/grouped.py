@@ -29,11 +29,11 @@ def centres(scored: Scored) -> Iterator[Output]:
     points = np.array(found, dtype=float)
     if scored.features_column is not None:
         points = own_units(scored.fitted, scored.features_column, points)
-    sizes = scored.cluster_sizes
+    sizes = scored.cluster_sizes[False] + scored.cluster_sizes[True]
     rows = [
         {
             "(cluster)": cluster,
-            "(rows)": sizes.get(cluster, 0),
+            "(rows)": sizes[cluster],
             **({"(weight)": float(model.weights[cluster])} if is_mixture else {}),
             **{scored.name(index): float(value) for index, value in enumerate(point)},
         }
