@@ -120,8 +120,10 @@ def _maker_of(fitted: PipelineModel, column: str) -> Any:
 
 
 def _scaler_of(fitted: PipelineModel, column: str) -> Any:
-    """The scaler that made a column, or None."""
+    """The scaler that made a column, or one that was then assembled alone, or None."""
     stage = _maker_of(fitted, column)
+    if type(stage).__name__ == "VectorAssembler" and len(stage.getInputCols()) == 1:
+        return _scaler_of(fitted, stage.getInputCols()[0])
     return stage if type(stage).__name__ in _SCALERS else None
 
 

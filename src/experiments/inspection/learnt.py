@@ -52,9 +52,9 @@ def coefficients(scored: Scored) -> Iterator[Output]:
     Where Spark has them and no penalty makes them untrue: `standard_error`, `t_value`, `p_value`.
     """
     model = scored.model
-    if getattr(model, "numClasses", 2) > 2:
-        if hasattr(model, "coefficientMatrix"):
-            yield _coefficients_by_class(scored)
+    # Two classes have one row of coefficients, unless the family is multinomial.
+    if hasattr(model, "coefficientMatrix") and model.coefficientMatrix.numRows > 1:
+        yield _coefficients_by_class(scored)
     elif hasattr(model, "coefficients") and hasattr(model, "intercept"):
         values = model.coefficients.toArray()
         rows = [{"feature": scored.name(index), "coefficient": float(value)} for index, value in enumerate(values)]
