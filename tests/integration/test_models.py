@@ -286,6 +286,20 @@ def test_svd_is_numpys_up_to_sign(spark, finished, table):
     assert result.metrics["explained_variance"] == pytest.approx(share, rel=1e-6)
 
 
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_svd_of_any_number_of_values_is_numpys(spark, k):
+    from pyspark.ml.functions import array_to_vector
+    from pyspark.sql import functions as F
+
+    from experiments.stages.svd import SVD
+
+    matrix = np.random.default_rng(1).normal(size=(50, 10))
+    rows = spark.createDataFrame([(row.tolist(),) for row in matrix], ["x"])
+    model = SVD(inputCol="x", outputCol="z", k=k).fit(rows.select(array_to_vector(F.col("x")).alias("x")))
+    assert np.allclose(model.s.toArray(), np.linalg.svd(matrix, compute_uv=False)[:k])
+    assert model.V.toArray().shape == (10, k)
+
+
 def test_svd_takes_only_as_many_values_as_there_are_columns(spark):
     from pyspark.ml.linalg import Vectors
 

@@ -71,10 +71,14 @@ class SVD(Estimator["SVDModel"], _SVDParams, DefaultParamsReadable["SVD"], Defau
         vectors = dataset.select(column).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             matrix = RowMatrix(MLUtils.convertVectorColumnsFromML(vectors, column))
-            found = matrix.computeSVD(self.getK(), computeU=False, rCond=self.getRCond())
+            # Asked for few values, Spark's ARPACK runs over its work space on some rows. Of few columns it takes LAPACK
+            # when a third of the values are asked for; of many, ten give ARPACK as much room as scipy's has at least.
+            columns = matrix.numCols()
+            asked = max(self.getK(), min(columns, 34 if columns < 100 else 10))
+            found = matrix.computeSVD(asked, computeU=False, rCond=self.getRCond())
         finally:
             vectors.unpersist()
-        values, vectors_right = found.s.toArray(), found.V.toArray()
+        values, vectors_right = found.s.toArray()[: self.getK()], found.V.toArray()[:, : self.getK()]
         # A vector's sign is free: its largest entry is made positive, so that a second run gives the same.
         largest = np.abs(vectors_right).argmax(axis=0)
         signs = np.sign(vectors_right[largest, np.arange(len(values))])
