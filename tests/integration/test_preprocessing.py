@@ -133,16 +133,43 @@ def test_negative_features_are_refused_by_multinomial_naive_bayes(spark, words, 
         run(load(["model=naive_bayes", *text_stages, assembler, *table(frame), "data.label=y", *words]))
 
 
-def test_fewer_rows_than_folds_is_said(spark, words, table):
-    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "y": [1.0, 2.0, 3.0, 4.0]})
-    grid = ["tuning=cross_validation", "tuning.folds=10", "tuning.grid.model.estimator.regParam=[0.1,1]"]
-    with pytest.raises(ExperimentError, match=r"tuning.folds must leave rows in every part, got 10 for"):
-        run(load(["model=ridge", *table(frame), "data.label=y", "data.test_fraction=0", *grid, *words]))
+def test_centres_behind_the_preprocessing_that_scales_are_in_the_datas_own_units(spark, words, tmp_path):
+    result = run(load(["model=kmeans", "preprocessing=scale", *words]))
+    centres = output(tmp_path, result, "cluster_centres")[["x0", "x1"]].to_numpy()
+    assert np.allclose(sorted(map(tuple, centres)), [(2, 2), (5, 8), (8, 3)], atol=0.05)
 
 
-def test_train_validation_judges_each_candidate_once(spark, words, tmp_path):
-    grid = ["tuning=train_validation", "tuning.grid.model.estimator.regParam=[0.1,1000]"]
-    result = run(load(["model=ridge", "data=diabetes", *grid, *words]))
-    tuned = output(tmp_path, result, "tuning")
-    assert tuned["best"].tolist() == [True, False]
-    assert tuned["mean"].tolist() == tuned["fold_1"].tolist()
+def test_a_multinomial_family_shows_two_classes_by_class(spark, words, tmp_path):
+    result = run(load(["model=logistic_regression", "model.estimator.family=multinomial", *words]))
+    learnt = output(tmp_path, result, "coefficients").pivot(index="feature", columns="class", values="coefficient")
+    # Each class has its own; what counts is their difference, which is the law's.
+    assert learnt.loc["age", 1] - learnt.loc["age", 0] == pytest.approx(0.1, rel=0.15)
+
+
+def test_a_feature_with_the_name_of_a_stage_in_capitals_is_no_obstacle(spark, words, table):
+    frame = pd.DataFrame({"Features": np.arange(50.0), "y": 2 * np.arange(50.0)})
+    result = run(load(["model=linear_regression", "model.estimator.regParam=0", "data.label=y", *table(frame), *words]))
+    assert result.metrics["rmse"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("columns", [["x", "Prediction"], ["Probability", "y"]])
+def test_a_name_that_a_model_gives_is_refused(spark, words, table, columns):
+    frame = pd.DataFrame({name: np.arange(50.0) for name in columns})
+    with pytest.raises(ExperimentError, match="must be columns that no model makes"):
+        run(load(["model=linear_regression", f"data.label={columns[-1]}", *table(frame), *words]))
+
+
+def test_clusters_are_counted_on_each_side_of_a_split(spark, words, tmp_path):
+    result = run(load(["model=kmeans", "data.test_fraction=0.25", *words]))
+    for side, rows in (("", result.rows["test_rows"]), ("train_", result.rows["train_rows"])):
+        assert sum(result.metrics[f"{side}cluster_size_{cluster}"] for cluster in range(3)) == rows
+    assert output(tmp_path, result, "cluster_centres")["(rows)"].sum() == 10_000
+
+
+def test_ratings_of_users_that_were_never_seen_are_said(spark, words, table, tmp_path):
+    known = pd.DataFrame({"user": np.arange(60) % 6, "item": np.arange(60) % 5, "rating": np.arange(60) % 4 + 1.0})
+    unknown = known.assign(user=known["user"] + 100)
+    chosen = [*table(known), "data.label=rating", f"data.test_path={tmp_path / 'unknown.csv'}"]
+    unknown.to_csv(tmp_path / "unknown.csv", index=False)
+    with pytest.raises(ExperimentError, match="model must score at least one of the held-out rows"):
+        run(load(["model=als", *chosen, *words]))

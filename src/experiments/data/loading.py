@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 BYTES_PER_PARTITION = 4 * 1024 * 1024
 MOST_PARTITIONS = 1_000_000
+# Columns that Spark's models add, by their names without capitals.
+MADE_BY_MODELS = {name.casefold(): name for name in ("prediction", "probability", "rawPrediction", "topicDistribution")}
 
 
 @contextlib.contextmanager
@@ -93,7 +95,14 @@ def _features(data: DataConfig, label: str | None, columns: list[str]) -> list[s
 
 
 def _check_names(columns: list[str]) -> None:
-    """Spark's assembler takes a dot for a path into a structure, whatever the quoting."""
+    """Spark takes a name for the same in other capitals, and its assembler a dot for a path into a structure."""
+    taken = [name for name in columns if name.casefold() in MADE_BY_MODELS]
+    if taken:
+        raise ExperimentError(
+            f"data.features and data.label must be columns that no model makes ({', '.join(MADE_BY_MODELS.values())}, "
+            f"in any capitals), got {', '.join(taken)}; leave them out by data.exclude, or rename them: "
+            f"data.query='SELECT *, `{taken[0]}` AS my_{taken[0]} FROM source' with the old one in data.exclude"
+        )
     bad = [name for name in columns if "." in name or "`" in name]
     if bad:
         renamed = re.sub("[.`]", "_", bad[0])

@@ -60,10 +60,10 @@ class _Columns:
 
     label: str | None
     features: dict[str, str]
-    taken: set[str | None] = field(init=False)
+    taken: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.taken = {*self.features, self.label}
+        self.taken = {name.casefold() for name in (*self.features, self.label or "")}
 
     def of(self, types: Sequence[str]) -> list[str]:
         return [name for name, kind in self.features.items() if kind.partition("(")[0] in types]
@@ -72,7 +72,7 @@ class _Columns:
         """A stage's outputs stand in for its inputs."""
         self.features = {name: known for name, known in self.features.items() if name not in read}
         self.features |= dict.fromkeys(made, kind)
-        self.taken |= set(made)
+        self.taken |= {name.casefold() for name in made}
 
 
 def wire(stages: Sequence[Stage], label: str | None, features: Mapping[str, str], seed: int) -> list[Wired]:
@@ -176,6 +176,6 @@ def _name_outputs(stage: Stage, params: dict[str, Any], columns: _Columns) -> No
 
 
 def _free_name(name: str, columns: _Columns) -> str:
-    while name in columns.taken:
+    while name.casefold() in columns.taken:  # Spark takes Size for size
         name += "_"
     return name
