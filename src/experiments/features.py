@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
@@ -37,7 +39,7 @@ def _assembled_names(fitted: PipelineModel, schema: StructType, assembler: Any, 
     known = _attribute_names(schema, assembler.getOutputCol())
     names: list[str] = []
     for column in assembler.getInputCols():
-        source = _source(fitted, column)
+        source = _source(fitted.stages, column)
         if schema[column].dataType.simpleString() != "vector":
             names.append(source)
         elif source != column:  # categories
@@ -48,13 +50,20 @@ def _assembled_names(fitted: PipelineModel, schema: StructType, assembler: Any, 
     return names if len(names) == len(known) or not known else known
 
 
-def _source(fitted: PipelineModel, column: str) -> str:
-    """The data's column behind one that was imputed or indexed."""
-    for stage in fitted.stages:
-        if stage.hasParam("outputCols") and stage.isDefined("outputCols") and column in stage.getOutputCols():
-            source: str = stage.getInputCols()[stage.getOutputCols().index(column)]
-            return _source(fitted, source)
+def _source(stages: Sequence[Any], column: str) -> str:
+    """The data's column behind one that was imputed, indexed or binned."""
+    for number, stage in enumerate(stages):
+        for read, made in _columns_of(stage) if type(stage).__name__ in _BY_COLUMN else ():
+            if made == column:
+                return _source(stages[:number], read)  # an imputer may write where it reads
     return column
+
+
+def _columns_of(stage: Any) -> list[tuple[str, str]]:
+    """Input and output columns of a stage that makes one of each."""
+    if stage.isDefined("outputCols"):
+        return list(zip(stage.getInputCols(), stage.getOutputCols(), strict=True))
+    return [(stage.getInputCol(), stage.getOutputCol())] if stage.isDefined("inputCol") else []
 
 
 def _attribute_names(schema: StructType, column: str) -> list[str]:
@@ -128,9 +137,11 @@ def _scaler_of(fitted: PipelineModel, column: str) -> Any:
 
 
 def _undo_standard(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Spark leaves an entry without variance at 0.
-    points = points * model.std.toArray() if model.getWithStd() else points
-    return points + model.mean.toArray() if model.getWithMean() else points
+    deviation, mean = model.std.toArray(), model.mean.toArray()
+    units = points * deviation if model.getWithStd() else points
+    units = units + mean if model.getWithMean() else units
+    # Of an entry without variance Spark makes 0, whatever it was.
+    return np.where((deviation == 0) & model.getWithStd(), mean, units)
 
 
 def _undo_min_max(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -155,4 +166,5 @@ _SCALERS = {
     "MaxAbsScalerModel": _undo_max_abs,
     "RobustScalerModel": _undo_robust,
 }
+_BY_COLUMN = ("StringIndexerModel", "OneHotEncoderModel", "ImputerModel", "TargetEncoderModel", "Bucketizer")
 _SAME_ORDER = (*_SCALERS, "IDFModel", "Normalizer")

@@ -24,9 +24,7 @@ def centres(scored: Scored) -> Iterator[Output]:
     model = scored.model
     if not hasattr(model, "clusterCenters") and not hasattr(model, "gaussians"):
         return
-    is_mixture = hasattr(model, "gaussians")
-    found = [gaussian.mean.toArray() for gaussian in model.gaussians] if is_mixture else model.clusterCenters()
-    points = np.array(found, dtype=float)
+    is_mixture, points = hasattr(model, "gaussians"), _centres(model)
     if scored.features_column is not None:
         points = own_units(scored.fitted, scored.features_column, points)
     sizes = scored.cluster_sizes[False] + scored.cluster_sizes[True]
@@ -40,6 +38,13 @@ def centres(scored: Scored) -> Iterator[Output]:
         for cluster, point in enumerate(points)
     ]
     yield Output("cluster_centres", rows, learnt_plots.centres)
+
+
+def _centres(model: Any) -> NDArray[np.float64]:
+    """Shape (clusters, features); of a mixture the means."""
+    if hasattr(model, "gaussians"):
+        return np.array([gaussian.mean.toArray() for gaussian in model.gaussians], dtype=float)
+    return np.array(model.clusterCenters(), dtype=float)
 
 
 def hierarchy(scored: Scored) -> Iterator[Output]:
@@ -75,7 +80,8 @@ def clusters(scored: Scored) -> Iterator[Output]:
     column = scored.features_column
     if scored.task is not Task.clustering or column is None:
         return
-    width = len(scored.feature_names) or MOST_VALUES
+    known = hasattr(scored.model, "clusterCenters") or hasattr(scored.model, "gaussians")
+    width = _centres(scored.model).shape[1] if known else len(scored.feature_names) or MOST_VALUES
     most = min(MOST_POINTS, max(2, MOST_VALUES // width))
     found = sample(scored, most).select(column, "prediction").collect()
     if len(found) < 2:

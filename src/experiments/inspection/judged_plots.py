@@ -42,7 +42,7 @@ def roc(rows: Rows, title: str) -> Figure:
         area = f"area {integrate.trapezoid(y, x):.3f}"
         axes.plot(x, y, color=None if name else plots.COLOR, label=f"{name}, {area}" if name else area)
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="guessing")
-    axes.set(title=title, xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(title=title, xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(0, 1.02))
     axes.legend(frameon=False, loc="lower right", fontsize=9)
     return figure
 
@@ -55,7 +55,7 @@ def precision_recall(rows: Rows, title: str, share: float | None) -> Figure:
         axes.plot(x, y, color=None if name else plots.COLOR, label=name or None)
     if share is not None:
         axes.axhline(share, color="grey", linestyle="--", linewidth=1, label=f"guessing ({share:.3g})")
-    axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(0, 1.02))
     axes.legend(frameon=False, loc="lower left", fontsize=9)
     return figure
 
@@ -74,7 +74,9 @@ def calibration(rows: Rows, title: str) -> Figure:
     axes.plot(x, y, color=plots.COLOR, linewidth=1)
     axes.scatter(x, y, s=[12 + 120 * row["rows"] / most for row in rows], color=plots.COLOR, alpha=0.8, clip_on=False)
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="perfectly calibrated")
-    axes.set(title=title, xlabel="predicted probability", ylabel="share that is true", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(
+        title=title, xlabel="predicted probability", ylabel="share that is true", xlim=(-0.01, 1.01), ylim=(0, 1.02)
+    )
     axes.legend(frameon=False, loc="upper left")
     return figure
 

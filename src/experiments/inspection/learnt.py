@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
@@ -40,7 +41,8 @@ def _importances(model: Any, features: int) -> NDArray[np.float64] | None:
         return values
     if hasattr(model, "get_feature_importances"):  # XGBoost's names are f0, f1, …; it leaves out what no tree uses
         gains = model.get_feature_importances("total_gain")
-        values = np.array([gains.get(f"f{index}", 0.0) for index in range(features)])
+        used = (int(name[1:]) + 1 for name in gains if re.fullmatch(r"f\d+", name))
+        values = np.array([gains.get(f"f{index}", 0.0) for index in range(max(features, *used, 0))])
         shares: NDArray[np.float64] = values / max(values.sum(), np.finfo(float).tiny)
         return shares
     return None

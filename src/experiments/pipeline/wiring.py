@@ -167,7 +167,7 @@ def _name_outputs(stage: Stage, params: dict[str, Any], columns: _Columns) -> No
     """Output columns by the stage's name, out of the way of what is there."""
     if "inputCols" in params and stage.takes("outputCols"):
         params["outputCols"] = [_free_name(f"{column}_{stage.name}", columns) for column in params["inputCols"]]
-    elif stage.takes("outputCol"):
+    elif stage.takes("outputCol") and "outputCols" not in params:
         params["outputCol"] = _free_name(stage.name, columns)
     made = params.get("outputCols") or ([params["outputCol"]] if "outputCol" in params else [])
     if made:
