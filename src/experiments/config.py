@@ -119,6 +119,9 @@ class ModelConfig:
     # A stage that is null is left out.
     stages: dict[str, Any] = field(default_factory=dict)
     estimator: dict[str, Any] = MISSING
+    # Fewer partitions of data are parted into so many for the fit, unless data.partitions says how many there are:
+    # for an estimator that works long on each row.
+    least_partitions: int = 1
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,64 +81,61 @@ class Curve:
         return float(integrate.trapezoid(np.concatenate([y[:1], y]), np.concatenate([[0.0], x])))
 
 
-def count_by_score(rows: DataFrame, label: str | None, classes: int | None) -> dict[tuple[bool, int], Curve]:
-    """One aggregate over the scored rows. Of two classes the second is counted, of up to `MOST_CURVES` each.
+def has_scores(rows: DataFrame, classes: int | None) -> bool:
+    """Whether the model gives each class of a row a number, and whether they are few enough for curves."""
+    return classes is not None and classes <= MOST_CURVES and bool({"probability", "rawPrediction"} & set(rows.columns))
+
+
+def by_score(rows: DataFrame, label: str, classes: int, *keys: str, **sums: Column) -> DataFrame:
+    """Rows of each class by the step of their score and by other keys; of two classes the second alone.
 
     Returns:
-        By side (`_held_out`) and class; empty without scores or with too many classes.
+        `class`, `step`, the keys and sums, `rows`, `positives` (rows of the class), and `probability` (its sum, null of
+        a margin).
     """
-    if label is None or classes is None or classes > MOST_CURVES:
-        return {}
-    if not {"probability", "rawPrediction"} & set(rows.columns):
-        return {}
-    found: dict[tuple[bool, int], list[Any]] = {}
-    for row in _counted(rows, label, classes).collect():
-        found.setdefault((row["side"], row["class"]), []).append(row)
-    return {key: _curve(steps) for key, steps in sorted(found.items())}
-
-
-def _counted(rows: DataFrame, label: str, classes: int) -> DataFrame:
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
 
     has_probability = "probability" in rows.columns
-    values = vector_to_array("probability" if has_probability else "rawPrediction")
-    kept = [F.col(HELD_OUT).alias("_side"), F.col(label).alias("_true")]
+    values = vector_to_array("probability" if has_probability else "rawPrediction").alias("_values")
+    known = rows.select(F.col(label).alias("_true"), values, *keys, *(sum.alias(name) for name, sum in sums.items()))
     if classes == 2:
-        pairs = rows.select(*kept, values.alias("_values")).select(
-            "*", F.lit(1).alias("_class"), _entry(1).alias("_value"), _entry(0).alias("_rest")
-        )
+        # A class that the model was fitted without has no score.
+        scored = known.selectExpr("*", "1 AS class", *(f"coalesce(get(_values, {i}), 0D) AS _{i}" for i in (0, 1)))
+        value, rest = "_1", "_0"
     else:
-        pairs = rows.select(*kept, F.posexplode(values).alias("_class", "_value"))
-        pairs = pairs.withColumn("_rest", 1 - F.col("_value"))
-    value = F.col("_value")
-    step = F.round(F.asinh((_log_odds(value, F.col("_rest")) if has_probability else value) * UNIT) * STEPS)
-    return pairs.groupBy(F.col("_side").alias("side"), F.col("_class").alias("class"), step.alias("step")).agg(
-        F.count("*").alias("rows"),
-        F.count_if(F.col("_true") == F.col("_class")).alias("positives"),
-        F.sum(value if has_probability else F.lit(None).cast("double")).alias("probability"),
+        scored = known.selectExpr("*", "posexplode(_values) AS (class, _value)")
+        value, rest = "_value", "1 - _value"
+    score = _log_odds(value, rest) if has_probability else value
+    return scored.groupBy("class", F.expr(f"round(asinh({score} * {UNIT}) * {STEPS})").alias("step"), *keys).agg(
+        F.expr("count(*)").alias("rows"),
+        F.expr("count_if(_true = class)").alias("positives"),
+        F.expr(f"sum({value if has_probability else 'CAST(NULL AS DOUBLE)'})").alias("probability"),
+        *(F.sum(name).alias(name) for name in sums),
     )
 
 
-def _entry(index: int) -> Column:
-    """Of the scores by class; 0 where the model was fitted without that class."""
-    from pyspark.sql import functions as F
-
-    return F.coalesce(F.get("_values", F.lit(index)), F.lit(0.0))
-
-
-def _log_odds(value: Column, rest: Column) -> Column:
-    """Of a probability and what is left of 1, exact for both near 0."""
-    from pyspark.sql import functions as F
-
-    tiny = F.lit(1e-300)
-    odds = F.log(F.greatest(value, tiny)) - F.log(F.greatest(rest, tiny))
-    return F.greatest(F.least(odds, F.lit(MOST_LOG_ODDS)), F.lit(-MOST_LOG_ODDS))
+def _log_odds(value: str, rest: str) -> str:
+    """Of a probability and what is left of 1, exact for both near 0; in SQL."""
+    odds = f"ln(greatest({value}, 1e-300D)) - ln(greatest({rest}, 1e-300D))"
+    return f"greatest(least({odds}, {MOST_LOG_ODDS}D), -{MOST_LOG_ODDS}D)"
 
 
-def _curve(steps: list[Any]) -> Curve:
-    steps = sorted(steps, key=lambda row: -row["step"])
-    score = np.sinh(np.array([row["step"] for row in steps]) / STEPS) / UNIT
-    rows, positives = (np.array([row[name] for row in steps], dtype=float) for name in ("rows", "positives"))
-    probability = np.array([np.nan if row["probability"] is None else row["probability"] for row in steps])
-    return Curve(score, rows, positives, probability)
+def curves_of(groups: Iterable[Any]) -> dict[tuple[bool, int], Curve]:
+    """From collected rows of `by_score` with the key `_held_out`, whatever other keys they have.
+
+    Returns:
+        By side (`_held_out`) and class.
+    """
+    steps: dict[tuple[bool, int], dict[float, NDArray[np.float64]]] = {}
+    for row in groups:
+        probability = np.nan if row["probability"] is None else row["probability"]
+        counts = steps.setdefault((row[HELD_OUT], row["class"]), {})
+        counts[row["step"]] = counts.get(row["step"], 0.0) + np.array([row["rows"], row["positives"], probability])
+    return {key: _curve(counts) for key, counts in sorted(steps.items())}
+
+
+def _curve(counts: dict[float, NDArray[np.float64]]) -> Curve:
+    steps = sorted(counts, reverse=True)
+    score = np.sinh(np.array(steps) / STEPS) / UNIT
+    return Curve(score, *np.array([counts[step] for step in steps]).T)

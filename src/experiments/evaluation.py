@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.config import Task
 from experiments.errors import ExperimentError
-from experiments.scored import Scored, spread_of, summary_of
+from experiments.scored import Confusion, Scored, spread_of, summary_of
 
 # Task to the metrics by which its models compare, each with whether more of it is better.
 METRICS = {
@@ -66,45 +66,42 @@ def _of_the_fit(model: Any) -> dict[str, float]:
     return found
 
 
-def metrics_of(scored: Scored, held_out: bool, only: str | None = None) -> dict[str, float]:
-    """Metrics of one side of the scored rows, by the task.
-
-    Args:
-        only: the one metric that is needed, so that a pass for others can be left out.
-    """
+def metrics_of(scored: Scored, held_out: bool) -> dict[str, float]:
+    """Metrics of one side of the scored rows, by the task."""
     if scored.task is Task.decomposition:
         return _decomposition(scored, held_out)
     if "prediction" not in scored.rows.columns:
         return {}
     if scored.task is Task.classification:
-        return _classification(scored, held_out, curves=only is None or only.startswith("auc_"))
+        return _classification(scored, held_out)
     if scored.task is Task.regression:
         return _regression(scored, held_out)
     return _clustering(scored, held_out)
 
 
-def _classification(scored: Scored, held_out: bool, curves: bool) -> dict[str, float]:
+def _classification(scored: Scored, held_out: bool) -> dict[str, float]:
     """Precision, recall and f1 are weighted by class, as in Spark; areas under curves are those of two classes."""
-    pairs = [row for row in scored.confusions if row["held_out"] is held_out]
+    pairs = [each for each in scored.confusions if each.held_out is held_out]
     classes = scored.dataset.classes
     assert classes is not None
     if not pairs:
         raise _nothing_scored(held_out)
     metrics = _of_confusion(_matrix(pairs, classes))
-    if pairs[0]["log_loss"] is not None:
-        metrics["log_loss"] = sum(row["log_loss"] for row in pairs) / sum(row["rows"] for row in pairs)
-    curve = scored.curves.get((held_out, 1)) if curves and classes == 2 else None
+    log_loss = sum(pair.log_loss for pair in pairs) / sum(pair.rows for pair in pairs)
+    if math.isfinite(log_loss):
+        metrics["log_loss"] = log_loss
+    curve = scored.curves.get((held_out, 1)) if classes == 2 else None
     if curve is not None and curve.has_both:
         metrics["auc_roc"] = curve.area_under_roc()
         metrics["auc_pr"] = curve.area_under_precision_recall()
     return metrics
 
 
-def _matrix(pairs: Sequence[Any], classes: int) -> np.ndarray[Any, Any]:
+def _matrix(pairs: Sequence[Confusion], classes: int) -> np.ndarray[Any, Any]:
     """Row counts by true and predicted class."""
     counts = np.zeros((classes, classes))
-    for row in pairs:
-        counts[int(row["true"]), int(row["predicted"])] += row["rows"]
+    for pair in pairs:
+        counts[int(pair.true), int(pair.predicted)] += pair.rows
     return counts
 
 

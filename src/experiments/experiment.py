@@ -15,7 +15,7 @@ from experiments.errors import ConfigError
 from experiments.evaluation import evaluate, objective
 from experiments.inspection import inspect
 from experiments.inspection.tuned import candidates
-from experiments.pipeline.fitting import fit_stages
+from experiments.pipeline.fitting import check_estimator, fit_stages
 from experiments.pipeline.stages import check_stages, stages_of
 from experiments.pipeline.wiring import wire
 from experiments.progress import Progress
@@ -28,7 +28,7 @@ from experiments.tuning import check_tuning, tune
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,13 @@ def _fitted_and_recorded(config: Config, spark: SparkSession, tracked: TrackedRu
                 tuned = tune(config, dataset, progress)
             tracked.log_best(tuned.best.values)
         with progress.phase("fit"):
-            fitted = fit(tuned.best.config if tuned else config, dataset)
+            fitted, transformed = fit(tuned.best.config if tuned else config, dataset, stack)
         # Saving the model waits for disks, judging it for a processor. `score` is left first: it ends Spark's jobs when
         # the run is interrupted, so that there is no wait for the saving.
         beside = stack.enter_context(ThreadPoolExecutor(1, "save-model"))
         saved = beside.submit(tracked.log_model, fitted, dataset, config.cluster.shared_folder)
         with progress.phase("evaluate"):
-            scored = stack.enter_context(score(fitted, dataset, model.task))
+            scored = stack.enter_context(score(fitted, transformed, dataset, model.task))
             metrics = evaluate(scored)
             outputs = [*inspect(scored), *(candidates(tuned) if tuned else ())]
         with progress.phase("log"):
@@ -126,8 +126,14 @@ def _fitted_and_recorded(config: Config, spark: SparkSession, tracked: TrackedRu
     return Result(tracked.run_id, model_uri, metrics, rows, decides, registered)
 
 
-def fit(config: Config, dataset: Dataset) -> PipelineModel:
+def fit(config: Config, dataset: Dataset, keeping: contextlib.ExitStack) -> tuple[PipelineModel, DataFrame]:
     """The config's pipeline, fitted on the training rows. Runs on the driver.
+
+    Args:
+        keeping: what is cached for the fit and for the rows that are returned is freed at its end.
+
+    Returns:
+        The pipeline and what it makes of all rows, which is not computed yet.
 
     Raises:
         ExperimentError: columns, values or rows that do not suit a stage.
@@ -135,4 +141,8 @@ def fit(config: Config, dataset: Dataset) -> PipelineModel:
     from pyspark.ml import PipelineModel
 
     wired = wire(stages_of(config), dataset.label, dataset.feature_types, config.seed)
-    return PipelineModel(fit_stages(wired, dataset.train))
+    check_estimator(wired[-1], config.model.task, dataset.train_rows, dataset.classes)
+    least = config.model.least_partitions
+    parts = least if config.data.partitions is None and least > dataset.partitions else None
+    fitted, read = fit_stages(wired, dataset.train, dataset.rows, parts, keeping)
+    return PipelineModel(fitted), fitted[-1].transform(read)

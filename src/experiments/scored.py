@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from experiments.config import Task
-from experiments.curves import Curve, count_by_score
+from experiments.curves import Curve, by_score, curves_of, has_scores
 from experiments.data.caching import cached
 from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.features import feature_names
@@ -44,13 +45,31 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """Rows of one class that are predicted to be of one.
+
+    Attributes:
+        held_out: the side of the split.
+        true, predicted: numbers of classes.
+        rows: row count.
+        log_loss: sum over the rows; NaN of a model without probabilities.
+    """
+
+    held_out: bool
+    true: float
+    predicted: float
+    rows: int
+    log_loss: float
+
+
+@dataclass(frozen=True)
 class Scored:
     """A fitted pipeline with what it makes of the rows.
 
     Attributes:
         fitted: the pipeline; its last stage is the model.
-        rows: all rows, cached: label, the model's outputs, boolean `_held_out`, and the column that the model reads
-            where the outputs cannot be judged without it.
+        rows: all rows, cached if they are asked for more than once: label, the model's outputs, boolean `_held_out`,
+            and the column that the model reads where the outputs cannot be judged without it.
         dataset: what it was fitted on.
         task: what it is for.
         features_column: the vector column that the model reads, or None.
@@ -81,8 +100,15 @@ class Scored:
         """The rows that are held out, or the others."""
         return self.rows.where(HELD_OUT if held_out else f"NOT {HELD_OUT}")
 
-    @property
+    @cached_property
     def judged_rows(self) -> int:
+        """Rows that count for a judgement and that no stage left out."""
+        if self.task is Task.classification:
+            return sum(each.rows for each in self.confusions if each.held_out is self.judged_side)
+        if self.task is Task.regression:
+            return int(self.errors[self.judged_side]["rows"])
+        if self.task is Task.clustering:
+            return self.cluster_sizes[self.judged_side].total()
         return self.dataset.test_rows or self.dataset.train_rows
 
     @property
@@ -105,9 +131,19 @@ class Scored:
         """Of the judged rows of a decomposition."""
         return spread_of(self.judged, self.features_column, self.model)
 
+    @property
+    def is_judged_at_once(self) -> bool:
+        """Whether one aggregate answers all that is asked of a classification: two classes and a score."""
+        return self.dataset.classes == 2 and has_scores(self.rows, 2)
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether the model makes a projection of its features, which costs less to make again than to keep."""
+        return self.task is Task.decomposition and bool(self.model.hasParam("outputCol"))
+
     @cached_property
-    def confusions(self) -> list[Any]:
-        """`held_out`, `true`, `predicted`, `rows`, `log_loss` (sum): a line for each pair of classes of a side."""
+    def _pairs(self) -> list[Any]:
+        """`_held_out`, `true`, `predicted`, `rows`, `log_loss` (sum); of two classes by the steps of a curve too."""
         from pyspark.ml.functions import vector_to_array
         from pyspark.sql import functions as F
 
@@ -118,44 +154,75 @@ class Scored:
             # A model that was fitted without the last class has no entry for it.
             of_truth = F.get(vector_to_array("probability"), F.col(label).cast("int"))
             loss = -F.log(F.greatest(of_truth, F.lit(1e-15)))  # `greatest` leaves out a null
-        keys = (F.col(HELD_OUT).alias("held_out"), F.col(label).alias("true"), F.col("prediction").alias("predicted"))
-        grouped = self.rows.groupBy(*keys).agg(F.count("*").alias("rows"), F.sum(loss).alias("log_loss"))
-        return sorted(grouped.collect())
+        scores = [name for name in self.rows.columns if name in ("probability", "rawPrediction")]
+        named = (F.col(label).alias("true"), F.col("prediction").alias("predicted"), loss.alias("log_loss"))
+        rows, keys = self.rows.select(HELD_OUT, *scores, *named), (HELD_OUT, "true", "predicted")
+        if self.is_judged_at_once:
+            grouped = by_score(rows, "true", 2, *keys, log_loss=F.col("log_loss"))
+        else:
+            grouped = rows.groupBy(*keys).agg(F.count("*").alias("rows"), F.sum("log_loss").alias("log_loss"))
+        return list(grouped.collect())
+
+    @cached_property
+    def confusions(self) -> list[Confusion]:
+        """Of each side, by classes."""
+        groups: dict[tuple[bool, float, float], list[Any]] = {}
+        for row in self._pairs:
+            groups.setdefault((row[HELD_OUT], row["true"], row["predicted"]), []).append(row)
+        return [
+            Confusion(
+                *key,
+                rows=sum(row["rows"] for row in found),
+                log_loss=math.fsum(math.nan if row["log_loss"] is None else row["log_loss"] for row in found),
+            )
+            for key, found in sorted(groups.items())
+        ]
 
     @cached_property
     def errors(self) -> dict[bool, Any]:
-        """Of a regression, by `_held_out`: `mse`, `mae`, and the `variance` of the label."""
+        """Of a regression, by `_held_out`: `mse`, `mae`, the `variance` of the label, and `rows`."""
         from pyspark.sql import functions as F
 
         label = F.col(self.dataset.label or "")
         error = label - F.col("prediction")
         measures = {"mse": F.avg(error * error), "mae": F.avg(F.abs(error)), "variance": F.var_pop(label)}
+        measures["rows"] = F.count("*")
         grouped = self.rows.groupBy(HELD_OUT).agg(*(measure.alias(name) for name, measure in measures.items()))
         return {row[HELD_OUT]: row for row in grouped.collect()}
 
     @cached_property
     def curves(self) -> dict[tuple[bool, int], Curve]:
-        """Rows and positives by the score of a class, for each side and class.
+        """Rows and positives by the score of a class, for each side and class; empty without scores.
 
         Of two classes the second alone; of more only the side that is judged, as their areas are no metrics.
         """
-        rows = self.rows if self.dataset.classes == 2 else self.judged
-        return count_by_score(rows, self.dataset.label, self.dataset.classes)
+        label, classes = self.dataset.label, self.dataset.classes
+        if self.is_judged_at_once:
+            return curves_of(self._pairs)
+        if label is None or classes is None or not has_scores(self.rows, classes):
+            return {}
+        return curves_of(by_score(self.judged, label, classes, HELD_OUT).collect())
 
     @cached_property
     def cluster_sizes(self) -> dict[bool, Counter[int]]:
         """Rows of each cluster, by `_held_out`."""
         sizes: dict[bool, Counter[int]] = {False: Counter(), True: Counter()}
+        counted = getattr(summary_of(self.model), "clusterSizes", [])
+        if sum(counted) == self.dataset.train_rows and not self.dataset.test_rows:
+            # All rows were fitted on, and counted then.
+            sizes[False].update({cluster: size for cluster, size in enumerate(counted) if size})
+            return sizes
         for row in self.rows.groupBy(HELD_OUT, "prediction").count().collect():
             sizes[row[HELD_OUT]][int(row["prediction"])] = row["count"]
         return sizes
 
 
 @contextlib.contextmanager
-def score(fitted: PipelineModel, dataset: Dataset, task: Task) -> Iterator[Scored]:
-    """What a pipeline makes of all rows, narrow and cached until the end of the block. Runs on the driver."""
-    scored = scored_rows(fitted, fitted.transform(dataset.rows), dataset, task)
-    with cached(scored.rows) as narrow:
+def score(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Iterator[Scored]:
+    """What a pipeline makes of all rows, narrow, and cached until the end of the block if it is read more than once."""
+    scored = scored_rows(fitted, transformed, dataset, task)
+    level = "NONE" if scored.is_judged_at_once or scored.is_projected else "MEMORY_AND_DISK"
+    with cached(scored.rows, level) as narrow:
         yield replace(scored, rows=narrow)
 
 

@@ -22,10 +22,10 @@ from omegaconf import OmegaConf
 
 from experiments.config import Config, ModelConfig, TuningConfig, TuningMethod, flatten
 from experiments.data.caching import cached
-from experiments.data.dataset import HELD_OUT, Dataset
+from experiments.data.dataset import FOLD, HELD_OUT, Dataset
 from experiments.errors import ConfigError, ExperimentError, suggest, wrong_choice
 from experiments.evaluation import METRICS, OBJECTIVES, metrics_of
-from experiments.pipeline.fitting import fit_stages
+from experiments.pipeline.fitting import check_estimator, fit_stages
 from experiments.pipeline.stages import stages_of
 from experiments.pipeline.wiring import Wired, wire
 from experiments.progress import Progress
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 MOST_PARALLEL = 8
 MOST_CANDIDATES = 1_000
-_FOLD = "_fold"
 
 
 @dataclass
@@ -172,6 +171,8 @@ def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
     metric = config.tuning.metric
     candidates = candidates_of(config)
     wired = [wire(stages_of(each.config), dataset.label, dataset.feature_types, config.seed) for each in candidates]
+    for stages in wired:
+        check_estimator(stages[-1], config.model.task, dataset.train_rows, dataset.classes)
     shared = _shared_stages(wired)
     with contextlib.ExitStack() as stack:
         folds = [
@@ -231,7 +232,7 @@ def _folds(dataset: Dataset, tuning: TuningConfig, seed: int) -> list[_Fold]:
     from pyspark.sql import functions as F
 
     names = [*dataset.features, *([dataset.label] if dataset.label else [])]
-    number = F.xxhash64(F.lit(seed), F.lit(_FOLD), *names)
+    number = F.xxhash64(F.lit(seed), F.lit(FOLD), *names)
     if tuning.method is TuningMethod.cross_validation:
         key, parts, judging = "folds", tuning.folds, range(tuning.folds)
         part = F.pmod(number, F.lit(parts))
@@ -239,14 +240,14 @@ def _folds(dataset: Dataset, tuning: TuningConfig, seed: int) -> list[_Fold]:
         key, parts, judging = "train_fraction", 2, range(1)
         share = F.shiftrightunsigned(number, 11) / float(1 << 53)
         part = F.when(share < tuning.train_fraction, 1).otherwise(0)
-    rows = dataset.train.withColumn(_FOLD, part.cast("int"))
-    if rows.select(_FOLD).distinct().count() < parts:
+    rows = dataset.train.withColumn(FOLD, part.cast("int"))
+    if rows.select(FOLD).distinct().count() < parts:
         raise ExperimentError(
             f"tuning.{key} must leave rows in every part, got {getattr(tuning, key)} for {dataset.train_rows} training "
             "rows; use fewer folds or more rows"
         )
     return [
-        _Fold(index, rows.where(f"{_FOLD} != {index}").drop(_FOLD), rows.where(f"{_FOLD} = {index}").drop(_FOLD))
+        _Fold(index, rows.where(f"{FOLD} != {index}").drop(FOLD), rows.where(f"{FOLD} = {index}").drop(FOLD))
         for index in judging
     ]
 
@@ -254,10 +255,12 @@ def _folds(dataset: Dataset, tuning: TuningConfig, seed: int) -> list[_Fold]:
 @contextlib.contextmanager
 def _prepared(fold: _Fold, shared: Sequence[Wired]) -> Iterator[_Fold]:
     """The fold behind the stages that all candidates share, cached."""
-    fitted = fit_stages(shared, fold.train) if shared else []
-    train, held_out = fold.train, fold.held_out
+    fitted, train = fit_stages(shared, fold.train)
+    held_out = fold.held_out
     for stage in fitted:
-        train, held_out = stage.transform(train), stage.transform(held_out)
+        held_out = stage.transform(held_out)
+    if fitted:
+        train = fitted[-1].transform(train)
     with cached(train) as train, cached(held_out) as held_out:
         yield _Fold(fold.number, train, held_out, tuple(fitted))
 
@@ -271,12 +274,12 @@ def _judge(candidate: Candidate, rest: Sequence[Wired], fold: _Fold, dataset: Da
     task = candidate.config.model.task
     chosen = ", ".join(f"{key}={value}" for key, value in candidate.values.items())
     try:
-        fitted = fit_stages(rest, fold.train)
+        fitted, _ = fit_stages(rest, fold.train)
     except ExperimentError as error:
         raise ExperimentError(f"{error} (with {chosen})") from error
     transformed = PipelineModel(fitted).transform(fold.held_out.withColumn(HELD_OUT, F.lit(True)))
     scored = scored_rows(PipelineModel([*fold.stages, *fitted]), transformed, dataset, task)
-    metrics = metrics_of(scored, True, only=metric or OBJECTIVES[task][0])
+    metrics = metrics_of(scored, True)
     name = metric or next((name for name in OBJECTIVES[task] if name in metrics), OBJECTIVES[task][0])
     if name not in metrics:
         raise ExperimentError(

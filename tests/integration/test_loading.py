@@ -1,5 +1,6 @@
 """Rows are split by content, checked once, and what is wrong with them is said in the config's words."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,11 @@ def test_without_both_classes_among_the_test_rows_there_is_no_area_under_a_curve
     words += ["data.label=y", f"data.test_path={tmp_path / 'test.csv'}", "model=random_forest"]
     config = load(words)
     task = config.model.task
-    with load_data(spark, config.data, task, 42) as data, score(fit(config, data), data, task) as scored:
+    with (
+        load_data(spark, config.data, task, 42) as data,
+        ExitStack() as stack,
+        score(*fit(config, data, stack), data, task) as scored,
+    ):
         metrics = evaluate(scored)
         (confusion,) = [output for output in inspect(scored) if output.name == "confusion_matrix"]
     assert "auc_roc" not in metrics
@@ -158,7 +163,7 @@ def test_the_source_is_read_once_and_not_needed_again(spark, table):
     config = load(words)
     with load_data(spark, config.data, config.model.task, 42) as data:
         Path(config.data.path).unlink()
-        with score(fit(config, data), data, config.model.task) as scored:
+        with ExitStack() as stack, score(*fit(config, data, stack), data, config.model.task) as scored:
             assert 0.5 < evaluate(scored)["rmse"] < 2
             assert {output.name for output in inspect(scored)} == {"coefficients", "residuals"}
 

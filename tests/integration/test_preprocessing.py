@@ -7,6 +7,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from experiments import ExperimentError, load
+from experiments.data.loading import load_data
 from experiments.experiment import run
 
 
@@ -110,11 +111,15 @@ def test_a_constant_column_changes_nothing_for_the_worse(spark, words, table, mo
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
-        (["model=pca", "data=iris", "model.estimator.k=9"], "model.estimator must be able to fit"),
+        (
+            ["model=pca", "data=iris", "model.estimator.k=9"],
+            "PCA says: source vector size 4 must be",
+        ),
         (["model=svd", "data=iris", "model.estimator.k=9"], "k=9"),
         (["model=mlp", "data=iris", "model.estimator.layers=[5,3]"], "layers must begin with the 4 features"),
         (["model=lda", "model.stages.counts.minDF=20000"], "model.stages.counts must find words"),
-        (["model=gbt_classifier", "data=wine"], "model.estimator must be able to fit"),
+        (["model=gbt_classifier", "data=wine"], "model.estimator.class must be for 3 classes, got GBTClassifier"),
+        (["model=kmeans", "data=iris", "model.estimator.k=200"], "model.estimator.k must be at most the number of tra"),
     ],
 )
 def test_what_does_not_suit_the_data_is_said_with_the_stage(spark, words, chosen, said):
@@ -155,7 +160,7 @@ def test_a_feature_with_the_name_of_a_stage_in_capitals_is_no_obstacle(spark, wo
 @pytest.mark.parametrize("columns", [["x", "Prediction"], ["Probability", "y"]])
 def test_a_name_that_a_model_gives_is_refused(spark, words, table, columns):
     frame = pd.DataFrame({name: np.arange(50.0) for name in columns})
-    with pytest.raises(ExperimentError, match="must be columns that no model makes"):
+    with pytest.raises(ExperimentError, match="must be columns that no model adds"):
         run(load(["model=linear_regression", f"data.label={columns[-1]}", *table(frame), *words]))
 
 
@@ -173,3 +178,99 @@ def test_ratings_of_users_that_were_never_seen_are_said(spark, words, table, tmp
     unknown.to_csv(tmp_path / "unknown.csv", index=False)
     with pytest.raises(ExperimentError, match="model must score at least one of the held-out rows"):
         run(load(["model=als", *chosen, *words]))
+
+
+def test_columns_that_we_add_are_refused(spark, words, table):
+    frame = pd.DataFrame({"x": np.arange(50.0), "_Held_Out": True, "y": np.arange(50.0)})
+    with pytest.raises(ExperimentError, match="data must be without a column _held_out, which we add"):
+        run(load(["model=linear_regression", "data.label=y", *table(frame), *words]))
+
+
+def test_the_only_row_of_a_class_is_learnt_from(spark, words, table, tmp_path):
+    frame = pd.DataFrame({"x": np.arange(61.0), "y": ["a", "b"] * 30 + ["c"]})
+    frame = pd.concat([frame, pd.DataFrame({"x": [99.0, 99.0], "y": ["d", "d"]})])  # alike: on the same side
+    stratified = ["data.label=y", "data.stratified=true", *table(frame)]
+    result = run(load(["model=decision_tree", *stratified, *words]))
+    assert result.rows == {"train_rows": 51, "test_rows": 12}
+    assert set(output(tmp_path, result, "confusion_matrix")["true"]) == {"a", "b"}
+
+
+def test_a_stage_that_fills_a_column_in_place_keeps_its_name(spark, words, table, tmp_path):
+    imputer = "{class: pyspark.ml.feature.Imputer, inputCols: [size], outputCols: [size]}"
+    indexer = "{class: pyspark.ml.feature.StringIndexer, inputCol: town, outputCol: number}"
+    encoder = "{class: pyspark.ml.feature.OneHotEncoder, inputCol: number, outputCol: which, dropLast: false}"
+    assembler = "{class: pyspark.ml.feature.VectorAssembler, inputCols: [size, which]}"
+    last = ["model.stages.features=null", f"model.stages.both={assembler}"]
+    stages = [f"model.stages.fill={imputer}", f"model.stages.index={indexer}", f"model.stages.encode={encoder}", *last]
+    chosen = ["model=linear_regression", "data.missing=keep", "data.label=rent", *table(towns())]
+    result = run(load([*chosen, *stages, *words]))
+    names = set(output(tmp_path, result, "coefficients")["feature"])
+    assert names == {"size", "town=Kyoto", "town=Nara", "town=Osaka", "(intercept)"}
+
+
+def test_rows_that_a_stage_leaves_out_are_not_counted_as_judged(spark, words, table, tmp_path):
+    frame = towns()
+    assembler = "model.stages.features={class: pyspark.ml.feature.VectorAssembler, handleInvalid: skip}"
+    chosen = [
+        "model=decision_tree",
+        "data.label=town",
+        "data.features=[size]",
+        "data.missing=keep",
+        "data.test_fraction=0",
+    ]
+    result = run(load([*chosen, *table(frame), assembler, *words]))
+    assert output(tmp_path, result, "confusion_matrix")["rows"].sum() == 360 < result.rows["train_rows"]
+
+
+def test_constants_keep_their_value_behind_a_scaler_without_mean(spark, words, table, tmp_path):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": random.normal(9, 2, 200), "constant": 7.0})
+    scaler = "model.stages.scaler={class: pyspark.ml.feature.StandardScaler, withStd: true, withMean: false}"
+    result = run(load(["model=kmeans", "model.estimator.k=2", scaler, *table(frame), *words]))
+    centres = output(tmp_path, result, "cluster_centres")
+    assert centres["constant"].tolist() == [7, 7]
+    assert centres["x"].between(4, 14).all()
+
+
+def test_a_vector_without_names_has_numbered_importances_and_a_scatter(spark, words, tmp_path):
+    lines = [f"{i % 2} 1:{i % 7} 2:{i % 2} 3:{i % 3}" for i in range(80)]
+    (tmp_path / "rows.libsvm").write_text("\n".join(lines))
+    read = ["data=table", "data.format=libsvm", f"data.path={tmp_path / 'rows.libsvm'}"]
+    without = ["model.stages.features=null"]
+    result = run(load(["model=xgboost", *read, "data.label=label", *without, *words]))
+    learnt = output(tmp_path, result, "feature_importances")
+    assert learnt["feature"].iloc[0] == "features_1"
+    assert learnt["importance"].sum() == pytest.approx(1)
+    result = run(load(["model=kmeans", *read, "data.exclude=[label]", *without, *words]))
+    assert len(output(tmp_path, result, "clusters")) == 80
+
+
+def test_a_label_may_be_called_true(spark, words, table):
+    frame = pd.DataFrame({"x": np.arange(60.0), "True": np.arange(60) // 30})
+    result = run(load(["model=decision_tree", "data.label=True", *table(frame), *words]))
+    assert result.metrics["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize("without", [[], ["preprocessing.idf=null"]])
+def test_texts_are_projected_with_their_label(spark, words, tmp_path, without):
+    chosen = ["model=pca", "data=sentences", "data.rows=500", "preprocessing=hash_text"]
+    result = run(load([*chosen, *without, *words]))
+    assert 0 < len(output(tmp_path, result, "projection")) <= 1000
+
+
+def test_rows_that_are_held_out_are_not_seen_by_a_stage_that_looks_at_all_rows(spark, words, table, tmp_path):
+    frame = pd.DataFrame({"x": np.arange(100.0), "y": np.arange(100.0)})
+    stages = [
+        "model.stages.mean={class: pyspark.ml.feature.SQLTransformer}",
+        "model.stages.mean.statement='SELECT *, x - avg(x) OVER () AS centred FROM __THIS__'",
+        "model.stages.features=null",
+        "model.stages.both={class: pyspark.ml.feature.VectorAssembler, inputCols: [centred]}",
+        "model.estimator.featuresCol=both",
+    ]
+    chosen = ["model=linear_regression", "model.estimator.regParam=0", "data.label=y", *table(frame)]
+    config = load([*chosen, *stages, *words])
+    result = run(config)
+    learnt = output(tmp_path, result, "coefficients").set_index("feature")["coefficient"]
+    with load_data(spark, config.data, config.model.task, config.seed) as data:
+        mean = data.train.toPandas()["y"].mean()
+    assert learnt["(intercept)"] == pytest.approx(mean)

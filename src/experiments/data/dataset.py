@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 HASH = "_row_hash"
 HELD_OUT = "_held_out"
+FOLD = "_fold"
 DEFAULT_TEST_FRACTION = 0.2
 MOST_CLASSES = 1_000
+INFINITY = float("inf")
 # A class this much rarer than the most frequent one is worth a warning.
 RARE = 0.01
 
@@ -34,6 +36,7 @@ class Dataset:
         judged_classes: how many of them are among the test rows, or the training rows where none are held out.
         is_indexed: whether the label was given its numbers here.
         warnings: what a person should know before believing the metrics.
+        partitions: of the rows, at most.
     """
 
     rows: DataFrame
@@ -47,6 +50,7 @@ class Dataset:
     judged_classes: int | None = None
     is_indexed: bool = False
     warnings: tuple[str, ...] = ()
+    partitions: int = 1
 
     @property
     def classes(self) -> int | None:
@@ -87,14 +91,14 @@ def is_missing(rows: DataFrame, name: str) -> Column:
     from pyspark.sql import functions as F
     from pyspark.sql.types import DoubleType, FloatType
 
-    def not_finite(value: Column) -> Column:
-        return F.isnan(value) | (F.abs(value) == float("inf"))
-
     column, kind = F.col(name), rows.schema[name].dataType
     if isinstance(kind, DoubleType | FloatType):
-        return column.isNull() | not_finite(column)
+        # Text, as each call of a function costs a round trip to Java, and columns may be many.
+        return F.expr(f"`{name}` IS NULL OR isnan(`{name}`) OR abs(`{name}`) = double('Infinity')")
     if isinstance(kind, VectorUDT):
-        return column.isNull() | F.exists(vector_to_array(column), not_finite)
+        return column.isNull() | F.exists(
+            vector_to_array(column), lambda value: F.isnan(value) | (F.abs(value) == INFINITY)
+        )
     return column.isNull()
 
 

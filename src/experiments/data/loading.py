@@ -6,6 +6,7 @@ import contextlib
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from experiments.config import BundledData, DataConfig, GeneratedData, Missing, 
 from experiments.data.bundled import read_bundled
 from experiments.data.caching import cached
 from experiments.data.dataset import (
+    FOLD,
     HASH,
     HELD_OUT,
     MOST_CLASSES,
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 
 BYTES_PER_PARTITION = 4 * 1024 * 1024
 MOST_PARTITIONS = 1_000_000
-# Columns that Spark's models add, by their names without capitals.
-MADE_BY_MODELS = {name.casefold(): name for name in ("prediction", "probability", "rawPrediction", "topicDistribution")}
+# Columns that Spark's models and we add, by their names without capitals.
+ADDED = {
+    name.casefold(): name for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD)
+}
 
 
 @contextlib.contextmanager
@@ -46,12 +50,13 @@ def load_data(spark: SparkSession, data: DataConfig, task: Task, seed: int) -> I
     features = _features(data, label, source.columns)
     _check_names([*features, *([label] if label else [])])
     rows = _clean(_narrow(source, task, label, features), data, features, label)
-    rows = _repartitioned(rows, data)
+    partitions = _partitions(rows, data)
+    rows = rows.repartition(partitions) if data.partitions else rows.coalesce(partitions)
     fraction = test_fraction(data, task)
     with cached(rows.withColumn(HASH, _row_hash(features, label)), data.cache) as kept:
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
-        yield checked_dataset(kept, data, task, label, features)
+        yield replace(checked_dataset(kept, data, task, label, features), partitions=partitions)
 
 
 def _read(spark: SparkSession, data: DataConfig, seed: int) -> DataFrame:
@@ -64,6 +69,11 @@ def _read(spark: SparkSession, data: DataConfig, seed: int) -> DataFrame:
         return read_bundled(spark, data.bundled)
     assert isinstance(data, TableData)
     rows = read_table(spark, data, data.path)
+    if HELD_OUT in (name.casefold() for name in rows.columns):
+        raise ExperimentError(
+            f"data must be without a column {HELD_OUT}, which we add, got one; rename it: "
+            f"data.query='SELECT * EXCEPT ({HELD_OUT}), {HELD_OUT} AS my{HELD_OUT} FROM source'"
+        )
     if data.test_path is None:
         return rows
     held_out = read_table(spark, data, data.test_path)
@@ -96,10 +106,10 @@ def _features(data: DataConfig, label: str | None, columns: list[str]) -> list[s
 
 def _check_names(columns: list[str]) -> None:
     """Spark takes a name for the same in other capitals, and its assembler a dot for a path into a structure."""
-    taken = [name for name in columns if name.casefold() in MADE_BY_MODELS]
+    taken = [name for name in columns if name.casefold() in ADDED]
     if taken:
         raise ExperimentError(
-            f"data.features and data.label must be columns that no model makes ({', '.join(MADE_BY_MODELS.values())}, "
+            f"data.features and data.label must be columns that no model adds ({', '.join(ADDED.values())}, "
             f"in any capitals), got {', '.join(taken)}; leave them out by data.exclude, or rename them: "
             f"data.query='SELECT *, `{taken[0]}` AS my_{taken[0]} FROM source' with the old one in data.exclude"
         )
@@ -153,13 +163,13 @@ def _clean(rows: DataFrame, data: DataConfig, features: list[str], label: str | 
     return rows
 
 
-def _repartitioned(rows: DataFrame, data: DataConfig) -> DataFrame:
-    """As many partitions as the config says, else no more than the data is worth: each costs every job a task."""
+def _partitions(rows: DataFrame, data: DataConfig) -> int:
+    """As many as the config says, else no more than the data is worth: each costs every job a task."""
     if data.partitions is not None:
-        return rows.repartition(data.partitions)
+        return data.partitions
     # The plan's own estimate, which reads nothing; it is enormous where Spark cannot know.
     estimate = int(rows._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())
-    return rows.coalesce(max(1, math.ceil(min(estimate / BYTES_PER_PARTITION, MOST_PARTITIONS))))
+    return max(1, math.ceil(min(estimate / BYTES_PER_PARTITION, MOST_PARTITIONS)))
 
 
 def _row_hash(features: list[str], label: str | None) -> Column:
@@ -180,9 +190,14 @@ def _split(rows: DataFrame, data: DataConfig, label: str | None, fraction: float
         return share < fraction
     column = F.col(label)
     quantiles = rows.groupBy(column.alias("class")).agg(
-        F.percentile_approx(share, fraction, 100_000).alias("threshold")
+        F.percentile_approx(share, fraction, 100_000).alias("threshold"), F.max(share).alias("most")
     )
-    thresholds = {row["class"]: row["threshold"] for row in quantiles.limit(MOST_CLASSES).collect()}
+    # A class whose rows are one, or all alike, is one to learn from.
+    thresholds = {
+        row["class"]: row["threshold"]
+        for row in quantiles.limit(MOST_CLASSES).collect()
+        if row["threshold"] < row["most"]
+    }
     held_out = F.lit(False)
     for value, threshold in thresholds.items():
         held_out = F.when(column == value, share <= threshold).otherwise(held_out)

@@ -28,13 +28,9 @@ def confusion_matrix(scored: Scored) -> Iterator[Output]:
     assert dataset.class_names is not None
     # Not Spark's matrix, which leaves out what was predicted but is never true.
     rows = [
-        {
-            "true": dataset.class_name(row["true"]),
-            "predicted": dataset.class_name(row["predicted"]),
-            "rows": row["rows"],
-        }
-        for row in scored.confusions
-        if row["held_out"] is scored.judged_side
+        {"true": dataset.class_name(each.true), "predicted": dataset.class_name(each.predicted), "rows": each.rows}
+        for each in scored.confusions
+        if each.held_out is scored.judged_side
     ]
     title = f"Confusion matrix of {scored.judged_rows:,} {scored.judged_name} rows"
     draw = partial(judged_plots.confusion_matrix, title=title, classes=dataset.class_names)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.config import Task
+from experiments.data.caching import cached
+from experiments.data.dataset import HELD_OUT
 from experiments.errors import ExperimentError, readable_cause
 from experiments.pipeline.stages import Stage
 from experiments.pipeline.wiring import Wired
@@ -13,11 +17,38 @@ if TYPE_CHECKING:
     from pyspark.ml import Transformer
     from pyspark.sql import DataFrame
 
+TAKE_TEXTS_APART = ("Tokenizer", "RegexTokenizer", "NGram")
+# Stages that make the same of a row whatever other rows there are.
+ROW_BY_ROW = (
+    *TAKE_TEXTS_APART,
+    "StopWordsRemover",
+    "HashingTF",
+    "CountVectorizer",
+    "IDF",
+    "VectorAssembler",
+    "StandardScaler",
+)
+OF_TWO_CLASSES = ("GBTClassifier", "LinearSVC", "FMClassifier")
 
-def fit_stages(wired: Sequence[Wired], rows: DataFrame) -> list[Transformer]:
-    """Each stage made and, where it is an estimator, fitted on what those before it make of the rows.
 
-    As `Pipeline.fit`, but an error says which stage.
+def fit_stages(
+    wired: Sequence[Wired],
+    train: DataFrame,
+    rows: DataFrame | None = None,
+    partitions: int | None = None,
+    keeping: contextlib.ExitStack | None = None,
+) -> tuple[list[Transformer], DataFrame]:
+    """Each stage made and, where it is an estimator, fitted on what those before it make of the training rows.
+
+    As `Pipeline.fit`, but an error says which stage, and what was worked out for the fit need not be for the scoring.
+
+    Args:
+        rows: all rows, with `_held_out`; None where only the training rows are wanted.
+        partitions: what the training rows are parted into for the last stage; None leaves them as they are.
+        keeping: until its end, texts that were taken apart are cached if several stages are fitted on them.
+
+    Returns:
+        The fitted stages, and what the last of them reads: of all rows, or of the training rows.
 
     Raises:
         ExperimentError: a value that Spark refuses, or rows that do not suit a stage, with the stage's key.
@@ -25,12 +56,22 @@ def fit_stages(wired: Sequence[Wired], rows: DataFrame) -> list[Transformer]:
     from pyspark.ml import Estimator
 
     fitted: list[Transformer] = []
+    _leave_trees_in_java()
     made = [(each.stage, _made(each)) for each in wired]
-    for stage, instance in made:
-        if fitted:
+    # Other stages may look from one row at others, and those that are held out must not be seen.
+    is_shared = all(each.stage.type.__name__ in ROW_BY_ROW for each in wired[:-1])
+    texts = _first_fit_on_texts(wired)
+    for number, (stage, instance) in enumerate(made, 1):
+        if fitted and rows is not None:
             rows = fitted[-1].transform(rows)
+            if keeping is not None and number == texts and is_shared:
+                rows = keeping.enter_context(cached(_without_words(rows, wired[number - 1 :])))
+        if fitted:
+            train = rows.where(f"NOT {HELD_OUT}") if rows is not None and is_shared else fitted[-1].transform(train)
+        if partitions and number == len(made):
+            train = train.repartition(partitions)
         try:
-            fitted.append(instance.fit(rows) if isinstance(instance, Estimator) else instance)
+            fitted.append(instance.fit(train) if isinstance(instance, Estimator) else instance)
         except Exception as error:  # Spark raises Py4J and its own kinds
             raise ExperimentError(
                 f"{stage.key} must be able to fit the training rows, but {stage.type.__name__} says: "
@@ -41,7 +82,61 @@ def fit_stages(wired: Sequence[Wired], rows: DataFrame) -> list[Transformer]:
                 f"{stage.key} must find words that are frequent enough, got an empty vocabulary; lower its minDF or "
                 "minTF, or look at the stages before it"
             )
-    return fitted
+    return fitted, train if rows is None else rows
+
+
+def _first_fit_on_texts(wired: Sequence[Wired]) -> int | None:
+    """Number, from 1, of the first of several stages that are fitted on texts which others took apart; None without."""
+    from pyspark.ml import Estimator
+
+    fits = [number for number, each in enumerate(wired, 1) if issubclass(each.stage.type, Estimator)]
+    takes_apart = any(each.stage.type.__name__ in TAKE_TEXTS_APART for each in wired[: fits[0] - 1]) if fits else False
+    return fits[0] if takes_apart and len(fits) > 1 else None
+
+
+def _without_words(rows: DataFrame, wired: Sequence[Wired]) -> DataFrame:
+    """The rows without lists of words that no stage reads any more: they are as large as the texts."""
+    read = {value for each in wired for value in each.params.values() if isinstance(value, str)}
+    return rows.drop(*(name for name, kind in rows.dtypes if kind == "array<string>" and name not in read))
+
+
+def check_estimator(wired: Wired, task: Task, rows: int, classes: int | None) -> None:
+    """Whether an estimator suits the number of training rows and classes, where Spark would say it late or not at all.
+
+    Raises:
+        ExperimentError: with the key, the value and the way out.
+    """
+    stage, k = wired.stage, wired.params.get("k")
+    if task is Task.clustering and isinstance(k, int) and k > rows:
+        raise ExperimentError(
+            f"{stage.key}.k must be at most the number of training rows, {rows:,}, got {k:,}; lower it or add rows"
+        )
+    name = stage.type.__name__
+    if name in OF_TWO_CLASSES and classes is not None and classes > 2:
+        raise ExperimentError(
+            f"{stage.key}.class must be for {classes} classes, got {name}, which tells two apart; use another "
+            "model, such as model=random_forest or model=one_vs_rest"
+        )
+
+
+def _leave_trees_in_java() -> None:
+    """Have PySpark make Python objects of a forest's trees when they are asked for, and not of each new model's.
+
+    It looks for a new model's parameters among all its attributes that are no property; `trees` is a cached one, which
+    takes a second for 100 trees.
+    """
+    from functools import cached_property
+
+    from pyspark.ml.classification import GBTClassificationModel, RandomForestClassificationModel
+    from pyspark.ml.regression import GBTRegressionModel, RandomForestRegressionModel
+
+    models: tuple[Any, ...] = (
+        *(GBTClassificationModel, RandomForestClassificationModel),
+        *(GBTRegressionModel, RandomForestRegressionModel),
+    )
+    for model in models:
+        if isinstance(trees := vars(model).get("trees"), cached_property):
+            model.trees = property(trees.func)
 
 
 def _made(wired: Wired) -> Any:

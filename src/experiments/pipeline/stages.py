@@ -78,6 +78,8 @@ def check_stages(config: Config) -> list[str]:
         stages = stages_of(config)
     except ConfigError as error:
         return error.problems
+    if config.model.least_partitions < 1:
+        return [f"model.least_partitions must be 1 or more, got {config.model.least_partitions}"]
     # An imputer, or a stage that is told what to do with what is invalid.
     takes_missing = any(stage.type.__name__ == "Imputer" or "handleInvalid" in stage.params for stage in stages)
     if config.data.missing is Missing.keep and not takes_missing:
