@@ -2,18 +2,23 @@
 
     uv run python benchmarks/catalogue/run.py [--runs 3] [--model linear_svc]
 
-The listing makes a DataFrame of pandas, as in the document; ours generates the same rows, splits, checks and caches
-them, and judges the training rows too. They take turns; medians count.
+Apart from that, until there are rows: the listing makes a DataFrame of pandas; ours generates the same rows, splits,
+checks and caches them. Ours judges the training rows too. They take turns; medians count.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
+import pandas as pd
 from listings import LISTINGS
-from pyspark.sql import SparkSession
+from pyspark.ml.classification import RandomForestClassificationModel
+from pyspark.sql import DataFrame, SparkSession
 
 from experiments import Config, load
 from experiments.data.generators import generate
@@ -28,6 +33,16 @@ from experiments.tuning import tune
 BARS = {"linear_svc": 1 / 1.8, "random_forest": 1 / 1.2, "tuned_forest": 1 / 1.3}
 # As the document has it: its perceptron reads features as they are.
 WORDS = {"mlp": ["model.stages.scaler=null"]}
+# What PySpark has where a fit of ours has not yet been: the listing is measured without what we mend.
+TREES = {RandomForestClassificationModel: vars(RandomForestClassificationModel)["trees"]}
+
+
+class Turn(NamedTuple):
+    """Seconds until there are rows, seconds of fit and evaluation, and the metric."""
+
+    load: float
+    work: float
+    value: float
 
 
 def main() -> None:
@@ -35,8 +50,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="counted runs of each, after one that is not")
     parser.add_argument("--model", choices=LISTINGS, help="only this one")
     args = parser.parse_args()
-    print("| model | ours, s | the listing, s | ours / the listing | at most | ours says | the listing says |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| model | ours, s | listing, s | ratio | bar | ours loads | it loads | ratio with load | ours says | it says |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for model in [args.model] if args.model else LISTINGS:
         config = load([f"model={model}", *WORDS.get(model, [])])
         measure(config, start_session(config.cluster), 1 if model == "tuned_forest" else args.runs)
@@ -45,34 +62,49 @@ def main() -> None:
 def measure(config: Config, spark: SparkSession, runs: int) -> None:
     model, data = config.model.name, config.data
     rows = generate(spark, data.generator, data.rows, config.seed, data.parameters).toPandas()
-    sides = {"ours": lambda: ours(config, spark), "listing": lambda: LISTINGS[model](spark.createDataFrame(rows))}
-    seconds: dict[str, list[float]] = {side: [] for side in sides}
-    values: dict[str, float] = {}
+    sides = {"ours": lambda: ours(config, spark), "listing": lambda: listing(LISTINGS[model], rows, spark)}
+    turns: dict[str, list[Turn]] = {side: [] for side in sides}
     is_long = model == "tuned_forest"  # fits 28 forests: it needs no turn to warm up
     for turn in range(runs + (not is_long)):
         for side, work in sides.items():
-            started = time.perf_counter()
-            values[side] = work()
+            done = work()
             if turn or is_long:
-                seconds[side].append(time.perf_counter() - started)
-    medians = {side: statistics.median(taken) for side, taken in seconds.items()}
-    ratio, bar = medians["ours"] / medians["listing"], BARS.get(model, 1.0)
+                turns[side].append(done)
+    (load, work), (their_load, their_work) = (
+        [statistics.median(column) for column in list(zip(*each, strict=True))[:2]] for each in turns.values()
+    )
     print(
-        f"| {model} | {medians['ours']:.2f} | {medians['listing']:.2f} | {ratio:.2f} | {bar:.2f} | "
-        f"{values['ours']:.4g} | {values['listing']:.4g} |",
+        f"| {model} | {work:.2f} | {their_work:.2f} | {work / their_work:.2f} | {BARS.get(model, 1.0):.2f} | "
+        f"{load:.2f} | {their_load:.2f} | {(load + work) / (their_load + their_work):.2f} | "
+        f"{turns['ours'][-1].value:.4g} | {turns['listing'][-1].value:.4g} |",
         flush=True,
     )
 
 
-def ours(config: Config, spark: SparkSession) -> float:
-    task = config.model.task
-    with load_data(spark, config.data, task, config.seed) as dataset:
+def ours(config: Config, spark: SparkSession) -> Turn:
+    task, started = config.model.task, time.perf_counter()
+    with load_data(spark, config.data, task, config.seed) as dataset, contextlib.ExitStack() as stack:
+        loaded = time.perf_counter()
         if config.tuning.grid:
             config = tune(config, dataset, Progress(config.model.name)).best.config
-        with score(fit(config, dataset), dataset, task) as scored:
+        with score(*fit(config, dataset, stack), dataset, task) as scored:
             value = objective(evaluate(scored), task)
     assert value is not None
-    return value
+    return Turn(loaded - started, time.perf_counter() - loaded, value)
+
+
+def listing(run: Callable[[DataFrame], float], rows: pd.DataFrame, spark: SparkSession) -> Turn:
+    ours_of_trees = {model: vars(model)["trees"] for model in TREES}
+    for model, theirs in TREES.items():
+        model.trees = theirs
+    started = time.perf_counter()
+    frame = spark.createDataFrame(rows)
+    loaded = time.perf_counter()
+    value = run(frame)
+    ended = time.perf_counter()
+    for model, trees in ours_of_trees.items():
+        model.trees = trees
+    return Turn(loaded - started, ended - loaded, value)
 
 
 if __name__ == "__main__":
