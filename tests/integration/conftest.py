@@ -29,3 +29,20 @@ def spark():
     session = start_session(load(CLUSTER).cluster)
     yield session
     session.stop()
+
+
+@pytest.fixture
+def words(tmp_path, cluster_words):
+    """The words for a run on `spark` whose store is in `tmp_path / "runs"`."""
+    return [f"tracking.folder={tmp_path / 'runs'}", *cluster_words]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A function that writes a frame as CSV and returns the words that choose it."""
+
+    def write(frame):
+        frame.to_csv(tmp_path / "rows.csv", index=False)
+        return ["data=table", f"data.path={tmp_path / 'rows.csv'}"]
+
+    return write

@@ -11,22 +11,6 @@ from experiments.data.loading import load_data
 from experiments.experiment import run
 
 
-@pytest.fixture
-def words(tmp_path, cluster_words):
-    return [f"tracking.folder={tmp_path / 'runs'}", *cluster_words]
-
-
-@pytest.fixture
-def table(tmp_path):
-    """A function that writes a frame as CSV and returns the words that choose it."""
-
-    def write(frame):
-        frame.to_csv(tmp_path / "rows.csv", index=False)
-        return ["data=table", f"data.path={tmp_path / 'rows.csv'}"]
-
-    return write
-
-
 def output(tmp_path, result, name):
     client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
     return pd.read_csv(client.download_artifacts(result.run_id, f"{name}.csv"))
