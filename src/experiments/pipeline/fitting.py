@@ -53,45 +53,55 @@ def fit_stages(
     Raises:
         ExperimentError: a value that Spark refuses, or rows that do not suit a stage, with the stage's key.
     """
-    from pyspark.ml import Estimator
-
-    fitted: list[Transformer] = []
     _leave_trees_in_java()
-    made = [(each.stage, _made(each)) for each in wired]
+    made = [_made(each) for each in wired]
     # Other stages may look from one row at others, and those that are held out must not be seen.
-    is_shared = all(each.stage.type.__name__ in ROW_BY_ROW for each in wired[:-1])
-    texts = _first_fit_on_texts(wired)
-    for number, (stage, instance) in enumerate(made, 1):
+    is_shared = rows is not None and all(each.stage.type.__name__ in ROW_BY_ROW for each in wired[:-1])
+    texts = _first_fit_on_texts(wired) if is_shared and keeping is not None else None
+    fitted: list[Transformer] = []
+    for number, instance in enumerate(made):
         if fitted and rows is not None:
             rows = fitted[-1].transform(rows)
-            if keeping is not None and number == texts and is_shared:
-                rows = keeping.enter_context(cached(_without_words(rows, wired[number - 1 :])))
+        if keeping is not None and rows is not None and number == texts:
+            rows = keeping.enter_context(cached(_without_words(rows, wired[number:])))
         if fitted:
             train = rows.where(f"NOT {HELD_OUT}") if rows is not None and is_shared else fitted[-1].transform(train)
-        if partitions and number == len(made):
+        if partitions and instance is made[-1]:
             train = train.repartition(partitions)
-        try:
-            fitted.append(instance.fit(train) if isinstance(instance, Estimator) else instance)
-        except Exception as error:  # Spark raises Py4J and its own kinds
-            raise ExperimentError(
-                f"{stage.key} must be able to fit the training rows, but {stage.type.__name__} says: "
-                f"{readable_cause(error)}"
-            ) from error
-        if getattr(fitted[-1], "vocabulary", None) == []:
-            raise ExperimentError(
-                f"{stage.key} must find words that are frequent enough, got an empty vocabulary; lower its minDF or "
-                "minTF, or look at the stages before it"
-            )
+        fitted.append(_fitted(wired[number].stage, instance, train))
     return fitted, train if rows is None else rows
 
 
-def _first_fit_on_texts(wired: Sequence[Wired]) -> int | None:
-    """Number, from 1, of the first of several stages that are fitted on texts which others took apart; None without."""
+def _fitted(stage: Stage, instance: Any, train: DataFrame) -> Transformer:
+    """What a stage's Spark object becomes: itself where there is nothing to fit."""
     from pyspark.ml import Estimator
 
-    fits = [number for number, each in enumerate(wired, 1) if issubclass(each.stage.type, Estimator)]
-    takes_apart = any(each.stage.type.__name__ in TAKE_TEXTS_APART for each in wired[: fits[0] - 1]) if fits else False
-    return fits[0] if takes_apart and len(fits) > 1 else None
+    if not isinstance(instance, Estimator):
+        transformer: Transformer = instance
+        return transformer
+    try:
+        model = instance.fit(train)
+    except Exception as error:  # Spark raises Py4J and its own kinds
+        raise ExperimentError(
+            f"{stage.key} must be able to fit the training rows, but {stage.type.__name__} says: "
+            f"{readable_cause(error)}"
+        ) from error
+    if getattr(model, "vocabulary", None) == []:
+        raise ExperimentError(
+            f"{stage.key} must find words that are frequent enough, got an empty vocabulary; lower its minDF or "
+            "minTF, or look at the stages before it"
+        )
+    return model
+
+
+def _first_fit_on_texts(wired: Sequence[Wired]) -> int | None:
+    """Place of the first of several stages that are fitted on texts which others took apart; None without."""
+    from pyspark.ml import Estimator
+
+    fits = [place for place, each in enumerate(wired) if issubclass(each.stage.type, Estimator)]
+    if len(fits) < 2 or not any(each.stage.type.__name__ in TAKE_TEXTS_APART for each in wired[: fits[0]]):
+        return None
+    return fits[0]
 
 
 def _without_words(rows: DataFrame, wired: Sequence[Wired]) -> DataFrame:
