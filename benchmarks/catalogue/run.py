@@ -34,7 +34,7 @@ BARS = {"linear_svc": 1 / 1.8, "random_forest": 1 / 1.2, "tuned_forest": 1 / 1.3
 # As the document has it: its perceptron reads features as they are.
 WORDS = {"mlp": ["model.stages.scaler=null"]}
 # What PySpark has where a fit of ours has not yet been: the listing is measured without what we mend.
-TREES = {RandomForestClassificationModel: vars(RandomForestClassificationModel)["trees"]}
+TREES = vars(RandomForestClassificationModel)["trees"]
 
 
 class Turn(NamedTuple):
@@ -94,16 +94,14 @@ def ours(config: Config, spark: SparkSession) -> Turn:
 
 
 def listing(run: Callable[[DataFrame], float], rows: pd.DataFrame, spark: SparkSession) -> Turn:
-    ours_of_trees = {model: vars(model)["trees"] for model in TREES}
-    for model, theirs in TREES.items():
-        model.trees = theirs
+    mended = vars(RandomForestClassificationModel)["trees"]
+    RandomForestClassificationModel.trees = TREES
     started = time.perf_counter()
     frame = spark.createDataFrame(rows)
     loaded = time.perf_counter()
     value = run(frame)
     ended = time.perf_counter()
-    for model, trees in ours_of_trees.items():
-        model.trees = trees
+    RandomForestClassificationModel.trees = mended
     return Turn(loaded - started, ended - loaded, value)
 
 

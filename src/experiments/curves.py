@@ -98,7 +98,9 @@ def by_score(rows: DataFrame, label: str, classes: int, *keys: str, **sums: Colu
 
     has_probability = "probability" in rows.columns
     values = vector_to_array("probability" if has_probability else "rawPrediction").alias("_values")
-    known = rows.select(F.col(label).alias("_true"), values, *keys, *(sum.alias(name) for name, sum in sums.items()))
+    known = rows.select(
+        F.col(label).alias("_true"), values, *keys, *(column.alias(name) for name, column in sums.items())
+    )
     if classes == 2:
         # A class that the model was fitted without has no score.
         scored = known.selectExpr("*", "1 AS class", *(f"coalesce(get(_values, {i}), 0D) AS _{i}" for i in (0, 1)))

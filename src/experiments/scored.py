@@ -185,8 +185,12 @@ class Scored:
 
         label = F.col(self.dataset.label or "")
         error = label - F.col("prediction")
-        measures = {"mse": F.avg(error * error), "mae": F.avg(F.abs(error)), "variance": F.var_pop(label)}
-        measures["rows"] = F.count("*")
+        measures = {
+            "mse": F.avg(error * error),
+            "mae": F.avg(F.abs(error)),
+            "variance": F.var_pop(label),
+            "rows": F.count("*"),
+        }
         grouped = self.rows.groupBy(HELD_OUT).agg(*(measure.alias(name) for name, measure in measures.items()))
         return {row[HELD_OUT]: row for row in grouped.collect()}
 

@@ -42,6 +42,12 @@ def test_a_class_outside_the_allowed_packages_is_never_imported():
     assert "must lie in an allowed package (pyspark.ml, experiments.stages, xgboost.spark), got 'this.Poem'" in problem
 
 
+def test_a_fit_has_at_least_one_partition():
+    assert check_stages(load(["model=ridge", "model.least_partitions=0"])) == [
+        "model.least_partitions must be 1 or more, got 0"
+    ]
+
+
 def test_a_class_that_is_no_spark_stage_is_refused():
     (problem,) = problems("model.estimator.class=pyspark.ml.regression.LinearRegresion")
     assert problem.endswith("did you mean 'LinearRegression'?")

@@ -16,7 +16,6 @@ HELD_OUT = "_held_out"
 FOLD = "_fold"
 DEFAULT_TEST_FRACTION = 0.2
 MOST_CLASSES = 1_000
-INFINITY = float("inf")
 # A class this much rarer than the most frequent one is worth a warning.
 RARE = 0.01
 
@@ -96,8 +95,9 @@ def is_missing(rows: DataFrame, name: str) -> Column:
         # Text, as each call of a function costs a round trip to Java, and columns may be many.
         return F.expr(f"`{name}` IS NULL OR isnan(`{name}`) OR abs(`{name}`) = double('Infinity')")
     if isinstance(kind, VectorUDT):
+        infinity = F.lit(float("inf"))
         return column.isNull() | F.exists(
-            vector_to_array(column), lambda value: F.isnan(value) | (F.abs(value) == INFINITY)
+            vector_to_array(column), lambda each: F.isnan(each) | (F.abs(each) == infinity)
         )
     return column.isNull()
 
