@@ -1,5 +1,6 @@
 """Rows are split by content, checked once, and what is wrong with them is said in the config's words."""
 
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from experiments import ExperimentError, load
 from experiments.data.loading import load_data
-from experiments.experiment import run
+from experiments.experiment import fit, run
 
 
 def loaded(spark, *words, seed=42):
@@ -169,6 +170,31 @@ def test_the_source_is_read_once_and_not_needed_again(spark, table):
 
 
 def test_the_cache_is_freed(spark):
+    before = kept(spark)
     with loaded(spark, "model=kmeans", "data=iris"):
-        assert len(spark.sparkContext._jsc.getPersistentRDDs()) == 1
-    assert len(spark.sparkContext._jsc.getPersistentRDDs()) == 0
+        assert list((kept(spark) - before).values()) == [1]
+    assert not kept(spark) - before
+
+
+def test_a_forest_s_rows_are_parted_in_two_for_its_fit(spark):
+    before = kept(spark)
+    config = load(["model=random_forest", "data=wine"])
+    with loaded(spark, "model=random_forest", "data=wine") as dataset, ExitStack() as keeping:
+        fit(config, dataset, keeping)
+        assert sorted((kept(spark) - before).values()) == [1, 2]
+    assert not kept(spark) - before
+
+
+def test_texts_are_taken_apart_once_where_two_stages_are_fitted_on_them(spark):
+    before = kept(spark)
+    config = load(["model=naive_bayes"])
+    with loaded(spark, "model=naive_bayes") as dataset, ExitStack() as keeping:
+        fit(config, dataset, keeping)
+        assert len(kept(spark) - before) == 2
+    assert not kept(spark) - before
+
+
+def kept(spark):
+    """Partitions of each cached RDD by its number. What other tests left is not ours: ALS leaves its factors."""
+    cached = spark.sparkContext._jsc.getPersistentRDDs()
+    return Counter({number: cached[number].getNumPartitions() for number in cached})

@@ -165,6 +165,8 @@ def _with_classes(dataset: Dataset, label: str, groups: list[Any]) -> Dataset:
     if is_indexed:
         numbers = [literal for index, value in enumerate(values) for literal in (F.lit(value), F.lit(float(index)))]
         rows = rows.withColumn(label, F.element_at(F.create_map(*numbers), F.col(label)))
+    # What estimators would count in a pass of their own.
+    rows = rows.withMetadata(label, {"ml_attr": {"type": "nominal", "num_vals": len(values)}})
     sides = {side: {row["_class"]: row["rows"] for row in groups if row[HELD_OUT] is side} for side in (False, True)}
     return replace(
         dataset,

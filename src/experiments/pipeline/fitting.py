@@ -68,6 +68,8 @@ def fit_stages(
             train = rows.where(f"NOT {HELD_OUT}") if rows is not None and is_shared else fitted[-1].transform(train)
         if partitions and instance is made[-1]:
             train = train.repartition(partitions)
+            if keeping is not None:
+                train = keeping.enter_context(cached(train))
         fitted.append(_fitted(wired[number].stage, instance, train))
     return fitted, train if rows is None else rows
 
