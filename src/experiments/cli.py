@@ -15,7 +15,8 @@ HELP = """Machine learning experiments on Spark, composed by Hydra and recorded 
 \b
   experiments model=ridge                                   one tracked run
   experiments model=ridge data=diabetes                     on another data set
-  experiments model=ridge model.estimator.regParam=0.1,1 -m one run for each value
+  experiments model=ridge,lasso model.estimator.regParam=0.1,1 -m    a sweep: a run for each, in one session
+  experiments model=ridge,lasso --dry-run                   which trials there are, and which are done already
   experiments data=table data.path=houses.csv data.label=price
   mlflow ui                                                 compare the runs
 
@@ -85,6 +86,27 @@ def models(config_dir: str | None) -> None:
 def data(config_dir: str | None) -> None:
     """List the data sets."""
     _list("data", config_dir)
+
+
+@main.command()
+@click.argument("words", nargs=-1)
+def doctor(words: tuple[str, ...]) -> None:
+    """Close runs that look as if they ran while their process is gone, as after kill -9 (words: tracking.…)."""
+
+    def close() -> None:
+        from experiments.config import load
+        from experiments.store import check_store
+        from experiments.sweep.record import close_gone
+        from experiments.tracking import open_store
+
+        config = load(words)
+        check_store(config.tracking)
+        closed = close_gone(open_store(config))
+        for run_id in closed:
+            click.echo(f"run {run_id} is KILLED: its process is gone")
+        click.echo(f"{len(closed)} runs were closed; runs of other machines are looked at by `doctor` there")
+
+    _exit_by(close)
 
 
 def _list(group: str, config_dir: str | None) -> None:

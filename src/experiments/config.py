@@ -20,7 +20,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from experiments.redaction import redact
+from experiments.redaction import redact, redact_text
 
 
 class Task(Enum):
@@ -44,6 +44,14 @@ class Missing(Enum):
     drop = "drop"
     # Left to a stage, as null; a label must be there all the same.
     keep = "keep"
+
+
+class LoggedModels(Enum):
+    """Which trials of a sweep log their models."""
+
+    all = "all"
+    best = "best"
+    none = "none"
 
 
 class TuningMethod(Enum):
@@ -177,6 +185,22 @@ class RegistryConfig:
 
 
 @dataclass
+class SweepConfig:
+    """How the trials of one command go (`-m`)."""
+
+    # Trials at a time; unset: as many as Spark has cores, 8 at the most.
+    n_jobs: int | None = None
+    # The best is logged once, from its own fit, when all have ended.
+    models: LoggedModels = LoggedModels.best
+    # As soon as more than that many have failed no more start and the running ones end; unset: the others go on.
+    max_failures: int | None = None
+    # Run what is done already once more.
+    rerun: bool = False
+    # List the trials, and run none (`--dry-run`).
+    dry_run: bool = False
+
+
+@dataclass
 class Config:
     """One experiment, whole."""
 
@@ -188,6 +212,7 @@ class Config:
     cluster: ClusterConfig = MISSING
     tracking: TrackingConfig = MISSING
     registry: RegistryConfig = MISSING
+    sweep: SweepConfig = field(default_factory=SweepConfig)
     seed: int = 42
     # Packages, beside our own and pyspark.ml, whose classes may be stages.
     allowed_packages: list[str] = field(default_factory=list)
@@ -244,6 +269,12 @@ def load(overrides: Sequence[str] = (), config_dir: str | Path | None = None) ->
     return from_composed(compose(overrides, config_dir))
 
 
+def run_name(config: Config, words: Sequence[str]) -> str:
+    """The model and what was overridden in it, as in `ridge regParam=0.1`."""
+    changed = [word for word in (word.lstrip("+") for word in words) if word.startswith("model.")]
+    return redact_text(" ".join([config.model.name, *(word.removeprefix("model.estimator.") for word in changed)]))
+
+
 def plain(config: Config) -> dict[str, Any]:
     """The config as nested plain values, secrets out, ready for YAML or JSON."""
     values = _plain(asdict(config))
@@ -281,7 +312,7 @@ def spark_conf(cluster: ClusterConfig) -> dict[str, str]:
 def config_hash(config: Config) -> str:
     """Identity of an experiment: what is computed, not where it runs nor where it is recorded."""
     values = plain(config)
-    for group in ("cluster", "tracking", "registry"):
+    for group in ("cluster", "tracking", "registry", "sweep"):
         del values[group]
     del values["tuning"]["parallelism"]
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]

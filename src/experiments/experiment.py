@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from experiments.pipeline.wiring import wire
 from experiments.progress import Progress
 from experiments.registry import check_registry, register
 from experiments.scored import score
-from experiments.session import starting_session
+from experiments.session import name_jobs, starting_session
 from experiments.store import check_store
 from experiments.tracking import TrackedRun, tracked_run
 from experiments.tuning import check_tuning, tune
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame, SparkSession
 
+    from experiments.sweep.trials import Trials
+
 
 @dataclass(frozen=True)
 class Result:
@@ -37,7 +40,7 @@ class Result:
 
     Attributes:
         run_id: of MLflow.
-        model_uri: `models:/…`, for `mlflow.spark.load_model`.
+        model_uri: `models:/…`, for `mlflow.spark.load_model`; None where no model was logged.
         metrics: of the predictions, as recorded.
         rows: `train_rows` and `test_rows`.
         objective: the metric that decides for the task, or None.
@@ -45,7 +48,7 @@ class Result:
     """
 
     run_id: str
-    model_uri: str
+    model_uri: str | None
     metrics: dict[str, float]
     rows: dict[str, int]
     objective: float | None
@@ -66,12 +69,15 @@ def validate(config: Config) -> None:
         raise ConfigError(problems)
 
 
-def run(config: Config, run_name: str | None = None, progress: Progress | None = None) -> Result:
+def run(
+    config: Config, run_name: str | None = None, progress: Progress | None = None, trials: Trials | None = None
+) -> Result:
     """Fit, evaluate and record one experiment. Uses the running SparkSession, or starts one that stays.
 
     Args:
         run_name: in MLflow; the model's name if none is given here or in the config.
         progress: told of every phase.
+        trials: those that this is one of.
 
     Raises:
         ConfigError: before Spark starts.
@@ -83,20 +89,43 @@ def run(config: Config, run_name: str | None = None, progress: Progress | None =
         validate(config)
         check_store(config.tracking)
         starting.allow()
-        with tracked_run(config, config.tracking.run or run_name or config.model.name) as tracked:
+        name = config.tracking.run or run_name or config.model.name
+        with tracked_run(config, name, trials.parent if trials else None) as tracked, _stopped_by(trials):
             with progress.phase("start"):
                 progress.spark = starting.result()
+            name_jobs(progress.spark, tracked.run_id, name)
             tracked.log_spark_conf(progress.spark)
-            return _fitted_and_recorded(config, progress.spark, tracked, progress)
+            return _fitted_and_recorded(config, progress.spark, tracked, progress, trials)
     finally:
         starting.abandon()
 
 
-def _fitted_and_recorded(config: Config, spark: SparkSession, tracked: TrackedRun, progress: Progress) -> Result:
+@contextlib.contextmanager
+def _stopped_by(trials: Trials | None) -> Iterator[None]:
+    """An error that comes of the trials being stopped is an interruption of this one.
+
+    Raises:
+        KeyboardInterrupt: in its place.
+    """
+    try:
+        yield
+    except Exception as error:
+        if trials is not None and trials.stopping.is_set():
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _fitted_and_recorded(
+    config: Config, spark: SparkSession, tracked: TrackedRun, progress: Progress, trials: Trials | None
+) -> Result:
+    from pyspark import inheritable_thread_target
+
     model, data = config.model, config.data
+    is_logged = trials is None or trials.logs_models
     with contextlib.ExitStack() as stack:
         with progress.phase("load"):
-            dataset = stack.enter_context(load_data(spark, data, model.task, config.seed))
+            loading = trials.shared.use(spark, config) if trials else load_data(spark, data, model.task, config.seed)
+            dataset = stack.enter_context(loading)
         tracked.log_warnings(dataset.warnings)
         progress.warn(dataset.warnings)
         tuned = None
@@ -109,7 +138,8 @@ def _fitted_and_recorded(config: Config, spark: SparkSession, tracked: TrackedRu
         # Saving the model waits for disks, judging it for a processor. `score` is left first: it ends Spark's jobs when
         # the run is interrupted, so that there is no wait for the saving.
         beside = stack.enter_context(ThreadPoolExecutor(1, "save-model"))
-        saved = beside.submit(tracked.log_model, fitted, dataset, config.cluster.shared_folder)
+        save = inheritable_thread_target(spark)(tracked.log_model)
+        saved = beside.submit(save, fitted, dataset, config.cluster.shared_folder) if is_logged else None
         with progress.phase("evaluate"):
             scored = stack.enter_context(score(fitted, transformed, dataset, model.task))
             metrics = evaluate(scored)
@@ -117,11 +147,13 @@ def _fitted_and_recorded(config: Config, spark: SparkSession, tracked: TrackedRu
         with progress.phase("log"):
             tracked.log_data(dataset, data.name)
             tracked.log_outputs(outputs)
-            model_uri = saved.result()
+            model_uri = saved.result() if saved else None
     rows = {"train_rows": dataset.train_rows, "test_rows": dataset.test_rows}
     seconds = {f"seconds_{phase}": value for phase, value in progress.seconds.items()}
     tracked.log_metrics({**metrics, **rows, **seconds})
-    registered = register(tracked, model_uri, config) if config.registry.register else None
+    if trials is not None:
+        trials.offer(config, fitted, spark, tracked, metrics)
+    registered = register(tracked, model_uri, config) if config.registry.register and model_uri else None
     decides = objective(metrics, model.task)
     return Result(tracked.run_id, model_uri, metrics, rows, decides, registered)
 

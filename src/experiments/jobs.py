@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from experiments.config import Config
     from experiments.experiment import Result
+    from experiments.sweep.sweep import Sweep
+    from experiments.sweep.trials import Trials
 
 EXIT_INTERRUPTED = 130  # as shells say it: 128 and the signal's number
 EXIT_TERMINATED = 143
@@ -40,13 +43,19 @@ def run_words(words: Sequence[str]) -> int:
     # a second and finds nothing.
     gc.set_threshold(100_000, 50, 100)
     atexit.register(gc.freeze)
+    from experiments.sweep.sweep import Sweep
+    from experiments.sweep.trials import current
+
     # A run that is told to end closes as KILLED, which takes an exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     failures: list[Exception] = []
 
     def job(composed: DictConfig) -> float | None:
+        trials = current.get()
+        if isinstance(trials, Sweep):
+            return _run_trial(composed, trials)
         try:
-            return _run_job(composed)
+            return _run_job(composed, trials)
         except Exception as error:  # whatever Spark, MLflow or a library of a stage raises
             report(error)
             failures.append(error)
@@ -94,11 +103,16 @@ def _compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | 
     # Hydra's sweeper writes the whole config, secrets included, to a folder of its own.
     with tempfile.TemporaryDirectory() as folder:
         options, overrides = split_words(words)
+        if "--dry-run" in options:
+            # One trial is a sweep too.
+            options = [*(option for option in options if option not in ("--dry-run", "-m", "--multirun")), "-m"]
+            overrides.append("sweep.dry_run=true")
         sys.argv = ["experiments", *options, f"hydra.sweep.dir={folder}", *map(open_override, overrides)]
         try:
             main()
         except (HydraException, OmegaConfBaseException) as error:
-            raise explain(error, overrides, _config_dir(options)) from error
+            # Of a sweep, the words of the trial that does not compose.
+            raise explain(error, getattr(error, "words", overrides), _config_dir(options)) from error
 
 
 def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -120,34 +134,40 @@ def _config_dir(words: Sequence[str]) -> str | None:
     return None
 
 
-def _run_job(composed: DictConfig) -> float | None:
+def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
     """One job of Hydra's; returns the objective, which sweepers read."""
     from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
     from rich.console import Console
+
+    from experiments.config import from_composed, run_name
+    from experiments.experiment import run
+    from experiments.progress import Progress
+
+    config = from_composed(composed)
+    name = run_name(config, HydraConfig.get().overrides.task)
+    result = run(config, name, Progress(name, Console(stderr=True)), trials)
+    _summarise(config, result)
+    return result.objective
+
+
+def _run_trial(composed: DictConfig, sweep: Sweep) -> float | None:
+    """One trial of a sweep, in a thread of its own. An error is the sweep's to tell."""
+    from hydra.core.hydra_config import HydraConfig
 
     from experiments.config import from_composed
     from experiments.experiment import run
     from experiments.progress import Progress
 
-    config = from_composed(composed)
-    hydra = HydraConfig.get()
-    words = hydra.overrides.task
-    if hydra.mode is RunMode.MULTIRUN and not any(word.lstrip("+").startswith("registry") for word in words):
-        # Of many jobs none is the candidate yet.
-        config.registry.register = False
-    name = _run_name(config, words)
-    result = run(config, name, Progress(name, Console(stderr=True)))
-    _summarise(config, result)
+    trial = sweep.trial_of(HydraConfig.get().overrides.task)
+    progress, started = Progress(trial.name, stopping=sweep.stopping), time.perf_counter()
+    sweep.started(trial, progress)
+    try:
+        result = run(from_composed(composed), trial.name, progress, sweep)
+    except BaseException as error:
+        sweep.failed(trial, error, time.perf_counter() - started)
+        raise
+    sweep.finished(trial, result, time.perf_counter() - started)
     return result.objective
-
-
-def _run_name(config: Config, overrides: Sequence[str]) -> str:
-    """The model and what was overridden in it, as in `ridge regParam=0.1`."""
-    from experiments.redaction import redact_text
-
-    changed = [word for word in (word.lstrip("+") for word in overrides) if word.startswith("model.")]
-    return redact_text(" ".join([config.model.name, *(word.removeprefix("model.estimator.") for word in changed)]))
 
 
 def _summarise(config: Config, result: Result) -> None:

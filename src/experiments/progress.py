@@ -22,15 +22,18 @@ class Progress:
 
     Args:
         console: where to show them; nothing is shown without one.
+        stopping: once it is set, no phase begins any more.
 
     Attributes:
         seconds: of each phase that has ended.
     """
 
-    def __init__(self, title: str, console: Console | None = None) -> None:
+    def __init__(self, title: str, console: Console | None = None, stopping: threading.Event | None = None) -> None:
         self.title = title
         self.seconds: dict[str, float] = {}
         self.spark: SparkSession | None = None
+        self._stopping = stopping
+        self._name, self._started = "", time.perf_counter()
         self._console = console
         self._phase_thread = 0
         self._steps = ""
@@ -38,13 +41,20 @@ class Progress:
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time a phase, say that it runs, and name Spark's jobs after it."""
+        """Time a phase, say that it runs, and name Spark's jobs after it.
+
+        Raises:
+            KeyboardInterrupt: it is to begin when the run was told to stop.
+        """
+        if self._stopping is not None and self._stopping.is_set():
+            raise KeyboardInterrupt
         started = time.perf_counter()
+        self._name, self._started = name, started
         self._phase_thread = threading.get_ident()
         self._steps, self._steps_done = "", 0
         if self.spark is not None:
             self.spark.sparkContext.setJobDescription(f"{self.title}: {name}")
-        with self._shown(name, started):
+        with self._shown():
             yield
         self.seconds[name] = time.perf_counter() - started
         if self._console is not None and not self._console.is_terminal:
@@ -55,21 +65,23 @@ class Progress:
         self._steps_done += 1
         self._steps = f" · {self._steps_done} of {steps} {unit}"
 
+    def line(self) -> str:
+        """The phase that runs, for how long, and its steps."""
+        return f"{self.title}: {self._name} {time.perf_counter() - self._started:.0f} s{self._steps}"
+
     def warn(self, warnings: Sequence[str]) -> None:
         """Say what a person should know before believing the numbers."""
         if self._console is not None:
             for warning in warnings:
                 self._console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
 
-    def _shown(self, name: str, started: float) -> contextlib.AbstractContextManager[object]:
+    def _shown(self) -> contextlib.AbstractContextManager[object]:
         if self._console is None or not self._console.is_terminal:
             return contextlib.nullcontext()
         spinner = Spinner("dots")
 
         def line() -> Spinner:
-            spinner.update(
-                text=Text(f"{self.title}: {name} {time.perf_counter() - started:.0f} s{self._steps}{self._tasks()}")
-            )
+            spinner.update(text=Text(self.line() + self._tasks()))
             return spinner
 
         return Live(get_renderable=line, console=self._console, refresh_per_second=4, transient=True)

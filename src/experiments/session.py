@@ -127,6 +127,15 @@ def start_session(cluster: ClusterConfig) -> SparkSession:
     return starting_session(cluster).result()
 
 
+def name_jobs(session: SparkSession, group: str, description: str) -> None:
+    """Give Spark's jobs of this thread, and of those that inherit from it, a group and a scheduler pool of their own.
+
+    Pools share the cores evenly, so that a short trial does not wait for a long one.
+    """
+    session.sparkContext.setJobGroup(group, description, interruptOnCancel=True)
+    session.sparkContext.setLocalProperty("spark.scheduler.pool", group)
+
+
 def _running_session() -> SparkSession | None:
     """A session that was not started here."""
     from pyspark import SparkContext
@@ -189,7 +198,11 @@ def _end(gateway: Any) -> None:
 
 def _defaults(master: str) -> dict[str, str]:
     """Settings that suit us unless the config says otherwise."""
-    conf = {"spark.ui.showConsoleProgress": "false", "spark.sql.execution.arrow.pyspark.enabled": "true"}
+    conf = {
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.scheduler.mode": "FAIR",
+    }
     cores = local_cores(master)
     if cores:
         conf |= {

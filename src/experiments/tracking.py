@@ -11,7 +11,8 @@ import re
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from experiments.errors import ConfigError, ExperimentError, readable_cause
 from experiments.inspection import plots
 from experiments.inspection.output import Output
 from experiments.logged_model import save_model
+from experiments.processes import process_tag
 from experiments.redaction import redact, redact_text
 from experiments.store import GIVEN_RUN, artifact_folder, no_store, tracking_uri
 
@@ -33,6 +35,22 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LONGEST_PARAM = 6000  # of MLflow's tables
+PARENT = "mlflow.parentRunId"
+HASH_TAG = "experiments.config_hash"
+FAILURE_TAG = "experiments.failure"
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The run of a sweep.
+
+    Attributes:
+        run_id: of MLflow.
+        experiment_id: where its children go; None for the experiments of their data.
+    """
+
+    run_id: str
+    experiment_id: str | None = None
 
 
 class TrackedRun:
@@ -59,7 +77,7 @@ class TrackedRun:
                 text = "[too long for a param; see config.yaml]"
             # `mlflow run` has recorded its own spelling, and a param never changes.
             params.append(Param(f"composed.{key}" if known.get(key, text) != text else key, text))
-        tags = {"experiments.config_hash": config_hash(config), "experiments.model": config.model.name}
+        tags = {HASH_TAG: config_hash(config), "experiments.model": config.model.name, **process_tag()}
         self.client.log_batch(self.run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.log_text(self.run_id, yaml.safe_dump(values, sort_keys=False), "config.yaml")
 
@@ -161,6 +179,7 @@ class TrackedRun:
                 f"{redact_text(readable_cause(lost))}"
             ) from error
         error.add_note(f"run {self.run_id} is {status}; its trace is the artifact failure.txt")
+        error.run_id = self.run_id  # type: ignore[attr-defined]  # for whoever catches it
         # Each on its own: where artifacts cannot be written the model must go all the same.
         if self.registered is not None:
             with contextlib.suppress(Exception):
@@ -169,19 +188,30 @@ class TrackedRun:
             with contextlib.suppress(Exception):
                 self.client.delete_logged_model(self._model_id)
         with contextlib.suppress(Exception):
-            self.client.set_tag(self.run_id, "experiments.failure", redact_text(reason[:5000]))
+            self.client.set_tag(self.run_id, FAILURE_TAG, redact_text(reason[:5000]))
         with contextlib.suppress(Exception):
             trace = "".join(traceback.format_exception(error))
             self.client.log_text(self.run_id, redact_text(trace), "failure.txt")
 
 
 @contextlib.contextmanager
-def tracked_run(config: Config, run_name: str) -> Iterator[TrackedRun]:
+def tracked_run(config: Config, run_name: str, parent: Parent | None = None) -> Iterator[TrackedRun]:
     """A run that is FINISHED when the block ends, KILLED when it is interrupted, FAILED when it raises.
+
+    Args:
+        parent: what it is a child of.
 
     Raises:
         ConfigError: the store cannot be opened.
     """
+    client = open_store(config)
+    with closed_truly(config, lambda: TrackedRun(client, _opened(client, config, run_name, parent))) as run:
+        run.log_config(config)
+        yield run
+
+
+def open_store(config: Config) -> MlflowClient:
+    """A client of the config's store. See `check_store` for one that does not answer."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # The requirements are ours to state, whatever project lies in the current folder.
     os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
@@ -194,33 +224,65 @@ def tracked_run(config: Config, run_name: str) -> Iterator[TrackedRun]:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     uri = tracking_uri(config.tracking)
     try:
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        run = TrackedRun(client, _opened(client, config, run_name))
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
+        raise no_store(uri, error) from error
+
+
+@contextlib.contextmanager
+def closed_truly(config: Config, opened: Callable[[], TrackedRun]) -> Iterator[TrackedRun]:
+    """The run that is opened, closed with its true status.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    try:
+        run = opened()
     except ConfigError:
         raise
     except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
-        raise no_store(uri, error) from error
+        raise no_store(tracking_uri(config.tracking), error) from error
     try:
-        run.log_config(config)
         yield run
-        client.set_terminated(run.run_id, "FINISHED")
+        run.client.set_terminated(run.run_id, "FINISHED")
     except BaseException as error:
         run.fail(error)
         raise
 
 
-def _opened(client: MlflowClient, config: Config, run_name: str) -> Run:
-    """The run that `mlflow run` opened for us, once, else a new one in the data's experiment."""
+def _opened(client: MlflowClient, config: Config, run_name: str, parent: Parent | None) -> Run:
+    """The run that `mlflow run` opened for us, once, else a new one."""
+    if parent is not None:
+        return new_run(client, config, run_name, {PARENT: parent.run_id}, parent.experiment_id)
+    return given_run(client, run_name) or new_run(client, config, run_name, {})
+
+
+def given_run(client: MlflowClient, run_name: str) -> Run | None:
+    """The run that `mlflow run` opened for us, the first time that it is asked for."""
+    given = os.environ.pop(GIVEN_RUN, None)
+    if not given:
+        return None
+    run = client.get_run(given)
+    # A name that somebody chose stays; MLflow's own are like `bold-ant-12`.
+    if re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
+        client.update_run(given, name=run_name)
+    return run
+
+
+def given_experiment(client: MlflowClient) -> str | None:
+    """Id of the experiment in which `mlflow run` opened a run for us that is not asked for yet, else None."""
+    given = os.environ.get(GIVEN_RUN)
+    return str(client.get_run(given).info.experiment_id) if given else None
+
+
+def new_run(
+    client: MlflowClient, config: Config, run_name: str, tags: Mapping[str, str], experiment_id: str | None = None
+) -> Run:
+    """A run in an experiment, the data's own if none is given."""
     from mlflow.tracking.context.registry import resolve_tags  # who, from where, at which commit
 
-    given = os.environ.pop(GIVEN_RUN, None)
-    if given:
-        run = client.get_run(given)
-        # A name that somebody chose stays; MLflow's own are like `bold-ant-12`.
-        if re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
-            client.update_run(given, name=run_name)
-        return run
-    return client.create_run(_experiment(client, config), run_name=run_name, tags=resolve_tags())
+    place = experiment_id or _experiment(client, config)
+    return client.create_run(place, run_name=run_name, tags={**resolve_tags(), **tags})
 
 
 def _experiment(client: MlflowClient, config: Config) -> str:

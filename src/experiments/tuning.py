@@ -168,6 +168,8 @@ def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
     Raises:
         ExperimentError: too few rows, or a candidate that cannot be fitted.
     """
+    from pyspark import inheritable_thread_target
+
     metric = config.tuning.metric
     candidates = candidates_of(config)
     wired = [wire(stages_of(each.config), dataset.label, dataset.feature_types, config.seed) for each in candidates]
@@ -184,8 +186,9 @@ def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
             MOST_PARALLEL, dataset.rows.sparkSession.sparkContext.defaultParallelism
         )
         pool = stack.enter_context(_ended_early(ThreadPoolExecutor(min(workers, len(tasks)), "tune")))
+        judge = inheritable_thread_target(dataset.rows.sparkSession)(_judge)  # in the job group and pool of this run
         running = [
-            pool.submit(_judge, candidate, rest[shared:], fold, dataset, metric) for candidate, rest, fold in tasks
+            pool.submit(judge, candidate, rest[shared:], fold, dataset, metric) for candidate, rest, fold in tasks
         ]
         for done in as_completed(running):
             metric = done.result()

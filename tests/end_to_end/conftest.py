@@ -69,6 +69,20 @@ def command(start):
 
 
 @pytest.fixture
+def wait_for():
+    """A function that waits for a condition to hold, and returns what made it so."""
+
+    def wait(condition, seconds=60):
+        end = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < end, "it did not happen"
+            time.sleep(0.2)
+        return found
+
+    return wait
+
+
+@pytest.fixture
 def runs():
     """A function that lists an experiment's runs, the newest first."""
 

@@ -22,24 +22,6 @@ def test_mlflow_run_uses_the_run_it_opened(command, store, runs, request):
     assert MlflowClient(store).get_model_version_by_alias("diabetes", "candidate").run_id == run.info.run_id
 
 
-def test_a_sweep_is_one_run_for_each_job_in_one_process_and_registers_none(command, store, runs):
-    done = command("experiments", "data=diabetes", "model.estimator.regParam=0.1,1", "-m")
-    assert done.returncode == 0, done.stderr
-    assert sorted(run.info.run_name for run in runs(store, "diabetes")) == ["ridge regParam=0.1", "ridge regParam=1"]
-    assert MlflowClient(store).search_registered_models() == []
-
-
-def test_mlflow_run_sweeps_too_and_a_job_that_fails_does_not_stop_the_others(command, store, runs, request):
-    words = ["mlflow", "run", str(request.config.rootpath), "--env-manager", "local", "--experiment-name", "mine"]
-    done = command(*words, "-P", "data=diabetes", "-P", "data.label=nothing,progression", "-P", "multirun=true")
-    assert done.returncode != 0
-    assert "data.label must be in the data" in done.stderr
-    assert "Error executing job" not in done.stderr
-    (failed,) = runs(store, "mine")
-    (finished,) = runs(store, "diabetes")
-    assert (failed.info.status, finished.info.status) == ("FAILED", "FINISHED")
-
-
 def test_a_csv_of_the_users_own_gives_least_squares(command, store, runs, tmp_path):
     random = np.random.default_rng(1)
     rows = pd.DataFrame(random.normal(size=(500, 2)), columns=["floor area", "rooms"])

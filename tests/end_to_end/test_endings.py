@@ -11,14 +11,6 @@ from mlflow.tracking import MlflowClient
 LONG = ["model=random_forest", "data.rows=400000", "model.estimator.numTrees=200"]
 
 
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.2)
-    return found
-
-
 def fitting(client):
     """The run, once Spark has started and its settings are recorded."""
     experiment = client.get_experiment_by_name("purchases")
@@ -34,7 +26,7 @@ def java_of(process):
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_is_killed_and_its_java_ends(start, store, command, sent, code):
+def test_an_interrupted_run_is_killed_and_its_java_ends(start, store, wait_for, sent, code):
     process = start("experiments", *LONG)
     client = MlflowClient(store)
     run = wait_for(lambda: fitting(client))
@@ -50,7 +42,7 @@ def test_an_interrupted_run_is_killed_and_its_java_ends(start, store, command, s
     wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in java), seconds=30)
 
 
-def test_a_server_that_goes_away_fails_the_run_in_words_and_in_seconds(start, server, environment):
+def test_a_server_that_goes_away_fails_the_run_in_words_and_in_seconds(start, server, environment, wait_for):
     uri, serving = server()
     environment["MLFLOW_TRACKING_URI"] = uri
     process = start("experiments", "model=random_forest", "model.estimator.numTrees=150")

@@ -102,7 +102,7 @@ def scree(rows: Rows) -> Figure:
     axes.set(ylabel=f"share of the {what}", ylim=(0, 1.02))
     if len(numbers) <= plots.MOST_CELLS:
         axes.set_xticks(numbers)
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -143,7 +143,7 @@ def groups(rows: Rows, title: str, group: str | None, axes: Sequence[str]) -> Fi
     found: list[Any] = sorted({row[group] for row in rows}) if group else [None]
     if group and len(found) > MOST_GROUPS and all(isinstance(each, int | float) for each in found):
         points = [[row[name] for row in rows] for name in axes]
-        image = plane.scatter(*points, s=10, alpha=0.7, c=[row[group] for row in rows], linewidths=0)
+        image = plane.scatter(*points, s=22, alpha=0.7, c=[row[group] for row in rows], linewidths=0)
         figure.colorbar(image, label=str(group).strip("()"))
         return figure
     colors = mpl.colormaps["tab10" if len(found) <= 10 else "viridis"]
@@ -151,7 +151,7 @@ def groups(rows: Rows, title: str, group: str | None, axes: Sequence[str]) -> Fi
         mine = [row for row in rows if group is None or row[group] == each]
         color = COLOR if group is None else colors(place if len(found) <= 10 else place / (len(found) - 1))
         points = [[row[name] for row in mine] for name in axes]
-        plane.scatter(*points, s=10, alpha=0.6, color=color, linewidths=0, label=_plain(each))
+        plane.scatter(*points, s=22, alpha=0.6, color=color, linewidths=0, label=_plain(each))
     if group and len(found) <= MOST_GROUPS:
         plane.legend(title=group.strip("()"), frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

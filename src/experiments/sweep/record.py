@@ -1,0 +1,142 @@
+"""A sweep's own run in MLflow, and what earlier commands have left of its trials."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from experiments.config import Config
+from experiments.errors import ConfigError
+from experiments.processes import PROCESS_TAG, is_gone, process_tag
+from experiments.redaction import redact, redact_text
+from experiments.sweep.plan import Plan
+from experiments.tracking import (
+    FAILURE_TAG,
+    HASH_TAG,
+    LONGEST_PARAM,
+    TrackedRun,
+    closed_truly,
+    given_experiment,
+    given_run,
+    new_run,
+)
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+SWEEP_TAG = "experiments.sweep"
+GONE = "its process ended without a word"
+
+
+@contextlib.contextmanager
+def sweep_run(client: MlflowClient, plan: Plan) -> Iterator[TrackedRun]:
+    """The parent run: the one that `mlflow run` opened, one that an earlier command left unfinished, or a new one.
+
+    Raises:
+        ConfigError: the same sweep runs at this moment.
+    """
+    with closed_truly(plan.config, lambda: TrackedRun(client, _opened(client, plan))) as run:
+        _log_plan(run, plan)
+        yield run
+
+
+def _opened(client: MlflowClient, plan: Plan) -> Run:
+    name = redact_text(plan.config.tracking.run or f"sweep of {', '.join(plan.swept) or plan.config.model.name}")
+    tags = {SWEEP_TAG: plan.hash, **process_tag()}
+    run = given_run(client, name) or _unfinished(client, plan)
+    if run is None:
+        return new_run(client, plan.config, name, tags)
+    client.update_run(run.info.run_id, status="RUNNING")
+    if FAILURE_TAG in run.data.tags:
+        client.delete_tag(run.info.run_id, FAILURE_TAG)
+    for key, value in tags.items():
+        client.set_tag(run.info.run_id, key, value)
+    return run
+
+
+def _unfinished(client: MlflowClient, plan: Plan) -> Run | None:
+    """The newest run of the same sweep that did not finish."""
+    experiment = client.get_experiment_by_name(experiment_name(plan.config))
+    if experiment is None:
+        return None
+    found = client.search_runs([experiment.experiment_id], f"tags.`{SWEEP_TAG}` = '{plan.hash}'", max_results=1)
+    if not found or found[0].info.status == "FINISHED":
+        return None
+    if found[0].info.status == "RUNNING" and is_gone(found[0].data.tags.get(PROCESS_TAG, "")) is False:
+        raise ConfigError(
+            [f"this sweep is running at this moment, as run {found[0].info.run_id}; wait for it, or end it first"]
+        )
+    return found[0]
+
+
+def experiment_name(config: Config) -> str:
+    """Where a run of the config is recorded."""
+    return config.tracking.experiment or config.data.name
+
+
+def _log_plan(run: TrackedRun, plan: Plan) -> None:
+    """What is swept as params, unless they are there: `mlflow run` has recorded its own, and a param never changes."""
+    from mlflow.entities import Param
+
+    known = run.client.get_run(run.run_id).data.params
+    fixed = dict(word.lstrip("+").partition("=")[::2] for word in plan.fixed)
+    values = {key: redact({key: value})[key] for key, value in {**fixed, **plan.swept}.items()}
+    params = [Param(key, value[:LONGEST_PARAM]) for key, value in values.items() if key not in known]
+    run.client.log_batch(run.run_id, params=params)
+
+
+def experiments_of(client: MlflowClient, plan: Plan) -> dict[str, str]:
+    """For the hash of each trial, the id of the experiment that it is recorded in, where there is one already."""
+    given = given_experiment(client)
+    names = {experiment_name(trial.config) for trial in plan.trials}
+    known = {name: given or getattr(client.get_experiment_by_name(name), "experiment_id", None) for name in names}
+    places = {trial.hash: known[experiment_name(trial.config)] for trial in plan.trials}
+    return {key: place for key, place in places.items() if place is not None}
+
+
+def finished_runs(client: MlflowClient, plan: Plan) -> dict[str, Run]:
+    """For the hash of each trial that has one, the newest run that finished."""
+    found: dict[str, Run] = {}
+    places = experiments_of(client, plan)
+    for trial in plan.trials:
+        if trial.hash in places:
+            wanted = f"tags.`{HASH_TAG}` = '{trial.hash}' AND attributes.status = 'FINISHED'"
+            for run in client.search_runs([places[trial.hash]], wanted, max_results=1):
+                found[trial.hash] = run
+    return found
+
+
+def close_gone(client: MlflowClient, experiments: Sequence[str] | None = None) -> list[str]:
+    """Close the runs that look as if they ran while their process, of this machine, is gone; returns their ids.
+
+    Args:
+        experiments: ids; None for all.
+    """
+    places = experiments if experiments is not None else [each.experiment_id for each in client.search_experiments()]
+    closed = []
+    page: Any = None
+    while places:
+        page = client.search_runs(
+            list(places), f"attributes.status = 'RUNNING' AND tags.`{PROCESS_TAG}` LIKE '%'", page_token=page
+        )
+        for run in page:
+            if is_gone(run.data.tags[PROCESS_TAG]):
+                client.set_tag(run.info.run_id, FAILURE_TAG, GONE)
+                client.set_terminated(run.info.run_id, "KILLED")
+                closed.append(run.info.run_id)
+        page = page.token
+        if not page:
+            break
+    return closed
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

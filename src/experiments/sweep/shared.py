@@ -1,0 +1,97 @@
+"""Data sets that trials share: each is read once, and freed when the last trial that needs it has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from experiments.config import Config
+from experiments.data.dataset import Dataset
+from experiments.data.loading import load_data
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Data sets that nobody uses are kept up to this many while it is not known whether they will be asked for again.
+MOST_IDLE = 4
+
+
+@dataclass
+class _Loaded:
+    """One data set on its way through the trials that use it."""
+
+    loading: threading.Lock = field(default_factory=threading.Lock)
+    kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    dataset: Dataset | None = None
+    users: int = 0
+
+
+class SharedData:
+    """Loaded data sets by what they are loaded from. Safe for several threads.
+
+    Args:
+        expected: how many trials will need each data set, by `data_key`; None where that is not known.
+    """
+
+    def __init__(self, expected: Mapping[str, int] | None = None) -> None:
+        self._left = None if expected is None else Counter(expected)
+        self._loaded: dict[str, _Loaded] = {}
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def use(self, spark: SparkSession, config: Config) -> Iterator[Dataset]:
+        """The config's data set, loaded by whoever asks first; it stays cached until the end of the block.
+
+        Raises:
+            ExperimentError: as `load_data`.
+        """
+        key = data_key(config)
+        with self._lock:
+            loaded = self._loaded.setdefault(key, _Loaded())
+            loaded.users += 1
+        try:
+            with loaded.loading:
+                if loaded.dataset is None:
+                    loading = load_data(spark, config.data, config.model.task, config.seed)
+                    loaded.dataset = loaded.kept.enter_context(loading)
+            yield loaded.dataset
+        finally:
+            with self._lock:
+                loaded.users -= 1
+            self._free()
+
+    def expect(self, config: Config) -> None:
+        """One more trial will need its data."""
+        if self._left is not None:
+            with self._lock:
+                self._left[data_key(config)] += 1
+
+    def ended(self, config: Config) -> None:
+        """A trial that was expected to need its data will not need it any more."""
+        if self._left is not None:
+            with self._lock:
+                self._left[data_key(config)] -= 1
+            self._free()
+
+    def close(self) -> None:
+        """Free what is left."""
+        self._left = Counter()
+        self._free()
+
+    def _free(self) -> None:
+        with self._lock:
+            idle = [key for key, loaded in self._loaded.items() if loaded.users == 0]
+            freed = idle[:-MOST_IDLE] if self._left is None else [key for key in idle if self._left[key] <= 0]
+            stacks = [self._loaded.pop(key).kept for key in freed]
+        for stack in stacks:
+            stack.close()
+
+
+def data_key(config: Config) -> str:
+    """Identity of a loaded data set: what is read, what it is split by, and what its label is for."""
+    return json.dumps([asdict(config.data), config.model.task.value, config.seed], sort_keys=True, default=str)

@@ -1,0 +1,106 @@
+"""What a sweep's run shows at its end: table, best parameters, figures, and a report that stands alone."""
+
+from __future__ import annotations
+
+import base64
+import html
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from experiments.config import Task
+from experiments.inspection import plots
+from experiments.inspection.output import Output, Rows
+from experiments.sweep import sweep_plots
+from experiments.sweep.plan import Plan, Trial
+from experiments.tracking import TrackedRun
+
+STYLE = """body{font:15px sans-serif;margin:2em auto;max-width:1100px;color:#222}
+table{border-collapse:collapse;width:100%}
+td,th{padding:.3em .6em;border-bottom:1px solid #ddd;text-align:left;font-size:13px}.best{background:#e8f1fb}
+.FAILED{color:#b3261e}img{max-width:100%}"""
+
+
+def log_summary(run: TrackedRun, plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> None:
+    """Table, figures, report, description and counts of the sweep's run."""
+    outputs = [Output("trials", rows), *_figures(plan, rows)]
+    run.log_outputs(outputs)
+    run.client.log_text(run.run_id, report(plan, rows, best, outputs), "report.html")
+    ended = {status: sum(row["status"] == status for row in rows) for status in ("FINISHED", "FAILED", "KILLED")}
+    metrics = {f"trials_{status.lower()}": float(count) for status, count in ended.items()}
+    metrics |= _best_values(rows, best)
+    run.log_metrics({"trials": float(len(rows)), **metrics})
+    run.client.set_tag(run.run_id, "mlflow.note.content", _note(rows, best))
+    if len(best) == 1:
+        (trial,) = best.values()
+        run.log_best(trial.values)
+
+
+def _best_values(rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> dict[str, float]:
+    """The best value under its metric's name, where all trials can be compared."""
+    if len(best) != 1:
+        return {}
+    name = next(iter(best.values())).name
+    return {row["metric"]: row["value"] for row in rows if row["name"] == name and row["metric"]}
+
+
+def _figures(plan: Plan, rows: Rows) -> list[Output]:
+    """Of the finished trials of one metric: each parameter against it, and all parameters side by side."""
+    finished = [row for row in rows if row["metric"] and row["status"] == "FINISHED"]
+    if len(finished) < 2 or not plan.swept or len({row["metric"] for row in finished}) > 1:
+        return []
+    keys = list(plan.swept)
+    return [
+        Output("parameters", finished, partial(sweep_plots.parameters, keys=keys)),
+        Output("parallel_coordinates", finished, partial(sweep_plots.parallel_coordinates, keys=keys)),
+    ]
+
+
+def _note(rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> str:
+    """The best trials as MLflow's description of the run, in Markdown."""
+    names = [trial.name for trial in best.values()]
+    lines = [f"- **{row['name']}**: {row['metric']} {row['value']:.6g}" for row in rows if row["name"] in names]
+    return "\n".join(["Best of the sweep:", *lines]) if lines else "No trial has finished."
+
+
+def report(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], outputs: list[Output]) -> str:
+    """One HTML page that needs nothing else: what was swept, the best, the figures, all trials."""
+    names = {trial.name for trial in best.values()}
+    columns = [*(["trial", "name"]), *plan.swept, "status", "metric", "value", "seconds", "reason"]
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
+    body = "".join(
+        f'<tr class="{row["status"]}{" best" if row["name"] in names else ""}">'
+        + "".join(f"<td>{html.escape(_short(row[column]))}</td>" for column in columns)
+        + "</tr>"
+        for row in sorted(rows, key=lambda row: row["name"] not in names)
+    )
+    swept = "".join(f"<li><code>{html.escape(f'{key}={value}')}</code></li>" for key, value in plan.swept.items())
+    fixed = " ".join(word.lstrip("+") for word in plan.fixed)
+    winners = "".join(
+        f"<li><b>{html.escape(row['name'])}</b>: {html.escape(row['metric'])} {row['value']:.6g}</li>"
+        for row in rows
+        if row["name"] in names
+    )
+    pictures = "".join(
+        f'<p><img src="{_picture(output)}" alt="{output.name}"></p>' for output in outputs if output.draw
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Sweep</title><style>{STYLE}</style>'
+        f"<h1>Sweep of {len(rows)} trials</h1><h2>Swept</h2><ul>{swept}</ul>"
+        f"<p>For all: <code>{html.escape(fixed) or 'nothing else'}</code></p>"
+        f"<h2>Best</h2><ul>{winners or 'none has finished'}</ul>{pictures}"
+        f"<h2>Trials</h2><table><tr>{head}</tr>{body}</table></html>"
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _picture(output: Output) -> str:
+    """The figure as an address that holds it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "figure.png"
+        plots.save(output, path)
+        return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

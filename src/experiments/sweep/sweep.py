@@ -1,0 +1,311 @@
+"""A sweep from its plan to the end: what is done already, what runs, what the best is, and how it all ended."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.config import Config, LoggedModels, Task, config_hash
+from experiments.errors import ExperimentError, readable_cause
+from experiments.evaluation import METRICS, OBJECTIVES
+from experiments.inspection.output import Rows
+from experiments.redaction import redact_text
+from experiments.registry import register
+from experiments.session import starting_session
+from experiments.store import check_store, tracking_uri
+from experiments.sweep.plan import Plan, Trial
+from experiments.sweep.record import as_csv, close_gone, experiments_of, finished_runs, sweep_run
+from experiments.sweep.shared import SharedData, data_key
+from experiments.sweep.show import Shown, dry_run, print_table
+from experiments.sweep.summary import log_summary
+from experiments.sweep.trials import Trials, current
+from experiments.tracking import Parent, TrackedRun, given_experiment, open_store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import SparkSession
+
+    from experiments.experiment import Result
+    from experiments.progress import Progress
+
+Launch = Callable[[Sequence[Sequence[str]], int], Any]
+SECONDS_BETWEEN_TABLES = 2.0
+
+
+@dataclass
+class Outcome:
+    """How far a trial is.
+
+    Attributes:
+        status: `waiting`, `running`, `FINISHED`, `FAILED` or `KILLED`.
+        run_id: of MLflow.
+        metrics: as recorded.
+        seconds: that it took.
+        reason: why it failed.
+        model_uri: of its logged model, empty without one.
+    """
+
+    status: str = "waiting"
+    run_id: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+    reason: str = ""
+    model_uri: str = ""
+
+
+@dataclass
+class _Best:
+    """The best trial of one kind that has run here, with what its model is saved from."""
+
+    trial: Trial
+    value: float
+    fitted: PipelineModel
+    run: TrackedRun
+    kept: contextlib.ExitStack
+    spark: SparkSession
+
+
+class SweepFailed(ExperimentError):
+    """Some trials failed; says which and why."""
+
+
+def run_sweep(plan: Plan, launch: Launch) -> None:
+    """Run what is not done yet, and record all of it as one run with a child for each trial.
+
+    Raises:
+        ConfigError: nothing was started.
+        SweepFailed: once all others have ended.
+    """
+    config = plan.config
+    if config.sweep.dry_run:
+        dry_run(plan, _done_without_writing(plan))
+        return
+    starting = starting_session(config.cluster)
+    check_store(config.tracking)
+    client = open_store(config)
+    close_gone(client, sorted(set(experiments_of(client, plan).values())))
+    done = {} if config.sweep.rerun else finished_runs(client, plan)
+    if len(done) < len(plan.trials):
+        starting.allow()
+    else:
+        starting.abandon()
+    given = given_experiment(client)
+    with sweep_run(client, plan) as run:
+        sweep = Sweep(plan, run, Parent(run.run_id, given), done)
+        token = current.set(sweep)
+        try:
+            with sweep.shown:
+                sweep.go(launch)
+        finally:
+            current.reset(token)
+            sweep.shared.close()
+            print_table(plan, sweep.table(), sweep.best_of_all(), run.run_id)
+        sweep.check()
+
+
+def _done_without_writing(plan: Plan) -> dict[str, Run]:
+    """What is done; of a local store that is not there yet nothing is, and asking MLflow would make it."""
+    uri = tracking_uri(plan.config.tracking)
+    if plan.config.sweep.rerun or (uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()):
+        return {}
+    check_store(plan.config.tracking)
+    return finished_runs(open_store(plan.config), plan)
+
+
+class Sweep(Trials):
+    """The trials of a plan with their outcomes. Trials report from their threads."""
+
+    def __init__(self, plan: Plan, run: TrackedRun, parent: Parent, done: dict[str, Run]) -> None:
+        missing = [trial for trial in plan.trials if trial.hash not in done]
+        super().__init__(SharedData(Counter(data_key(trial.config) for trial in missing)))
+        self.parent = parent
+        self.logs_models = plan.config.sweep.models is LoggedModels.all
+        self.plan = plan
+        self.run = run
+        self.outcomes = {trial.hash: Outcome() for trial in plan.trials}
+        for key, earlier in done.items():
+            self.outcomes[key] = _earlier(earlier)
+        self.shown = Shown(len(plan.trials), len(done))
+        self._by_hash = {trial.hash: trial for trial in plan.trials}
+        self._by_words = {trial.words: trial for trial in plan.trials}
+        self._best: dict[tuple[str, Task], _Best] = {}
+        self._lock = threading.Lock()
+        self._written = 0.0
+
+    def go(self, launch: Launch) -> None:
+        """Everything that is left, then the models and the summary."""
+        try:
+            launch([trial.words for trial in self.plan.trials if self._is(trial, "waiting")], 0)
+            if not self.stopping.is_set():
+                self._refit_earlier_bests(launch)
+                self._log_best_models()
+        finally:
+            for best in self._best.values():
+                best.kept.close()
+            log_summary(self.run, self.plan, self.table(), self.best_of_all())
+
+    def check(self) -> None:
+        """
+        Raises:
+            SweepFailed: with each trial that failed and its cause.
+        """
+        failed = [(trial, self.outcomes[trial.hash]) for trial in self.plan.trials if self._is(trial, "FAILED")]
+        if failed:
+            lines = [f"{len(failed)} of {len(self.plan.trials)} trials failed; the same command runs them again"]
+            raise SweepFailed("\n".join([*lines, *(f"{trial.name}: {outcome.reason}" for trial, outcome in failed)]))
+
+    def trial_of(self, words: Sequence[str]) -> Trial:
+        return self._by_words[tuple(words)]
+
+    def started(self, trial: Trial, progress: Progress) -> None:
+        with self._lock:
+            self.outcomes[trial.hash].status = "running"
+        self.shown.started(trial.hash, progress)
+
+    def finished(self, trial: Trial, result: Result, seconds: float) -> None:
+        outcome = Outcome("FINISHED", result.run_id, result.metrics, seconds, model_uri=result.model_uri or "")
+        self._ended(trial, outcome)
+
+    def failed(self, trial: Trial, error: BaseException, seconds: float) -> None:
+        """Also stops the sweep once too many have failed."""
+        killed = not isinstance(error, Exception)
+        reason = "" if killed else redact_text(readable_cause(error))
+        self._ended(
+            trial,
+            Outcome("KILLED" if killed else "FAILED", getattr(error, "run_id", ""), seconds=seconds, reason=reason),
+        )
+        most = self.plan.config.sweep.max_failures
+        if most is not None and sum(each.status == "FAILED" for each in self.outcomes.values()) > most:
+            self.stopping.set()
+            self.cancel()
+
+    def _ended(self, trial: Trial, outcome: Outcome) -> None:
+        self.shared.ended(trial.config)
+        with self._lock:
+            self.outcomes[trial.hash] = outcome
+            self.shown.ended(trial.hash, trial.name, outcome.status, outcome.reason)
+            if time.monotonic() - self._written < SECONDS_BETWEEN_TABLES:
+                return
+            self._written = time.monotonic()
+            text = as_csv(self.table())
+        # A store that is gone is found by the next trial, and said at the end.
+        with contextlib.suppress(Exception):
+            self.run.client.log_text(self.run.run_id, text, "trials.csv")
+
+    def table(self) -> Rows:
+        """A row for each trial: its name, what was swept, how it ended, what it is judged by, its run."""
+        rows = []
+        for number, trial in enumerate(self.plan.trials):
+            outcome = self.outcomes[trial.hash]
+            metric = deciding(outcome.metrics, trial.config.model.task)
+            rows.append(
+                {
+                    "trial": number,
+                    "name": trial.name,
+                    **{key: trial.values.get(key, "") for key in self.plan.swept},
+                    "status": outcome.status,
+                    "metric": metric or "",
+                    "value": outcome.metrics[metric] if metric else "",
+                    "seconds": "" if outcome.seconds is None else round(outcome.seconds, 2),
+                    "run_id": outcome.run_id,
+                    "reason": outcome.reason,
+                }
+            )
+        return rows
+
+    def best_of_all(self) -> dict[tuple[str, Task], Trial]:
+        """The best finished trial, earlier ones included, for each data set and task."""
+        best: dict[tuple[str, Task], tuple[float, Trial]] = {}
+        for trial in self.plan.trials:
+            outcome, task = self.outcomes[trial.hash], trial.config.model.task
+            metric = deciding(outcome.metrics, task)
+            if outcome.status != "FINISHED" or metric is None:
+                continue
+            value, kind = _ordered(outcome.metrics[metric], metric, task), _kind(trial.config)
+            if kind not in best or value > best[kind][0]:
+                best[kind] = (value, trial)
+        return {kind: trial for kind, (_, trial) in best.items()}
+
+    def offer(
+        self, config: Config, fitted: PipelineModel, spark: SparkSession, run: TrackedRun, metrics: dict[str, float]
+    ) -> None:
+        """Keep the pipeline, with the data that its example is taken from, if it is the best of its kind so far."""
+        metric = deciding(metrics, config.model.task)
+        if self.plan.config.sweep.models is LoggedModels.none or metric is None:
+            return
+        value, kind = _ordered(metrics[metric], metric, config.model.task), _kind(config)
+        trial = self._by_hash[config_hash(config)]
+        kept = contextlib.ExitStack()
+        with self._lock:
+            worse = self._best.get(kind)
+            if worse is not None and worse.value >= value:
+                return
+            kept.enter_context(self.shared.use(spark, config))
+            self._best[kind] = _Best(trial, value, fitted, run, kept, spark)
+        if worse is not None:
+            worse.kept.close()
+
+    def _refit_earlier_bests(self, launch: Launch) -> None:
+        """A best trial of an earlier command, of whose fit nothing is left to log, is run once more."""
+        if self.plan.config.sweep.models is not LoggedModels.best:
+            return
+        lost = [
+            trial
+            for kind, trial in self.best_of_all().items()
+            if not self.outcomes[trial.hash].model_uri
+            and (kind not in self._best or self._best[kind].trial.hash != trial.hash)
+        ]
+        for trial in lost:
+            self.shared.expect(trial.config)
+        if lost:
+            launch([trial.words for trial in lost], len(self.plan.trials))
+
+    def _log_best_models(self) -> None:
+        """The model of each best trial, from its own fit, in its own run; registered where the config says so."""
+        for kind, trial in self.best_of_all().items():
+            best, outcome = self._best.get(kind), self.outcomes[trial.hash]
+            if best is None or best.trial.hash != trial.hash:
+                continue
+            if not outcome.model_uri:
+                with self.shared.use(best.spark, trial.config) as dataset:
+                    folder = trial.config.cluster.shared_folder
+                    outcome.model_uri = best.run.log_model(best.fitted, dataset, folder)
+                best.run.log_metrics(outcome.metrics)  # once more, so that they are the model's too
+            if trial.config.registry.register:
+                register(best.run, outcome.model_uri, trial.config)
+
+    def _is(self, trial: Trial, status: str) -> bool:
+        return self.outcomes[trial.hash].status == status
+
+
+def _earlier(run: Run) -> Outcome:
+    info = run.info
+    seconds = (info.end_time - info.start_time) / 1000 if info.end_time else None
+    outputs = run.outputs.model_outputs if run.outputs is not None else []
+    uri = f"models:/{outputs[0].model_id}" if outputs else ""
+    return Outcome(info.status, info.run_id, dict(run.data.metrics), seconds, model_uri=uri)
+
+
+def deciding(metrics: dict[str, float], task: Task) -> str | None:
+    """Name of the metric that decides, of those that there are."""
+    return next((name for name in OBJECTIVES[task] if name in metrics), None)
+
+
+def _ordered(value: float, metric: str, task: Task) -> float:
+    """Larger is better; what is no number is the worst."""
+    if not math.isfinite(value):
+        return -math.inf
+    return value if METRICS[task][metric] else -value
+
+
+def _kind(config: Config) -> tuple[str, Task]:
+    """Trials of one kind can be compared."""
+    return config.data.name, config.model.task

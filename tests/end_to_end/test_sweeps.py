@@ -1,0 +1,177 @@
+"""Many trials of one command: one process, one parent run, true statuses, and only what is missing when run again."""
+
+import json
+import os
+import signal
+
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+PARENT = "mlflow.parentRunId"
+GRID = [f"{value:g}" for value in (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5)]
+RIDGE = ["experiments", "-m", "model=ridge", "data.rows=2000", f"model.estimator.regParam={','.join(GRID)}"]
+
+
+def sweep_of(found):
+    """The parent among runs, and its children by name."""
+    (parent,) = [run for run in found if "experiments.sweep" in run.data.tags]
+    children = [run for run in found if run.data.tags.get(PARENT) == parent.info.run_id]
+    return parent, children
+
+
+def trials_of(client, parent):
+    return pd.read_csv(client.download_artifacts(parent.info.run_id, "trials.csv"))
+
+
+def test_a_sweep_is_one_parent_with_its_children_and_the_best_is_registered(command, store, runs):
+    done = command("experiments", "-m", "model=ridge,lasso", "data=diabetes", "model.estimator.regParam=0.1,1")
+    assert done.returncode == 0, done.stderr
+    parent, children = sweep_of(runs(store, "diabetes"))
+    assert parent.info.status == "FINISHED"
+    assert sorted(run.info.run_name for run in children) == [
+        *("lasso regParam=0.1", "lasso regParam=1", "ridge regParam=0.1", "ridge regParam=1")
+    ]
+    assert {run.info.status for run in children} == {"FINISHED"}
+    assert parent.data.params["model"] == "ridge,lasso"
+    best = min(children, key=lambda run: run.data.metrics["rmse"])
+    assert parent.data.metrics["rmse"] == best.data.metrics["rmse"]
+    assert [run.info.run_id for run in children if run.outputs.model_outputs] == [best.info.run_id]
+    client = MlflowClient(store)
+    assert client.get_model_version_by_alias("diabetes", "candidate").run_id == best.info.run_id
+    table = trials_of(client, parent)
+    assert list(table["status"]) == ["FINISHED"] * 4
+    assert set(table["run_id"]) == {run.info.run_id for run in children}
+    kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert kept >= {"trials.csv", "parameters.png", "parallel_coordinates.png", "report.html"}
+
+
+def test_mlflow_run_sweeps_too_in_the_run_it_opened_and_a_trial_that_fails_does_not_stop_the_others(
+    command, store, runs, request
+):
+    words = ["mlflow", "run", str(request.config.rootpath), "--env-manager", "local", "--experiment-name", "mine"]
+    done = command(*words, "-P", "data=diabetes", "-P", "data.label=nothing,progression", "-P", "multirun=true")
+    assert done.returncode != 0
+    assert "1 of 2 trials failed" in done.stderr
+    assert "data.label must be in the data" in done.stderr
+    parent, children = sweep_of(runs(store, "mine"))
+    assert sorted(run.info.status for run in children) == ["FAILED", "FINISHED"]
+    assert parent.info.status == "FAILED"
+    assert "1 of 2 trials failed" in parent.data.tags["experiments.failure"]
+
+
+def test_a_dry_run_lists_the_trials_and_writes_nothing(command, store, runs, tmp_path, environment):
+    folder = tmp_path / "elsewhere"
+    words = ["data=diabetes", "model.estimator.regParam=0.1,1"]
+    done = command("experiments", "--dry-run", *words, f"tracking.folder={folder}")
+    assert done.returncode == 0, done.stderr
+    assert "2 trials, 0 done already, 2 to run" in done.stdout
+    assert not folder.exists()
+    assert command("experiments", *words[:1], "model.estimator.regParam=0.1").returncode == 0
+    environment["JAVA_HOME"] = str(tmp_path)  # there is no Java: none is needed
+    done = command("experiments", "--dry-run", *words)
+    assert "2 trials, 1 done already, 1 to run" in done.stdout
+    assert len(runs(store, "diabetes")) == 1
+
+
+def test_what_is_wrong_with_any_trial_is_said_before_the_first_one_starts(command, environment, tmp_path):
+    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path / 'none' / 'mlflow.db'}"
+    done = command("experiments", "-m", "model.estimator.regParam=0.1,1,abc", "data=diabetes")
+    assert done.returncode == 2
+    assert "model.estimator.regParam must be what Spark takes for it, got 'abc'" in done.stderr
+    done = command("experiments", "-m", "model=ridge,laso")
+    assert done.returncode == 2
+    assert "did you mean 'lasso'?" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("place", ["sqlite", "server"])
+def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(
+    start, command, store, runs, server, environment, wait_for, place
+):
+    if place == "server":
+        store = environment["MLFLOW_TRACKING_URI"] = server()[0]
+    process = start(*RIDGE)
+    client = MlflowClient(store)
+
+    def five_are_done():
+        known = client.get_experiment_by_name("houses")
+        found = client.search_runs([known.experiment_id], "attributes.status = 'FINISHED'") if known else []
+        return found if len(found) >= 5 else None
+
+    wait_for(five_are_done)
+    process.kill()
+    process.communicate()
+    before = runs(store, "houses")
+    done_before = {run.info.run_id for run in before if run.info.status == "FINISHED"}
+    assert 5 <= len(done_before) < 12
+    parent, _ = sweep_of(before)
+    assert parent.info.status == "RUNNING"  # nobody was left to say otherwise
+    done = command(*RIDGE)
+    assert done.returncode == 0, done.stderr
+    again, children = sweep_of(runs(store, "houses"))
+    assert again.info.run_id == parent.info.run_id
+    assert again.info.status == "FINISHED"
+    finished = [run for run in children if run.info.status == "FINISHED"]
+    assert done_before <= {run.info.run_id for run in finished}
+    assert sorted(run.data.params["model.estimator.regParam"] for run in finished) == sorted(
+        json.dumps(float(value)) if "." in value else value for value in GRID
+    )
+    assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
+    once_more = command(*RIDGE)
+    assert once_more.returncode == 0
+    assert len(runs(store, "houses")) == len(children) + 2  # only a parent, as nothing was left to run
+    # Best of all is a trial with a model, whichever command ran it.
+    best = client.get_model_version_by_alias("houses", "candidate").run_id
+    assert client.get_run(best).data.metrics["rmse"] == min(run.data.metrics["rmse"] for run in finished)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_sweep_is_killed_with_its_children(start, store, runs, wait_for, sent, code):
+    words = ["model=random_forest", "data.rows=200000", "model.estimator.numTrees=200,300,400"]
+    process = start("experiments", "-m", *words)
+    client = MlflowClient(store)
+
+    def two_are_fitting():
+        known = client.get_experiment_by_name("purchases")
+        found = client.search_runs([known.experiment_id], f"tags.`{PARENT}` LIKE '%'") if known else []
+        kept = [run for run in found if any(f.path == "spark.yaml" for f in client.list_artifacts(run.info.run_id))]
+        return len(kept) == 2
+
+    wait_for(two_are_fitting)
+    process.send_signal(sent)
+    _, errors = process.communicate(timeout=90)
+    assert process.returncode == code, errors
+    parent, children = sweep_of(runs(store, "purchases"))
+    assert parent.info.status == "KILLED"
+    assert [run.info.status for run in children] == ["KILLED", "KILLED"]
+    assert {run.data.tags["experiments.failure"] for run in children} == {"interrupted"}
+
+
+def test_too_many_failures_end_the_sweep(command, store, runs):
+    words = ["data=diabetes", "data.label=one,two,three,progression", "sweep.n_jobs=1", "sweep.max_failures=1"]
+    done = command("experiments", "-m", *words)
+    assert done.returncode == 1
+    parent, children = sweep_of(runs(store, "diabetes"))
+    assert parent.info.status == "FAILED"
+    assert [run.info.status for run in children] == ["FAILED", "FAILED"]
+
+
+def test_a_server_that_goes_away_ends_the_sweep_and_the_next_command_goes_on(
+    start, command, server, environment, runs, wait_for
+):
+    uri, serving = server()
+    environment["MLFLOW_TRACKING_URI"] = uri
+    process = start(*RIDGE)
+    client = MlflowClient(uri)
+    wait_for(lambda: (known := client.get_experiment_by_name("houses")) and client.search_runs([known.experiment_id]))
+    os.killpg(serving.pid, signal.SIGKILL)
+    process.communicate(timeout=240)
+    assert process.returncode == 1
+    environment["MLFLOW_TRACKING_URI"] = uri = server()[0]  # the same store, served again
+    done = command(*RIDGE)
+    assert done.returncode == 0, done.stderr
+    found = runs(uri, "houses")
+    assert "RUNNING" not in {run.info.status for run in found}
+    parent, _ = sweep_of(found)
+    assert parent.info.status == "FINISHED"

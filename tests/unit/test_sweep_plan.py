@@ -1,0 +1,87 @@
+"""Words become trials: each once, all checked before the first; and runs know whether their process lives."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from experiments import ConfigError, load
+from experiments.composition import _hydra
+from experiments.config import LoggedModels, config_hash, open_override
+from experiments.processes import PROCESS_TAG, is_gone, process_tag
+from experiments.sweep.plan import plan
+from experiments.sweep.summary import report
+
+
+@pytest.fixture
+def planned():
+    """A function from words to their plan."""
+
+    def make(*words):
+        with _hydra(None) as loader:
+            from hydra.types import RunMode
+
+            master = loader.load_configuration("config", [], RunMode.MULTIRUN)
+            return plan(loader, master, [open_override(word) for word in words])
+
+    return make
+
+
+def test_every_combination_is_a_trial_with_its_values_and_name(planned):
+    made = planned("model=ridge,lasso", "data=diabetes", "model.estimator.regParam=0.1,1", "seed=7")
+    assert [trial.name for trial in made.trials] == [
+        *("ridge regParam=0.1", "ridge regParam=1", "lasso regParam=0.1", "lasso regParam=1")
+    ]
+    assert made.trials[1].values == {"model": "ridge", "model.estimator.regParam": "1"}
+    assert made.swept == {"model": "ridge,lasso", "model.estimator.regParam": "0.1,1"}
+    assert made.trials[2].hash == config_hash(
+        load(["model=lasso", "data=diabetes", "model.estimator.regParam=0.1", "seed=7"])
+    )
+
+
+def test_two_spellings_of_a_trial_are_one_and_order_does_not_change_the_sweep(planned):
+    assert len(planned("seed=1,2,1").trials) == 2
+    assert planned("seed=1,2").hash == planned("seed=2,1").hash != planned("seed=1,3").hash
+
+
+def test_how_a_sweep_goes_is_not_what_is_computed():
+    base = config_hash(load([]))
+    assert config_hash(load(["sweep.n_jobs=3", "sweep.models=all", "sweep.rerun=true"])) == base
+    assert load([]).sweep.models is LoggedModels.best
+
+
+def test_problems_of_all_trials_are_said_once_with_where(planned):
+    with pytest.raises(ConfigError) as caught:
+        planned("model.estimator.regParam=1,-1", "model.estimator.maxiter=5", "seed=1,2")
+    (problem,) = caught.value.problems
+    assert "did you mean 'model.estimator.maxIter'" in problem or "maxIter" in problem
+    assert "(in: model.estimator.regParam=1 model.estimator.maxiter=5 seed=1)" in problem
+
+
+def test_trials_share_their_cluster_and_intervals_are_no_grid(planned):
+    with pytest.raises(ConfigError, match="cluster must be the same for all trials"):
+        planned("cluster.master=local,'local[2]'")
+    with pytest.raises(ConfigError, match="must be a list of values"):
+        planned("model.estimator.regParam=interval(0,1)")
+
+
+def test_a_process_is_known_to_live_or_to_be_gone():
+    own = process_tag()[PROCESS_TAG]
+    assert is_gone(own) is False
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert is_gone(f"{socket.gethostname()} {process.pid} 1.00") is True
+    # A number that was given again to another process.
+    assert is_gone(f"{socket.gethostname()} {os.getpid()} 1.00") is True
+    assert is_gone("another-machine 1 1.00") is None
+
+
+def test_the_report_stands_alone_and_shows_no_html_of_a_config(planned):
+    made = planned("seed=1,2")
+    row = {"trial": 0, "name": "<script>x</script>", "seed": "1", "status": "FAILED", "metric": "", "value": ""}
+    page = report(made, [{**row, "seconds": 1.0, "run_id": "a", "reason": "<b>"}], {}, [])
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "http" not in page
