@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from experiments.errors import ConfigError
 from experiments.jobs import exit_code, report, run_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_LINES = 50
 
 HELP = """Machine learning experiments on Spark, composed by Hydra and recorded by MLflow.
 
@@ -18,7 +25,8 @@ HELP = """Machine learning experiments on Spark, composed by Hydra and recorded 
   experiments model=ridge,lasso model.estimator.regParam=0.1,1 -m    a sweep: a run for each, in one session
   experiments model=ridge,lasso --dry-run                   which trials there are, and which are done already
   experiments data=table data.path=houses.csv data.label=price
-  mlflow ui                                                 compare the runs
+  experiments compare diabetes                              finished runs side by side, over their seeds
+  mlflow ui                                                 the same with figures
 
 Words of the form key=value override the config; `experiments models` and `experiments data` list what there is,
 `experiments validate …` checks without running. All other options are Hydra's (--cfg job shows the config).
@@ -107,6 +115,52 @@ def doctor(words: tuple[str, ...]) -> None:
         click.echo(f"{len(closed)} runs were closed; runs of other machines are looked at by `doctor` there")
 
     _exit_by(close)
+
+
+@main.command()
+@click.option("--to", type=click.Path(dir_okay=False), help="Write the runs, one by one, to a .csv or .parquet file.")
+@click.argument("words", nargs=-1)
+def compare(words: tuple[str, ...], to: str | None) -> None:
+    """Show finished runs side by side, over their seeds: [EXPERIMENT | run id of a sweep] [tracking.…]."""
+
+    def show() -> None:
+        from pathlib import Path
+
+        from experiments.comparison import over_seeds, runs, save
+
+        named = [word for word in words if "=" not in word]
+        if len(named) > 1:
+            raise ConfigError([f"compare must be given one experiment or sweep, got {', '.join(named)}"])
+        found = runs(named[0] if named else None, [word for word in words if "=" in word])
+        if to is not None:
+            save(found, Path(to))
+            click.echo(f"{len(found)} runs written to {to}")
+        _print_comparison(over_seeds(found))
+
+    _exit_by(show)
+
+
+def _print_comparison(compared: pd.DataFrame) -> None:
+    """Means, with the deviation where there are several runs; training metrics are left to `--to`."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = [
+        name
+        for name in compared.columns[2:]
+        if not name.startswith(("train_", "test_rows", "cluster_size_")) and not name.endswith("_deviation")
+    ]
+    table = Table("run", "runs", *shown)
+    for row in compared.head(MOST_LINES).to_dict("records"):
+        cells = []
+        for name in shown:
+            deviation = row[f"{name}_deviation"]
+            text = "" if math.isnan(row[name]) else f"{row[name]:.5g}"
+            cells.append(text if math.isnan(deviation) else f"{text} ± {deviation:.2g}")
+        table.add_row(row["name"], str(row["runs"]), *cells)
+    Console().print(table)
+    if len(compared) > MOST_LINES:
+        click.echo(f"{len(compared) - MOST_LINES} more are left out")
 
 
 def _list(group: str, config_dir: str | None) -> None:

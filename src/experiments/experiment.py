@@ -153,7 +153,9 @@ def _fitted_and_recorded(
     tracked.log_metrics({**metrics, **rows, **seconds})
     if trials is not None:
         trials.offer(config, fitted, spark, tracked, metrics)
-    registered = register(tracked, model_uri, config) if config.registry.register and model_uri else None
+    # Of several trials none is the best yet.
+    is_registered = config.registry.register and trials is None and model_uri is not None
+    registered = register(tracked, model_uri, config) if is_registered and model_uri else None
     decides = objective(metrics, model.task)
     return Result(tracked.run_id, model_uri, metrics, rows, decides, registered)
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -65,8 +65,22 @@ def run_words(words: Sequence[str]) -> int:
         _compose_and_call(words, job)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
+        _leave_stuck_trials(EXIT_INTERRUPTED)
         return EXIT_INTERRUPTED
+    except SystemExit:
+        _leave_stuck_trials(EXIT_TERMINATED)
+        raise
     return exit_code(failures)
+
+
+def _leave_stuck_trials(code: int) -> None:
+    """End the process where threads that would not end would keep it; the doctor closes their runs."""
+    from experiments.sweep.threads import is_any_trial_alive
+
+    if is_any_trial_alive():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def exit_code(failures: Sequence[Exception]) -> int:
@@ -144,6 +158,8 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
     from experiments.progress import Progress
 
     config = from_composed(composed)
+    if config.sweep.dry_run:
+        raise ConfigError(["sweep.dry_run must be false without -m or with a sweeper other than grid; use --dry-run"])
     name = run_name(config, HydraConfig.get().overrides.task)
     result = run(config, name, Progress(name, Console(stderr=True)), trials)
     _summarise(config, result)
@@ -158,7 +174,9 @@ def _run_trial(composed: DictConfig, sweep: Sweep) -> float | None:
     from experiments.experiment import run
     from experiments.progress import Progress
 
-    trial = sweep.trial_of(HydraConfig.get().overrides.task)
+    words: Any = HydraConfig.get().overrides.task
+    # As they were planned: reading them one by one would put values in the place of `${…}`.
+    trial = sweep.trial_of([str(word) for word in words._iter_ex(resolve=False)])
     progress, started = Progress(trial.name, stopping=sweep.stopping), time.perf_counter()
     sweep.started(trial, progress)
     try:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 _SECRET_KEY = re.compile(
-    r"(pass(word|wd|phrase)?|pwd|secret|token|credentials?|private.?key|access.?key|api.?key|account.?key)", re.I
+    r"(pass(word|wd|phrase)?|pwd|secret|token(?![a-z])|credentials?|private.?key|access.?key|api.?key|account.?key)",
+    re.I,
 )
 _URI_USER = re.compile(r"(?<=://)[^/@\s]+@")
-_ASSIGNED_SECRET = re.compile(r"(?i)((?:password|passwd|pwd|secret|token|api_?key)\s*=\s*)[^&;\s]+")
+_ASSIGNED_SECRET = re.compile(r"(?i)((?:password|passwd|pwd|secret|token|api_?key)\s*\\?=\s*)[^&;\s]+")
 REDACTED = "[redacted]"
 
 

@@ -106,6 +106,7 @@ class StartingSession:
 
 # The session of this process, or the one on its way.
 _current: StartingSession | None = None
+_choosing = threading.Lock()
 
 
 def starting_session(cluster: ClusterConfig) -> StartingSession:
@@ -115,11 +116,12 @@ def starting_session(cluster: ClusterConfig) -> StartingSession:
         ConfigError: no usable Java, or the first call had other settings.
     """
     global _current
-    if _current is None or not _current.is_alive():
-        _current = StartingSession(cluster)
-    elif _current.cluster != cluster:
-        raise ConfigError([_differs(_current.cluster, cluster)])
-    return _current
+    with _choosing:
+        if _current is None or not _current.is_alive():
+            _current = StartingSession(cluster)
+        elif _current.cluster != cluster:
+            raise ConfigError([_differs(_current.cluster, cluster)])
+        return _current
 
 
 def start_session(cluster: ClusterConfig) -> SparkSession:

@@ -38,6 +38,7 @@ LONGEST_PARAM = 6000  # of MLflow's tables
 PARENT = "mlflow.parentRunId"
 HASH_TAG = "experiments.config_hash"
 FAILURE_TAG = "experiments.failure"
+SWEEP_TAG = "experiments.sweep"
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,12 @@ class TrackedRun:
         self.client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
         return f"models:/{made.model_id}"
 
+    def forget_model(self) -> None:
+        """Take back what was logged of the model."""
+        if self._model_id is not None:
+            with contextlib.suppress(Exception):
+                self.client.delete_logged_model(self._model_id)
+
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Metrics of the run, and of its model once that is logged."""
         from mlflow.entities import Metric
@@ -184,9 +191,7 @@ class TrackedRun:
         if self.registered is not None:
             with contextlib.suppress(Exception):
                 self.client.delete_model_version(*self.registered)
-        if self._model_id is not None:
-            with contextlib.suppress(Exception):
-                self.client.delete_logged_model(self._model_id)
+        self.forget_model()
         with contextlib.suppress(Exception):
             self.client.set_tag(self.run_id, FAILURE_TAG, redact_text(reason[:5000]))
         with contextlib.suppress(Exception):
@@ -282,7 +287,7 @@ def new_run(
     from mlflow.tracking.context.registry import resolve_tags  # who, from where, at which commit
 
     place = experiment_id or _experiment(client, config)
-    return client.create_run(place, run_name=run_name, tags={**resolve_tags(), **tags})
+    return client.create_run(place, run_name=run_name, tags={**resolve_tags(), **process_tag(), **tags})
 
 
 def _experiment(client: MlflowClient, config: Config) -> str:

@@ -1,7 +1,6 @@
 """Trials in threads: each with its own run, pool and numbers, on data that is read once and freed."""
 
 import signal
-from collections import Counter
 from contextlib import ExitStack
 
 import pandas as pd
@@ -68,7 +67,7 @@ def test_trials_share_one_reading_of_their_data_and_free_it(spark, sweep, tmp_pa
     path = tmp_path / "rows.csv"
     rows = pd.DataFrame({"x": range(200_000)})
     rows.assign(y=rows["x"] * 3 % 1001, z=rows["x"] % 97).to_csv(path, index=False)
-    kept = Counter(spark.sparkContext._jsc.getPersistentRDDs().keySet().toArray())
+    before_it = kept(spark)
     file_system = spark._jvm.org.apache.hadoop.fs.FileSystem
     before = read_bytes(file_system)
     _, _, children = sweep(
@@ -78,28 +77,37 @@ def test_trials_share_one_reading_of_their_data_and_free_it(spark, sweep, tmp_pa
     assert len(children) == 6
     read = read_bytes(file_system) - before
     assert path.stat().st_size <= read < 1.5 * path.stat().st_size
-    assert not Counter(spark.sparkContext._jsc.getPersistentRDDs().keySet().toArray()) - kept
+    assert not kept(spark) - before_it
+
+
+def kept(spark):
+    """Numbers of the cached RDDs."""
+    return set(spark.sparkContext._jsc.getPersistentRDDs())
 
 
 def read_bytes(file_system):
     return sum(each.getBytesRead() for each in file_system.getAllStatistics() if each.getScheme() == "file")
 
 
-def test_shared_data_stays_while_it_is_expected_or_used(spark):
-    config, other = load(["data=diabetes"]), load(["data=diabetes", "seed=1"])
+def test_shared_data_stays_while_it_is_expected_or_used(spark, table):
+    rows = table(pd.DataFrame({"x": range(50), "y": range(50)}))
+    # The same rows, split in two ways: Spark would keep equal rows once, and free them for both.
+    config, other = load([*rows, "data.label=y"]), load([*rows, "data.label=y", "seed=1"])
     shared = SharedData({data_key(config): 2, data_key(other): 1})
+    before = kept(spark)
     with shared.use(spark, config) as first:
         pass
     shared.ended(config)
-    assert first.rows.storageLevel.useMemory
+    assert len(kept(spark) - before) == 1
     with shared.use(spark, config) as second, shared.use(spark, other) as third:
         assert second is first
         assert third is not first
         shared.ended(config)
-        assert first.rows.storageLevel.useMemory  # still in use
-    assert not first.rows.storageLevel.useMemory
+        assert len(kept(spark) - before) == 2  # still in use
+    assert len(kept(spark) - before) == 1
+    assert third.train.count() == third.train_rows
     shared.close()
-    assert not third.rows.storageLevel.useMemory
+    assert not kept(spark) - before
 
 
 def test_another_sweeper_launches_too(spark, words, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from experiments import ConfigError, load
 from experiments.composition import choices
-from experiments.config import config_folder, config_hash, flatten, plain, spark_conf
+from experiments.config import config_folder, config_hash, flatten, plain, run_name, spark_conf
 from experiments.redaction import redact
 
 
@@ -115,10 +115,8 @@ def test_the_hash_is_of_what_is_computed_not_of_where():
 
 
 def test_a_run_is_named_by_what_was_changed_in_its_model_and_tells_no_secret():
-    from experiments.jobs import _run_name
-
     words = ["model=ridge", "++model.estimator.regParam=0.1", "data.options.url='jdbc:x://model.db/?password=hunter2'"]
-    assert _run_name(load(["model=ridge"]), words) == "ridge regParam=0.1"
+    assert run_name(load(["model=ridge"]), words) == "ridge regParam=0.1"
 
 
 def test_a_folder_of_the_users_own_is_searched_too(tmp_path):

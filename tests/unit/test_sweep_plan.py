@@ -1,7 +1,6 @@
 """Words become trials: each once, all checked before the first; and runs know whether their process lives."""
 
 import os
-import socket
 import subprocess
 import sys
 
@@ -46,6 +45,29 @@ def test_two_spellings_of_a_trial_are_one_and_order_does_not_change_the_sweep(pl
     assert planned("seed=1,2").hash == planned("seed=2,1").hash != planned("seed=1,3").hash
 
 
+def test_whatever_is_swept_is_in_the_name(planned):
+    assert [trial.name for trial in planned("model=ridge", "seed=1,2").trials] == ["ridge seed=1", "ridge seed=2"]
+
+
+def test_secrets_are_neither_in_what_a_sweep_records_nor_in_what_a_trial_is(planned, tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    uri, options = "tracking.uri='postgresql://me:hunter2@host/db'", "data.options={user: me, password: hunter2}"
+    rows = ("data=table", f"data.path={tmp_path / 'x.csv'}", "data.label=a,b")
+    made = planned(*rows, uri, options)
+    page = report(made, [], {}, [])
+    assert "hunter2" not in f"{made.fixed} {made.swept} {page}"
+    assert "user: me" in made.fixed["data.options"]
+    other = planned(*rows, uri, options.replace("hunter2", "hunter3"))
+    assert other.hash == made.hash
+
+
+def test_words_that_look_like_secrets_tell_trials_apart(planned):
+    lengths = "+model.stages.words.minTokenLength=1,2"
+    words = "model.stages.words.class=pyspark.ml.feature.RegexTokenizer"
+    assert len(planned("model=naive_bayes", words, lengths.removeprefix("+")).trials) == 2
+    assert len(planned("data=table", "data.label=a", "data.path=abfss://a@host/x,abfss://b@host/x").trials) == 2
+
+
 def test_how_a_sweep_goes_is_not_what_is_computed():
     base = config_hash(load([]))
     assert config_hash(load(["sweep.n_jobs=3", "sweep.models=all", "sweep.rerun=true"])) == base
@@ -63,6 +85,8 @@ def test_problems_of_all_trials_are_said_once_with_where(planned):
 def test_trials_share_their_cluster_and_intervals_are_no_grid(planned):
     with pytest.raises(ConfigError, match="cluster must be the same for all trials"):
         planned("cluster.master=local,'local[2]'")
+    with pytest.raises(ConfigError, match=r"sweep\.n_jobs must be 1 or more, got 0"):
+        planned("sweep.n_jobs=0")
     with pytest.raises(ConfigError, match="must be a list of values"):
         planned("model.estimator.regParam=interval(0,1)")
 
@@ -72,9 +96,9 @@ def test_a_process_is_known_to_live_or_to_be_gone():
     assert is_gone(own) is False
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    assert is_gone(f"{socket.gethostname()} {process.pid} 1.00") is True
+    assert is_gone(f"{own.split()[0]} {process.pid} 1.00") is True
     # A number that was given again to another process.
-    assert is_gone(f"{socket.gethostname()} {os.getpid()} 1.00") is True
+    assert is_gone(f"{own.split()[0]} {os.getpid()} 1.00") is True
     assert is_gone("another-machine 1 1.00") is None
 
 

@@ -18,6 +18,7 @@ from experiments.data.dataset import (
     HASH,
     HELD_OUT,
     MOST_CLASSES,
+    SPLIT,
     Dataset,
     checked_dataset,
     is_missing,
@@ -34,7 +35,8 @@ BYTES_PER_PARTITION = 4 * 1024 * 1024
 MOST_PARTITIONS = 1_000_000
 # Columns that Spark's models and we add, by their names without capitals.
 ADDED = {
-    name.casefold(): name for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD)
+    name.casefold(): name
+    for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD, SPLIT)
 }
 
 
@@ -45,6 +47,8 @@ def load_data(spark: SparkSession, data: DataConfig, task: Task, seed: int) -> I
     Raises:
         ExperimentError: a column that is not there, missing values, an empty split, labels that do not suit the task.
     """
+    from pyspark.sql import functions as F
+
     source = _read(spark, data, seed)
     label = _label(data, source.columns)
     features = _features(data, label, source.columns)
@@ -53,7 +57,10 @@ def load_data(spark: SparkSession, data: DataConfig, task: Task, seed: int) -> I
     partitions = _partitions(rows, data)
     rows = rows.repartition(partitions) if data.partitions else rows.coalesce(partitions)
     fraction = test_fraction(data, task)
-    with cached(rows.withColumn(HASH, _row_hash(features, label)), data.cache) as kept:
+    # Spark keeps equal rows once, and frees them for all: two splits of the same rows must not look equal.
+    whose = F.lit(f"{task.value} {seed} {fraction} {data.stratified}").alias(SPLIT)
+    with cached(rows.withColumn(HASH, _row_hash(features, label)).select("*", whose), data.cache) as both:
+        kept = both.drop(SPLIT)
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
         yield replace(checked_dataset(kept, data, task, label, features), partitions=partitions)

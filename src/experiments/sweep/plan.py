@@ -7,15 +7,18 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import yaml
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.config import Config, config_hash, from_composed, run_name
 from experiments.errors import ConfigError
 from experiments.experiment import validate
+from experiments.redaction import REDACTED, redact
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,15 @@ class Trial:
     """One combination of what is swept.
 
     Attributes:
+        number: its place among the trials.
         words: its overrides, as Hydra takes them.
         config: what they compose to.
         hash: of what is computed, by which a finished run is found again.
-        name: of its run.
-        values: of what is swept, by key.
+        name: of its run: the model, what was overridden in it, and what else is swept.
+        values: of what is swept, by key, secrets out.
     """
 
+    number: int
     words: tuple[str, ...]
     config: Config
     hash: str
@@ -43,13 +48,13 @@ class Plan:
 
     Attributes:
         trials: each with another hash.
-        swept: key to its values as typed, as in `model` and `ridge,lasso`.
-        fixed: words that are the same for all.
+        swept: key to its values as typed, as in `model` and `ridge,lasso`, secrets out.
+        fixed: key to value of the words that are the same for all, secrets out.
     """
 
     trials: list[Trial]
     swept: dict[str, str]
-    fixed: tuple[str, ...]
+    fixed: dict[str, str]
 
     @property
     def hash(self) -> str:
@@ -79,19 +84,21 @@ def plan(loader: ConfigLoader, master: DictConfig, words: Sequence[str]) -> Plan
         config = _composed(loader, master, combination)
         first = first or config
         for problem in [*_problems(config), *_differences(config, first)]:
-            problems.setdefault(problem, " ".join(word.lstrip("+") for word in combination))
+            problems.setdefault(problem, " ".join(map(_shown, combination)))
         values = {
             _key(each): _value(word) for each, word in zip(overrides, combination, strict=True) if _key(each) in swept
         }
         identity = config_hash(config)
+        others = [f"{key}={value}" for key, value in values.items() if key.split(".")[0] != "model"]
+        name = " ".join([run_name(config, combination), *others])
         # Two spellings of one value, as in 1 and 1.0, are one trial.
-        trials.setdefault(identity, Trial(combination, config, identity, run_name(config, combination), values))
+        trials.setdefault(identity, Trial(len(trials), combination, config, identity, name, values))
     if problems:
         raise ConfigError(f"{problem} (in: {words})" for problem, words in problems.items())
     return Plan(
         list(trials.values()),
         {key: ",".join(map(_value, spellings)) for key, spellings in swept.items()},
-        tuple(word for spellings in choices if len(spellings) == 1 for word in spellings),
+        {word.partition("=")[0].lstrip("+"): _value(word) for (word,) in (each for each in choices if len(each) == 1)},
     )
 
 
@@ -113,8 +120,21 @@ def _key(override: Override) -> str:
     return override.get_key_element().lstrip("+")
 
 
+def _shown(word: str) -> str:
+    """A word as it was typed, secrets out."""
+    return f"{word.partition('=')[0].lstrip('+')}={_value(word)}"
+
+
 def _value(word: str) -> str:
-    return word.partition("=")[2]
+    """What a word sets, secrets out."""
+    key, _, value = word.partition("=")
+    if value.startswith(("{", "[")):
+        try:
+            parsed = OverridesParser.create().parse_override(f"x={value}").value()
+        except OverrideParseException:
+            return REDACTED
+        return str(yaml.safe_dump(redact(parsed), default_flow_style=True, width=1_000_000).strip())
+    return str(redact(value, key))
 
 
 def _composed(loader: ConfigLoader, master: DictConfig, words: Sequence[str]) -> Config:
@@ -136,11 +156,16 @@ def typed(composed: DictConfig) -> Config:
 
 
 def _problems(config: Config) -> list[str]:
+    problems = [
+        f"sweep.{key} must be {least} or more, got {value}"
+        for key, value, least in (("n_jobs", config.sweep.n_jobs, 1), ("max_failures", config.sweep.max_failures, 0))
+        if value is not None and value < least
+    ]
     try:
         validate(config)
     except ConfigError as error:
-        return error.problems
-    return []
+        problems += error.problems
+    return problems
 
 
 def _differences(config: Config, first: Config) -> list[str]:

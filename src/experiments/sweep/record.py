@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.config import Config
 from experiments.errors import ConfigError
 from experiments.processes import PROCESS_TAG, is_gone, process_tag
-from experiments.redaction import redact, redact_text
+from experiments.redaction import redact_text
 from experiments.sweep.plan import Plan
 from experiments.tracking import (
     FAILURE_TAG,
     HASH_TAG,
     LONGEST_PARAM,
+    SWEEP_TAG,
     TrackedRun,
     closed_truly,
     given_experiment,
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-SWEEP_TAG = "experiments.sweep"
 GONE = "its process ended without a word"
 
 
@@ -66,11 +67,15 @@ def _unfinished(client: MlflowClient, plan: Plan) -> Run | None:
     found = client.search_runs([experiment.experiment_id], f"tags.`{SWEEP_TAG}` = '{plan.hash}'", max_results=1)
     if not found or found[0].info.status == "FINISHED":
         return None
-    if found[0].info.status == "RUNNING" and is_gone(found[0].data.tags.get(PROCESS_TAG, "")) is False:
+    if found[0].info.status != "RUNNING":
+        return found[0]
+    gone = is_gone(found[0].data.tags.get(PROCESS_TAG, ""))
+    if gone is False:
         raise ConfigError(
             [f"this sweep is running at this moment, as run {found[0].info.run_id}; wait for it, or end it first"]
         )
-    return found[0]
+    # Of another machine's nobody knows here whether it lives.
+    return found[0] if gone else None
 
 
 def experiment_name(config: Config) -> str:
@@ -83,8 +88,8 @@ def _log_plan(run: TrackedRun, plan: Plan) -> None:
     from mlflow.entities import Param
 
     known = run.client.get_run(run.run_id).data.params
-    fixed = dict(word.lstrip("+").partition("=")[::2] for word in plan.fixed)
-    values = {key: redact({key: value})[key] for key, value in {**fixed, **plan.swept}.items()}
+    # MLflow's names of params have fewer signs than Hydra's words, as in `~model.stages.scaler`.
+    values = {re.sub(r"[^\w./: -]", "_", key): value for key, value in {**plan.fixed, **plan.swept}.items()}
     params = [Param(key, value[:LONGEST_PARAM]) for key, value in values.items() if key not in known]
     run.client.log_batch(run.run_id, params=params)
 

@@ -90,20 +90,20 @@ def dry_run(plan: Plan, done: Mapping[str, Run]) -> None:
 
 def print_table(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], run_id: str) -> None:
     """The trials, the best of each kind first, on standard output."""
-    names = {trial.name for trial in best.values()}
+    numbers = {trial.number for trial in best.values()}
     table = Table("", "trial", "metric", "value", "status", "seconds", title=f"{len(rows)} trials")
     table.columns[1].overflow = "fold"
-    ordered = sorted(rows, key=lambda row: row["name"] not in names)
+    ordered = sorted(rows, key=lambda row: row["trial"] not in numbers)
     for row in ordered[:MOST_LINES]:
         value = f"{row['value']:.6g}" if isinstance(row["value"], float) else ""
-        mark = "best" if row["name"] in names else ""
+        mark = "best" if row["trial"] in numbers else ""
         table.add_row(mark, row["name"], row["metric"], value, row["status"], str(row["seconds"]))
     console = Console()
     console.print(table)
     if len(rows) > MOST_LINES:
         console.print(f"{len(rows) - MOST_LINES} more are in trials.csv of the sweep's run")
     uri = redact_text(tracking_uri(plan.config.tracking))
-    lines = [f"best     {row['run_id']}  {row['name']}" for row in rows if row["name"] in names]
+    lines = [f"best     {row['run_id']}  {row['name']}" for row in rows if row["trial"] in numbers]
     lines += [f"sweep    {run_id}"]
     lines += [f"compare  {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}"]
     console.print("\n".join(lines), soft_wrap=True, highlight=False)

@@ -32,7 +32,8 @@ def log_summary(run: TrackedRun, plan: Plan, rows: Rows, best: Mapping[tuple[str
     metrics |= _best_values(rows, best)
     run.log_metrics({"trials": float(len(rows)), **metrics})
     run.client.set_tag(run.run_id, "mlflow.note.content", _note(rows, best))
-    if len(best) == 1:
+    # A param never changes, and of a sweep that is continued another may be the best.
+    if len(best) == 1 and all(row["status"] == "FINISHED" for row in rows):
         (trial,) = best.values()
         run.log_best(trial.values)
 
@@ -41,8 +42,8 @@ def _best_values(rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> dict[str
     """The best value under its metric's name, where all trials can be compared."""
     if len(best) != 1:
         return {}
-    name = next(iter(best.values())).name
-    return {row["metric"]: row["value"] for row in rows if row["name"] == name and row["metric"]}
+    number = next(iter(best.values())).number
+    return {row["metric"]: row["value"] for row in rows if row["trial"] == number}
 
 
 def _figures(plan: Plan, rows: Rows) -> list[Output]:
@@ -59,28 +60,28 @@ def _figures(plan: Plan, rows: Rows) -> list[Output]:
 
 def _note(rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> str:
     """The best trials as MLflow's description of the run, in Markdown."""
-    names = [trial.name for trial in best.values()]
-    lines = [f"- **{row['name']}**: {row['metric']} {row['value']:.6g}" for row in rows if row["name"] in names]
+    numbers = {trial.number for trial in best.values()}
+    lines = [f"- **{row['name']}**: {row['metric']} {row['value']:.6g}" for row in rows if row["trial"] in numbers]
     return "\n".join(["Best of the sweep:", *lines]) if lines else "No trial has finished."
 
 
 def report(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], outputs: list[Output]) -> str:
     """One HTML page that needs nothing else: what was swept, the best, the figures, all trials."""
-    names = {trial.name for trial in best.values()}
+    numbers = {trial.number for trial in best.values()}
     columns = [*(["trial", "name"]), *plan.swept, "status", "metric", "value", "seconds", "reason"]
     head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     body = "".join(
-        f'<tr class="{row["status"]}{" best" if row["name"] in names else ""}">'
+        f'<tr class="{row["status"]}{" best" if row["trial"] in numbers else ""}">'
         + "".join(f"<td>{html.escape(_short(row[column]))}</td>" for column in columns)
         + "</tr>"
-        for row in sorted(rows, key=lambda row: row["name"] not in names)
+        for row in sorted(rows, key=lambda row: row["trial"] not in numbers)
     )
     swept = "".join(f"<li><code>{html.escape(f'{key}={value}')}</code></li>" for key, value in plan.swept.items())
-    fixed = " ".join(word.lstrip("+") for word in plan.fixed)
+    fixed = " ".join(f"{key}={value}" for key, value in plan.fixed.items())
     winners = "".join(
         f"<li><b>{html.escape(row['name'])}</b>: {html.escape(row['metric'])} {row['value']:.6g}</li>"
         for row in rows
-        if row["name"] in names
+        if row["trial"] in numbers
     )
     pictures = "".join(
         f'<p><img src="{_picture(output)}" alt="{output.name}"></p>' for output in outputs if output.draw

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from experiments.evaluation import METRICS, OBJECTIVES
 from experiments.inspection.output import Rows
 from experiments.redaction import redact_text
 from experiments.registry import register
-from experiments.session import starting_session
+from experiments.session import StartingSession, starting_session
 from experiments.store import check_store, tracking_uri
 from experiments.sweep.plan import Plan, Trial
 from experiments.sweep.record import as_csv, close_gone, experiments_of, finished_runs, sweep_run
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 Launch = Callable[[Sequence[Sequence[str]], int], Any]
 SECONDS_BETWEEN_TABLES = 2.0
+SECONDS_TO_LOOK = 0.3
 
 
 @dataclass
@@ -66,7 +68,7 @@ class _Best:
     """The best trial of one kind that has run here, with what its model is saved from."""
 
     trial: Trial
-    value: float
+    rank: tuple[float, int]
     fitted: PipelineModel
     run: TrackedRun
     kept: contextlib.ExitStack
@@ -89,14 +91,20 @@ def run_sweep(plan: Plan, launch: Launch) -> None:
         dry_run(plan, _done_without_writing(plan))
         return
     starting = starting_session(config.cluster)
+    try:
+        _run(plan, launch, starting)
+    finally:
+        starting.abandon()
+
+
+def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
+    config = plan.config
     check_store(config.tracking)
     client = open_store(config)
     close_gone(client, sorted(set(experiments_of(client, plan).values())))
     done = {} if config.sweep.rerun else finished_runs(client, plan)
     if len(done) < len(plan.trials):
         starting.allow()
-    else:
-        starting.abandon()
     given = given_experiment(client)
     with sweep_run(client, plan) as run:
         sweep = Sweep(plan, run, Parent(run.run_id, given), done)
@@ -146,7 +154,7 @@ class Sweep(Trials):
             launch([trial.words for trial in self.plan.trials if self._is(trial, "waiting")], 0)
             if not self.stopping.is_set():
                 self._refit_earlier_bests(launch)
-                self._log_best_models()
+                self._beside(self._log_best_models)
         finally:
             for best in self._best.values():
                 best.kept.close()
@@ -155,12 +163,32 @@ class Sweep(Trials):
     def check(self) -> None:
         """
         Raises:
-            SweepFailed: with each trial that failed and its cause.
+            SweepFailed: with each trial that did not finish and why.
         """
-        failed = [(trial, self.outcomes[trial.hash]) for trial in self.plan.trials if self._is(trial, "FAILED")]
-        if failed:
-            lines = [f"{len(failed)} of {len(self.plan.trials)} trials failed; the same command runs them again"]
-            raise SweepFailed("\n".join([*lines, *(f"{trial.name}: {outcome.reason}" for trial, outcome in failed)]))
+        missing = [trial for trial in self.plan.trials if not self._is(trial, "FINISHED")]
+        if missing:
+            failed = sum(self._is(trial, "FAILED") for trial in missing)
+            lines = [
+                f"{failed} of {len(self.plan.trials)} trials failed"
+                + (f" and {len(missing) - failed} did not run to their end" if failed < len(missing) else "")
+                + "; the same command runs them again"
+            ]
+            reasons = [(trial.name, self.outcomes[trial.hash].reason) for trial in missing]
+            raise SweepFailed("\n".join([*lines, *(f"{name}: {reason}" for name, reason in reasons if reason)]))
+
+    def _beside(self, work: Callable[[], None]) -> None:
+        """Done in another thread, as an interruption must not find this one waiting for an answer of Java's."""
+        with ThreadPoolExecutor(1, "best-model") as pool:
+            done = pool.submit(work)
+            try:
+                while not wait([done], timeout=SECONDS_TO_LOOK).done:
+                    pass
+            except BaseException:
+                self.stopping.set()
+                while not wait([done], timeout=SECONDS_TO_LOOK).done:
+                    self.cancel()
+                raise
+            done.result()
 
     def trial_of(self, words: Sequence[str]) -> Trial:
         return self._by_words[tuple(words)]
@@ -182,6 +210,11 @@ class Sweep(Trials):
             trial,
             Outcome("KILLED" if killed else "FAILED", getattr(error, "run_id", ""), seconds=seconds, reason=reason),
         )
+        with self._lock:  # a run that could not be closed was offered all the same
+            lost = [kind for kind, best in self._best.items() if best.trial.hash == trial.hash]
+            stacks = [self._best.pop(kind).kept for kind in lost]
+        for stack in stacks:
+            stack.close()
         most = self.plan.config.sweep.max_failures
         if most is not None and sum(each.status == "FAILED" for each in self.outcomes.values()) > most:
             self.stopping.set()
@@ -241,15 +274,16 @@ class Sweep(Trials):
         metric = deciding(metrics, config.model.task)
         if self.plan.config.sweep.models is LoggedModels.none or metric is None:
             return
-        value, kind = _ordered(metrics[metric], metric, config.model.task), _kind(config)
-        trial = self._by_hash[config_hash(config)]
+        trial, kind = self._by_hash[config_hash(config)], _kind(config)
+        # Of equals the first of the plan, whichever ended first.
+        rank = (_ordered(metrics[metric], metric, config.model.task), -trial.number)
         kept = contextlib.ExitStack()
         with self._lock:
             worse = self._best.get(kind)
-            if worse is not None and worse.value >= value:
+            if worse is not None and worse.rank >= rank:
                 return
             kept.enter_context(self.shared.use(spark, config))
-            self._best[kind] = _Best(trial, value, fitted, run, kept, spark)
+            self._best[kind] = _Best(trial, rank, fitted, run, kept, spark)
         if worse is not None:
             worse.kept.close()
 
@@ -269,18 +303,35 @@ class Sweep(Trials):
             launch([trial.words for trial in lost], len(self.plan.trials))
 
     def _log_best_models(self) -> None:
-        """The model of each best trial, from its own fit, in its own run; registered where the config says so."""
+        """The model of each best trial, from its own fit, in its own run; registered where the config says so.
+
+        Raises:
+            ExperimentError: a model that should be there is not.
+        """
+        if self.plan.config.sweep.models is LoggedModels.none:
+            return
         for kind, trial in self.best_of_all().items():
             best, outcome = self._best.get(kind), self.outcomes[trial.hash]
-            if best is None or best.trial.hash != trial.hash:
-                continue
             if not outcome.model_uri:
-                with self.shared.use(best.spark, trial.config) as dataset:
-                    folder = trial.config.cluster.shared_folder
-                    outcome.model_uri = best.run.log_model(best.fitted, dataset, folder)
-                best.run.log_metrics(outcome.metrics)  # once more, so that they are the model's too
-            if trial.config.registry.register:
-                register(best.run, outcome.model_uri, trial.config)
+                if best is None or best.trial.hash != trial.hash:
+                    raise ExperimentError(f"the best trial, {trial.name}, has no model; sweep.rerun=true fits it again")
+                outcome.model_uri = self._log_model(best, outcome)
+            if trial.config.registry.register and not self._is_registered(outcome):
+                client = self.run.client
+                register(TrackedRun(client, client.get_run(outcome.run_id)), outcome.model_uri, trial.config)
+
+    def _log_model(self, best: _Best, outcome: Outcome) -> str:
+        with self.shared.use(best.spark, best.trial.config) as dataset:
+            try:
+                uri = best.run.log_model(best.fitted, dataset, best.trial.config.cluster.shared_folder)
+            except BaseException:
+                best.run.forget_model()
+                raise
+        best.run.log_metrics(outcome.metrics)  # once more, so that they are the model's too
+        return uri
+
+    def _is_registered(self, outcome: Outcome) -> bool:
+        return bool(self.run.client.search_model_versions(f"run_id='{outcome.run_id}'"))
 
     def _is(self, trial: Trial, status: str) -> bool:
         return self.outcomes[trial.hash].status == status

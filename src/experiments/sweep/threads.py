@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ MOST_PARALLEL = 8
 # On a cluster the driver has little to do but wait.
 CLUSTER_PARALLEL = 4
 SECONDS_TO_END = 60
+SECONDS_TO_LOOK = 0.3
+THREADS = "trial"
 
 
 def launch(
@@ -54,13 +57,13 @@ def launch(
                 with open_dict(config):
                     config.hydra.job.id = config.hydra.job.num = number
                 workers = config.sweep.n_jobs or _workers(str(config.cluster.master))
-                pool = pool or ThreadPoolExecutor(workers, "trial")
-                _collect(running, returned, until=workers - 1)
+                pool = pool or ThreadPoolExecutor(workers, THREADS)
+                _collect(running, returned, trials, until=workers - 1)
                 if trials.stopping.is_set():
                     break
                 job = pool.submit(contextvars.copy_context().run, _job, task_function, config, context)
                 running[job] = number
-            _collect(running, returned, until=0)
+            _collect(running, returned, trials, until=0)
         except BaseException:
             trials.stopping.set()
             raise
@@ -71,10 +74,12 @@ def launch(
     return [returned[number] for number in sorted(returned)]
 
 
-def _collect(running: dict[Future[JobReturn], int], returned: dict[int, JobReturn], until: int) -> None:
+def _collect(running: dict[Future[JobReturn], int], returned: dict[int, JobReturn], trials: Trials, until: int) -> None:
     """Wait until no more jobs than that are running."""
     while len(running) > until:
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        done, _ = wait(running, timeout=SECONDS_TO_LOOK, return_when=FIRST_COMPLETED)
+        if trials.stopping.is_set():
+            trials.cancel()
         for job in done:
             number = running.pop(job)
             if not isinstance(job.exception(), KeyboardInterrupt):  # a trial that was stopped
@@ -83,12 +88,34 @@ def _collect(running: dict[Future[JobReturn], int], returned: dict[int, JobRetur
 
 def _end(running: dict[Future[JobReturn], int], trials: Trials) -> None:
     """Have the jobs that are left end soon: cancel what Spark does for them until all have closed their runs."""
+    if not running:
+        return
     end = time.monotonic() + SECONDS_TO_END
-    while running and time.monotonic() < end:
-        trials.cancel()
-        done, _ = wait(running, timeout=0.3)
-        for job in done:
-            del running[job]
+    with _unheard_signals():
+        while running and time.monotonic() < end:
+            trials.cancel()
+            done, _ = wait(running, timeout=SECONDS_TO_LOOK)
+            for job in done:
+                del running[job]
+
+
+@contextlib.contextmanager
+def _unheard_signals() -> Iterator[None]:
+    """Whoever asks once more to end is not heard for as long as runs are being closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def is_any_trial_alive() -> bool:
+    """Whether a thread still works on a trial that was told to end."""
+    return any(thread.name.startswith(THREADS) for thread in threading.enumerate())
 
 
 def _job(task_function: TaskFunction, config: DictConfig, context: HydraContext) -> JobReturn:
