@@ -135,7 +135,11 @@ def compare(words: tuple[str, ...], to: str | None) -> None:
         if to is not None:
             save(found, Path(to))
             click.echo(f"{len(found)} runs written to {to}")
-        _print_comparison(over_seeds(found))
+        compared = over_seeds(found)
+        if len(compared):
+            _print_comparison(compared)
+        else:
+            click.echo("no run has finished here yet; `experiments model=ridge` makes one")
 
     _exit_by(show)
 

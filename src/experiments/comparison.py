@@ -76,7 +76,10 @@ def over_seeds(found: pd.DataFrame) -> pd.DataFrame:
     ]
     identity = finished[keys].astype(str).agg("\x1f".join, axis=1)
     grouped = finished.groupby(identity, sort=False)
-    columns: dict[str, Any] = {"name": grouped["name"].first().astype(str), "runs": grouped.size()}
+    columns: dict[str, Any] = {
+        "name": grouped["name"].first().astype(str).str.replace(r" seed=\S+", "", regex=True),
+        "runs": grouped.size(),
+    }
     for metric in metrics:
         columns[metric.removeprefix("metrics.")] = grouped[metric].mean()
         columns[f"{metric.removeprefix('metrics.')}_deviation"] = grouped[metric].std(ddof=1)

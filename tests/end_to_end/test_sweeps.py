@@ -45,6 +45,20 @@ def test_a_sweep_is_one_parent_with_its_children_and_the_best_is_registered(comm
     assert kept >= {"trials.csv", "parameters.png", "parallel_coordinates.png", "report.html"}
 
 
+def test_runs_are_compared_over_their_seeds_and_written_to_a_table(command, tmp_path):
+    words = ["data=diabetes", "model=ridge,lasso", "seed=1,2,3", "sweep.models=none"]
+    done = command("experiments", "-m", *words)
+    assert done.returncode == 0, done.stderr
+    done = command("experiments", "compare", "diabetes", "--to", "runs.parquet")
+    assert done.returncode == 0, done.stderr
+    written = pd.read_parquet(tmp_path / "runs.parquet")
+    assert len(written) == 6
+    ridge = written[written["params.model.name"] == "ridge"]["metrics.rmse"]
+    line = next(line for line in done.stdout.splitlines() if "ridge" in line)
+    assert f"{ridge.mean():.5g} ± {ridge.std(ddof=1):.2g}" in line
+    assert command("experiments", "compare", "diabets").stderr.endswith("did you mean 'diabetes'?\n")
+
+
 def test_mlflow_run_sweeps_too_in_the_run_it_opened_and_a_trial_that_fails_does_not_stop_the_others(
     command, store, runs, request
 ):

@@ -54,6 +54,11 @@ class Shown:
     ) -> None:
         self._live.stop()
 
+    def expect(self, trials: int) -> None:
+        """So many more trials are to run."""
+        with self._lock:
+            self._left += trials
+
     def started(self, key: str, progress: Progress) -> None:
         with self._lock:
             self._running[key] = progress

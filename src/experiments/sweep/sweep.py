@@ -300,6 +300,7 @@ class Sweep(Trials):
         for trial in lost:
             self.shared.expect(trial.config)
         if lost:
+            self.shown.expect(len(lost))
             launch([trial.words for trial in lost], len(self.plan.trials))
 
     def _log_best_models(self) -> None:
