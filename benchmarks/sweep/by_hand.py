@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 import hydra
+import matplotlib
+import matplotlib.pyplot as plt
 import mlflow
 import pandas as pd
 from hydra.core.config_store import ConfigStore
@@ -19,6 +21,7 @@ from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import LinearRegression
 from pyspark.sql import SparkSession
 
+matplotlib.use("Agg")
 ConfigStore.instance().store(
     name="config", node={"model": "ridge", "regParam": 1.0, "maxDepth": 5, "train": "", "test": ""}
 )
@@ -52,7 +55,17 @@ def main(config: DictConfig) -> float:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "learnt.csv"
             pd.DataFrame({"feature": features, "value": learnt.toArray()}).to_csv(path, index=False)
-            mlflow.log_artifact(str(path))
+            figure, axes = plt.subplots()
+            axes.barh(features, learnt.toArray())
+            figure.savefig(Path(folder) / "learnt.png")
+            plt.close(figure)
+            shown = fitted.transform(test).select(label, "prediction").limit(2_000).toPandas()
+            figure, axes = plt.subplots(1, 2)
+            axes[0].scatter(shown[label], shown["prediction"], s=4)
+            axes[1].hist(shown[label] - shown["prediction"], bins=40)
+            figure.savefig(Path(folder) / "residuals.png")
+            plt.close(figure)
+            mlflow.log_artifacts(folder)
     return values[names[0]]
 
 

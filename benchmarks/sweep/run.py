@@ -4,7 +4,7 @@
 
 ours: `experiments -m`. basic: `by_hand.py` under Hydra's own launcher. joblib: the same under hydra-joblib-launcher
 with two processes. separate: a command of `by_hand.py` for each trial, of which three are timed. `by_hand.py` draws
-nothing and logs no model; ours draws for each trial and logs the model of the best.
+two figures, as ours does, and logs no model; ours logs the model of the best.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         write_split(args.model, Path(folder))
-        seconds = {side: measure(side, args.model, args.trials, Path(folder)) for side in args.sides.split(",")}
-    print(f"{args.trials} trials of {args.model}")
-    for side, value in seconds.items():
-        print(f"| {side} | {value:.1f} s | {value / seconds['ours']:.2f} x ours |", flush=True)
+        print(f"{args.trials} trials of {args.model}", flush=True)
+        ours = None
+        for side in args.sides.split(","):
+            seconds = measure(side, args.model, args.trials, Path(folder))
+            ours = ours or seconds
+            print(f"| {side} | {seconds:.1f} s | {seconds / ours:.2f} |", flush=True)
 
 
 def write_split(model: str, folder: Path) -> None:
@@ -77,7 +79,7 @@ def measure(side: str, model: str, trials: int, folder: Path) -> float:
         words += ["model.estimator.numTrees=20"] if model == "random_forest" else []
         return spend(words, own, environment)
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"] if side == "joblib" else []
-    return spend([*script, "-m", f"{key}={','.join(values)}", *launcher], own, environment)
+    return spend([*script, f"{key}={','.join(values)}", *launcher, "-m"], own, environment)
 
 
 def spend(words: list[str], folder: Path, environment: dict[str, str]) -> float:

@@ -87,7 +87,8 @@ def run(
     starting = starting_session(config.cluster)
     try:
         validate(config)
-        check_store(config.tracking)
+        if trials is None or trials.parent is None:  # whose store was asked
+            check_store(config.tracking)
         starting.allow()
         name = config.tracking.run or run_name or config.model.name
         with tracked_run(config, name, trials.parent if trials else None) as tracked, _stopped_by(trials):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import json
 import logging
 import os
@@ -284,10 +285,17 @@ def new_run(
     client: MlflowClient, config: Config, run_name: str, tags: Mapping[str, str], experiment_id: str | None = None
 ) -> Run:
     """A run in an experiment, the data's own if none is given."""
-    from mlflow.tracking.context.registry import resolve_tags  # who, from where, at which commit
-
     place = experiment_id or _experiment(client, config)
-    return client.create_run(place, run_name=run_name, tags={**resolve_tags(), **process_tag(), **tags})
+    return client.create_run(place, run_name=run_name, tags={**_context(), **process_tag(), **tags})
+
+
+@functools.cache
+def _context() -> dict[str, str]:
+    """MLflow's tags of who runs, from where, at which commit. Asks git, so once for a process."""
+    from mlflow.tracking.context.registry import resolve_tags
+
+    tags: dict[str, str] = resolve_tags()
+    return tags
 
 
 def _experiment(client: MlflowClient, config: Config) -> str:
