@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -48,7 +49,7 @@ def _best_values(rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> dict[str
 
 def _figures(plan: Plan, rows: Rows) -> list[Output]:
     """Of the finished trials of one metric: each parameter against it, and all parameters side by side."""
-    finished = [row for row in rows if row["metric"] and row["status"] == "FINISHED"]
+    finished = [row for row in rows if row["metric"] and row["status"] == "FINISHED" and math.isfinite(row["value"])]
     if len(finished) < 2 or not plan.swept or len({row["metric"] for row in finished}) > 1:
         return []
     keys = list(plan.swept)
