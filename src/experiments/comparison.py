@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config import Task, load
 from experiments.errors import ConfigError, suggest
-from experiments.evaluation import METRICS, OBJECTIVES
+from experiments.evaluation import METRICS, deciding
 from experiments.store import check_store
 from experiments.tracking import SWEEP_TAG, open_store
 
@@ -147,5 +147,5 @@ def _ordered(made: pd.DataFrame, finished: pd.DataFrame) -> pd.DataFrame:
     if len(tasks) != 1:
         return made
     task = Task(str(tasks.pop()))
-    metric = next((name for name in OBJECTIVES[task] if name in made), None)
+    metric = deciding(made, task)
     return made if metric is None else made.sort_values(metric, ascending=not METRICS[task][metric], ignore_index=True)

@@ -313,10 +313,8 @@ def config_hash(config: Config) -> str:
     """Identity of an experiment: what is computed, not where it runs nor where it is recorded."""
     values = _plain(asdict(config))
     # Only a reader's settings hold secrets that do not change what is computed.
-    values["data"] = {
-        **values["data"],
-        **({"options": redact(values["data"]["options"])} if "options" in values["data"] else {}),
-    }
+    if "options" in values["data"]:
+        values["data"]["options"] = redact(values["data"]["options"])
     for group in ("cluster", "tracking", "registry", "sweep"):
         del values[group]
     del values["tuning"]["parallelism"]

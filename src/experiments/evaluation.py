@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,15 @@ def evaluate(scored: Scored) -> dict[str, float]:
     return {**metrics, **_of_the_fit(scored.model)}
 
 
+def deciding(metrics: Container[str], task: Task) -> str | None:
+    """Name of the metric that decides for the task, of those that there are; or None."""
+    return next((name for name in OBJECTIVES[task] if name in metrics), None)
+
+
 def objective(metrics: Mapping[str, float], task: Task) -> float | None:
     """The metric that decides for the task, or None."""
-    return next((metrics[name] for name in OBJECTIVES[task] if name in metrics), None)
+    name = deciding(metrics, task)
+    return None if name is None else metrics[name]
 
 
 def _of_the_fit(model: Any) -> dict[str, float]:

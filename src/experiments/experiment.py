@@ -155,8 +155,8 @@ def _fitted_and_recorded(
     if trials is not None:
         trials.offer(config, fitted, spark, tracked, metrics)
     # Of several trials none is the best yet.
-    is_registered = config.registry.register and trials is None and model_uri is not None
-    registered = register(tracked, model_uri, config) if is_registered and model_uri else None
+    is_registered = config.registry.register and trials is None
+    registered = register(tracked, model_uri, config) if model_uri and is_registered else None
     decides = objective(metrics, model.task)
     return Result(tracked.run_id, model_uri, metrics, rows, decides, registered)
 

@@ -43,14 +43,15 @@ def run_words(words: Sequence[str]) -> int:
     # a second and finds nothing.
     gc.set_threshold(100_000, 50, 100)
     atexit.register(gc.freeze)
-    from experiments.sweep.sweep import Sweep
-    from experiments.sweep.trials import current
-
     # A run that is told to end closes as KILLED, which takes an exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     failures: list[Exception] = []
 
     def job(composed: DictConfig) -> float | None:
+        # Here, so that words that do not compose are refused before all this is imported.
+        from experiments.sweep.sweep import Sweep
+        from experiments.sweep.trials import current
+
         trials = current.get()
         if isinstance(trials, Sweep):
             return _run_trial(composed, trials)

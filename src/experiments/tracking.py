@@ -298,6 +298,11 @@ def _context() -> dict[str, str]:
     return tags
 
 
+def experiment_name(config: Config) -> str:
+    """Where a run of the config is recorded."""
+    return config.tracking.experiment or config.data.name
+
+
 def _experiment(client: MlflowClient, config: Config) -> str:
     """Id of the experiment, which is made if there is none.
 
@@ -306,7 +311,7 @@ def _experiment(client: MlflowClient, config: Config) -> str:
     """
     from mlflow.exceptions import MlflowException
 
-    name = config.tracking.experiment or config.data.name
+    name = experiment_name(config)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:

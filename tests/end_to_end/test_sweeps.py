@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from experiments.processes import PROCESS_TAG, process_tag
+
 PARENT = "mlflow.parentRunId"
 GRID = [f"{value:g}" for value in (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5)]
 RIDGE = ["experiments", "-m", "model=ridge", "data.rows=2000", f"model.estimator.regParam={','.join(GRID)}"]
@@ -192,3 +194,16 @@ def test_a_server_that_goes_away_ends_the_sweep_and_the_next_command_goes_on(
     assert "RUNNING" not in {run.info.status for run in found}
     parent, _ = sweep_of(found)
     assert parent.info.status == "FINISHED"
+
+
+def test_the_doctor_closes_runs_whose_process_is_gone_and_no_other(command, store):
+    client = MlflowClient(store)
+    own = process_tag()[PROCESS_TAG]
+    machine = own.split()[0]
+    gone = client.create_run("0", tags={PROCESS_TAG: f"{machine} {os.getpid()} 5.00"})  # a number given again
+    kept = [client.create_run("0", tags={PROCESS_TAG: tag}) for tag in (own, "another-machine 1 5.00")]
+    done = command("experiments", "doctor")
+    assert done.returncode == 0, done.stderr
+    assert f"run {gone.info.run_id} is KILLED" in done.stdout
+    assert client.get_run(gone.info.run_id).info.status == "KILLED"
+    assert {client.get_run(run.info.run_id).info.status for run in kept} == {"RUNNING"}

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.config import Config
 from experiments.errors import ConfigError
 from experiments.processes import PROCESS_TAG, is_gone, process_tag
 from experiments.redaction import redact_text
@@ -21,6 +18,7 @@ from experiments.tracking import (
     SWEEP_TAG,
     TrackedRun,
     closed_truly,
+    experiment_name,
     given_experiment,
     given_run,
     new_run,
@@ -78,11 +76,6 @@ def _unfinished(client: MlflowClient, plan: Plan) -> Run | None:
     return found[0] if gone else None
 
 
-def experiment_name(config: Config) -> str:
-    """Where a run of the config is recorded."""
-    return config.tracking.experiment or config.data.name
-
-
 def _log_plan(run: TrackedRun, plan: Plan) -> None:
     """What is swept as params, unless they are there: `mlflow run` has recorded its own, and a param never changes."""
     from mlflow.entities import Param
@@ -137,11 +130,3 @@ def close_gone(client: MlflowClient, experiments: Sequence[str] | None = None) -
         if not page:
             break
     return closed
-
-
-def as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

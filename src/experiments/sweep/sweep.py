@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config import Config, LoggedModels, Task, config_hash
 from experiments.errors import ExperimentError, readable_cause
-from experiments.evaluation import METRICS, OBJECTIVES
-from experiments.inspection.output import Rows
+from experiments.evaluation import METRICS, deciding
+from experiments.inspection.output import Output, Rows
 from experiments.redaction import redact_text
 from experiments.registry import register
 from experiments.session import StartingSession, starting_session
 from experiments.store import check_store, tracking_uri
 from experiments.sweep.plan import Plan, Trial
-from experiments.sweep.record import as_csv, close_gone, experiments_of, finished_runs, sweep_run
+from experiments.sweep.record import close_gone, experiments_of, finished_runs, sweep_run
 from experiments.sweep.shared import SharedData, data_key
 from experiments.sweep.show import Shown, dry_run, print_table
 from experiments.sweep.summary import log_summary
+from experiments.sweep.threads import SECONDS_TO_LOOK
 from experiments.sweep.trials import Trials, current
 from experiments.tracking import Parent, TrackedRun, given_experiment, open_store
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 Launch = Callable[[Sequence[Sequence[str]], int], Any]
 SECONDS_BETWEEN_TABLES = 2.0
-SECONDS_TO_LOOK = 0.3
 
 
 @dataclass
@@ -228,20 +228,20 @@ class Sweep(Trials):
             if time.monotonic() - self._written < SECONDS_BETWEEN_TABLES:
                 return
             self._written = time.monotonic()
-            text = as_csv(self.table())
+            rows = self.table()
         # A store that is gone is found by the next trial, and said at the end.
         with contextlib.suppress(Exception):
-            self.run.client.log_text(self.run.run_id, text, "trials.csv")
+            self.run.log_outputs([Output("trials", rows)])
 
     def table(self) -> Rows:
         """A row for each trial: its name, what was swept, how it ended, what it is judged by, its run."""
         rows = []
-        for number, trial in enumerate(self.plan.trials):
+        for trial in self.plan.trials:
             outcome = self.outcomes[trial.hash]
             metric = deciding(outcome.metrics, trial.config.model.task)
             rows.append(
                 {
-                    "trial": number,
+                    "trial": trial.number,
                     "name": trial.name,
                     **{key: trial.values.get(key, "") for key in self.plan.swept},
                     "status": outcome.status,
@@ -256,27 +256,21 @@ class Sweep(Trials):
 
     def best_of_all(self) -> dict[tuple[str, Task], Trial]:
         """The best finished trial, earlier ones included, for each data set and task."""
-        best: dict[tuple[str, Task], tuple[float, Trial]] = {}
+        best: dict[tuple[str, Task], tuple[tuple[float, int], Trial]] = {}
         for trial in self.plan.trials:
-            outcome, task = self.outcomes[trial.hash], trial.config.model.task
-            metric = deciding(outcome.metrics, task)
-            if outcome.status != "FINISHED" or metric is None:
-                continue
-            value, kind = _ordered(outcome.metrics[metric], metric, task), _kind(trial.config)
-            if kind not in best or value > best[kind][0]:
-                best[kind] = (value, trial)
+            rank, kind = _rank(trial, self.outcomes[trial.hash].metrics), _kind(trial.config)
+            if self._is(trial, "FINISHED") and rank is not None and (kind not in best or rank > best[kind][0]):
+                best[kind] = (rank, trial)
         return {kind: trial for kind, (_, trial) in best.items()}
 
     def offer(
         self, config: Config, fitted: PipelineModel, spark: SparkSession, run: TrackedRun, metrics: dict[str, float]
     ) -> None:
         """Keep the pipeline, with the data that its example is taken from, if it is the best of its kind so far."""
-        metric = deciding(metrics, config.model.task)
-        if self.plan.config.sweep.models is LoggedModels.none or metric is None:
-            return
         trial, kind = self._by_hash[config_hash(config)], _kind(config)
-        # Of equals the first of the plan, whichever ended first.
-        rank = (_ordered(metrics[metric], metric, config.model.task), -trial.number)
+        rank = _rank(trial, metrics)
+        if self.plan.config.sweep.models is LoggedModels.none or rank is None:
+            return
         kept = contextlib.ExitStack()
         with self._lock:
             worse = self._best.get(kind)
@@ -346,16 +340,14 @@ def _earlier(run: Run) -> Outcome:
     return Outcome(info.status, info.run_id, dict(run.data.metrics), seconds, model_uri=uri)
 
 
-def deciding(metrics: dict[str, float], task: Task) -> str | None:
-    """Name of the metric that decides, of those that there are."""
-    return next((name for name in OBJECTIVES[task] if name in metrics), None)
-
-
-def _ordered(value: float, metric: str, task: Task) -> float:
-    """Larger is better; what is no number is the worst."""
-    if not math.isfinite(value):
-        return -math.inf
-    return value if METRICS[task][metric] else -value
+def _rank(trial: Trial, metrics: dict[str, float]) -> tuple[float, int] | None:
+    """Larger is better, what is no number is the worst; of equals the first of the plan, whichever ended first."""
+    task = trial.config.model.task
+    metric = deciding(metrics, task)
+    if metric is None:
+        return None
+    value = metrics[metric] if METRICS[task][metric] else -metrics[metric]
+    return (value if math.isfinite(value) else -math.inf, -trial.number)
 
 
 def _kind(config: Config) -> tuple[str, Task]:
