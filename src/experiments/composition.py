@@ -14,7 +14,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType
 from hydra.core.singleton import Singleton
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -104,10 +104,13 @@ def _problems(loader: ConfigLoaderImpl, overrides: Sequence[str]) -> list[str]:
 
 
 def _values(parsed: Override) -> list[Any]:
-    """What an override sets: one value, or each value of a sweep."""
+    """What an override sets: one value, or each value of a sweep, of an interval its ends."""
+    value = parsed.value()
+    if isinstance(value, IntervalSweep):
+        return [value.start, value.end]
     if parsed.is_sweep_override():
         return list(parsed.sweep_iterator())
-    return [parsed.value()]
+    return [value]
 
 
 def _wrong_choices(loader: ConfigLoaderImpl, group: str, parsed: Override) -> list[str]:

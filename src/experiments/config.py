@@ -54,6 +54,14 @@ class LoggedModels(Enum):
     none = "none"
 
 
+class SweepMethod(Enum):
+    """How the values of a sweep's trials are chosen."""
+
+    grid = "grid"
+    random = "random"
+    tpe = "tpe"
+
+
 class TuningMethod(Enum):
     """How candidates of a grid are compared on the training rows."""
 
@@ -188,12 +196,21 @@ class RegistryConfig:
 class SweepConfig:
     """How the trials of one command go (`-m`)."""
 
+    # Every combination (grid), or as many as `trials` says.
+    method: SweepMethod = SweepMethod.grid
+    trials: int | None = None
+    # Sets of words of which each trial has one, as in `model=ridge model.estimator.regParam=0.1,1`.
+    cases: list[str] = field(default_factory=list)
+    # Metrics: the first decides which trial is the best, tpe looks for the best of all; none given: the task's.
+    objectives: list[str] = field(default_factory=list)
     # Trials at a time; unset: as many as Spark has cores, 8 at the most.
     n_jobs: int | None = None
     # The best is logged once, from its own fit, when all have ended.
     models: LoggedModels = LoggedModels.best
     # As soon as more than that many have failed no more start and the running ones end; unset: the others go on.
     max_failures: int | None = None
+    # How often a trial is tried again whose store, network or executor failed it.
+    retries: int = 1
     # Run what is done already once more.
     rerun: bool = False
     # List the trials, and run none (`--dry-run`).
@@ -212,7 +229,7 @@ class Config:
     cluster: ClusterConfig = MISSING
     tracking: TrackingConfig = MISSING
     registry: RegistryConfig = MISSING
-    sweep: SweepConfig = field(default_factory=SweepConfig)
+    sweep: SweepConfig = MISSING
     seed: int = 42
     # Packages, beside our own and pyspark.ml, whose classes may be stages.
     allowed_packages: list[str] = field(default_factory=list)

@@ -48,9 +48,14 @@ def evaluate(scored: Scored) -> dict[str, float]:
     return {**metrics, **_of_the_fit(scored.model)}
 
 
-def deciding(metrics: Container[str], task: Task) -> str | None:
-    """Name of the metric that decides for the task, of those that there are; or None."""
-    return next((name for name in OBJECTIVES[task] if name in metrics), None)
+def deciding(metrics: Container[str], task: Task, wanted: Sequence[str] = ()) -> str | None:
+    """Name of the metric that decides: the first that there is of those wanted, else of the task's; or None."""
+    return next((name for name in wanted or OBJECTIVES[task] if name in metrics), None)
+
+
+def more_is_better(metric: str, task: Task) -> bool:
+    """Whether more of a metric is better; of seconds and of what Spark measured of its fit it is not."""
+    return METRICS[task].get(metric, False)
 
 
 def objective(metrics: Mapping[str, float], task: Task) -> float | None:

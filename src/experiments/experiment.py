@@ -43,6 +43,7 @@ class Result:
         model_uri: `models:/…`, for `mlflow.spark.load_model`; None where no model was logged.
         metrics: of the predictions, as recorded.
         rows: `train_rows` and `test_rows`.
+        seconds: `seconds_…` of each phase.
         objective: the metric that decides for the task, or None.
         registered: name and version in the model registry, or None.
     """
@@ -51,6 +52,7 @@ class Result:
     model_uri: str | None
     metrics: dict[str, float]
     rows: dict[str, int]
+    seconds: dict[str, float]
     objective: float | None
     registered: str | None
 
@@ -91,7 +93,7 @@ def run(
             check_store(config.tracking)
         starting.allow()
         name = config.tracking.run or run_name or config.model.name
-        with tracked_run(config, name, trials.parent if trials else None) as tracked, _stopped_by(trials):
+        with tracked_run(config, name, trials.parent_of(config) if trials else None) as tracked, _stopped_by(trials):
             with progress.phase("start"):
                 progress.spark = starting.result()
             name_jobs(progress.spark, tracked.run_id, name)
@@ -153,12 +155,12 @@ def _fitted_and_recorded(
     seconds = {f"seconds_{phase}": value for phase, value in progress.seconds.items()}
     tracked.log_metrics({**metrics, **rows, **seconds})
     if trials is not None:
-        trials.offer(config, fitted, spark, tracked, metrics)
+        trials.offer(config, fitted, spark, tracked, {**metrics, **seconds})
     # Of several trials none is the best yet.
     is_registered = config.registry.register and trials is None
     registered = register(tracked, model_uri, config) if model_uri and is_registered else None
     decides = objective(metrics, model.task)
-    return Result(tracked.run_id, model_uri, metrics, rows, decides, registered)
+    return Result(tracked.run_id, model_uri, metrics, rows, seconds, decides, registered)
 
 
 def fit(config: Config, dataset: Dataset, keeping: contextlib.ExitStack) -> tuple[PipelineModel, DataFrame]:

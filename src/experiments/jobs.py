@@ -54,7 +54,7 @@ def run_words(words: Sequence[str]) -> int:
 
         trials = current.get()
         if isinstance(trials, Sweep):
-            return _run_trial(composed, trials)
+            return _run_trial(trials)
         try:
             return _run_job(composed, trials)
         except Exception as error:  # whatever Spark, MLflow or a library of a stage raises
@@ -160,18 +160,17 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
 
     config = from_composed(composed)
     if config.sweep.dry_run:
-        raise ConfigError(["sweep.dry_run must be false without -m or with a sweeper other than grid; use --dry-run"])
+        raise ConfigError(["sweep.dry_run must be false without -m or with a sweeper other than spark; use --dry-run"])
     name = run_name(config, HydraConfig.get().overrides.task)
     result = run(config, name, Progress(name, Console(stderr=True)), trials)
     _summarise(config, result)
     return result.objective
 
 
-def _run_trial(composed: DictConfig, sweep: Sweep) -> float | None:
+def _run_trial(sweep: Sweep) -> float | None:
     """One trial of a sweep, in a thread of its own. An error is the sweep's to tell."""
     from hydra.core.hydra_config import HydraConfig
 
-    from experiments.config import from_composed
     from experiments.experiment import run
     from experiments.progress import Progress
 
@@ -181,7 +180,7 @@ def _run_trial(composed: DictConfig, sweep: Sweep) -> float | None:
     progress, started = Progress(trial.name, stopping=sweep.stopping), time.perf_counter()
     sweep.started(trial, progress)
     try:
-        result = run(from_composed(composed), trial.name, progress, sweep)
+        result = run(trial.config, trial.name, progress, sweep)
     except BaseException as error:
         sweep.failed(trial, error, time.perf_counter() - started)
         raise

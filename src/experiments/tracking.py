@@ -13,7 +13,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,7 @@ PARENT = "mlflow.parentRunId"
 HASH_TAG = "experiments.config_hash"
 FAILURE_TAG = "experiments.failure"
 SWEEP_TAG = "experiments.sweep"
+STUDY_TAG = "experiments.study"
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,12 @@ class Parent:
     Attributes:
         run_id: of MLflow.
         experiment_id: where its children go; None for the experiments of their data.
+        tags: of the child that is opened.
     """
 
     run_id: str
     experiment_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class TrackedRun:
@@ -259,7 +262,7 @@ def closed_truly(config: Config, opened: Callable[[], TrackedRun]) -> Iterator[T
 def _opened(client: MlflowClient, config: Config, run_name: str, parent: Parent | None) -> Run:
     """The run that `mlflow run` opened for us, once, else a new one."""
     if parent is not None:
-        return new_run(client, config, run_name, {PARENT: parent.run_id}, parent.experiment_id)
+        return new_run(client, config, run_name, {PARENT: parent.run_id, **parent.tags}, parent.experiment_id)
     return given_run(client, run_name) or new_run(client, config, run_name, {})
 
 

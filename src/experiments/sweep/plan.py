@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import yaml
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from experiments.config import Config, config_hash, from_composed, run_name
-from experiments.errors import ConfigError
+from experiments.config import Config, SweepConfig, SweepMethod, config_hash, from_composed, run_name
+from experiments.errors import ConfigError, suggest
+from experiments.evaluation import METRICS
 from experiments.experiment import validate
-from experiments.redaction import REDACTED, redact
+from experiments.sweep.composer import Composer
+from experiments.sweep.space import Combination, Space, redacted, space_of
+
+# Of a space to choose from so many combinations are checked whole, of a larger one each value once.
+MOST_CHECKED_WHOLE = 500
+SECONDS = ("seconds_tune", "seconds_fit", "seconds_evaluate")
 
 
 @dataclass(frozen=True)
@@ -42,109 +46,141 @@ class Trial:
     values: dict[str, str]
 
 
-@dataclass(frozen=True)
 class Plan:
-    """All trials of a sweep.
+    """All trials of a sweep; of one that chooses its values those that it has chosen so far.
 
     Attributes:
+        space: what is swept.
         trials: each with another hash.
+        config: what all trials have in common: where they run and are recorded, and how the sweep goes.
+        hash: identity of the sweep: of a grid its trials in whatever order, else what there is to choose from.
         swept: key to its values as typed, as in `model` and `ridge,lasso`, secrets out.
         fixed: key to value of the words that are the same for all, secrets out.
     """
 
-    trials: list[Trial]
-    swept: dict[str, str]
-    fixed: dict[str, str]
+    def __init__(self, space: Space, composer: Composer, checked: Sequence[Trial]) -> None:
+        self.space = space
+        self.swept, self.fixed = space.swept(), space.fixed()
+        self.config = checked[0].config
+        self.trials = list(checked) if self.is_grid else []
+        self._by_hash = {trial.hash: trial for trial in self.trials}
+        self._composer = composer
+        parts = sorted(trial.hash for trial in checked)
+        if not self.is_grid:
+            parts.append(json.dumps([[each.element, each.typed] for each in space.dimensions]))
+        self.hash = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
     @property
-    def hash(self) -> str:
-        """Identity of the sweep: its trials, in whatever order."""
-        return hashlib.sha256(" ".join(sorted(trial.hash for trial in self.trials)).encode()).hexdigest()[:16]
+    def is_grid(self) -> bool:
+        return self.config.sweep.method is SweepMethod.grid
 
     @property
-    def config(self) -> Config:
-        """What all trials have in common: where they run and are recorded, and how the sweep goes."""
-        return self.trials[0].config
+    def size(self) -> int:
+        """How many trials there will be; of one that chooses, for each of its seeds."""
+        return len(self.trials) if self.is_grid else (self.config.sweep.trials or 0) * len(self.space.seeds())
+
+    def trial_of(self, config: Config) -> Trial:
+        """The trial that has the config."""
+        return self._by_hash[config_hash(config)]
+
+    def trial(self, combination: Combination) -> Trial:
+        """The trial of one combination, which is added unless it is there already."""
+        made = _trial(self._composer, len(self.trials), combination, self.swept)
+        known = self._by_hash.setdefault(made.hash, made)
+        if known is made:
+            self.trials.append(made)
+        return known
 
 
 def plan(loader: ConfigLoader, master: DictConfig, words: Sequence[str]) -> Plan:
-    """The cross product of all values, as Hydra's own sweeper makes it.
+    """The cross product of all values, as Hydra's own sweeper makes it, in each case; or the space to choose from.
 
     Raises:
         ConfigError: everything that is wrong with any of the trials.
         HydraException: words that do not compose.
     """
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
-    choices = [_spellings(override) for override in overrides]
-    swept = {_key(each): spellings for each, spellings in zip(overrides, choices, strict=True) if len(spellings) > 1}
+    composer = Composer(loader, master)
+    settings = _settings(loader, composer, words)
+    space = space_of(loader, words, settings.cases)
+    _check_method(settings, space)
     trials: dict[str, Trial] = {}
     problems: dict[str, str] = {}  # to the words of the first trial that has it
     first: Config | None = None
-    for combination in itertools.product(*choices):
-        config = _composed(loader, master, combination)
-        first = first or config
-        for problem in [*_problems(config), *_differences(config, first)]:
-            problems.setdefault(problem, " ".join(map(_shown, combination)))
-        values = {
-            _key(each): _value(word) for each, word in zip(overrides, combination, strict=True) if _key(each) in swept
-        }
-        identity = config_hash(config)
-        others = [f"{key}={value}" for key, value in values.items() if key.split(".")[0] != "model"]
-        name = " ".join([run_name(config, combination), *others])
+    swept = space.swept()
+    for combination in space.grid() if settings.method is SweepMethod.grid else _probes(space):
+        trial = _trial(composer, len(trials), combination, swept)
+        first = first or trial.config
+        for problem in [*_problems(trial.config), *_differences(trial.config, first)]:
+            problems.setdefault(problem, " ".join(_shown(combination)))
         # Two spellings of one value, as in 1 and 1.0, are one trial.
-        trials.setdefault(identity, Trial(len(trials), combination, config, identity, name, values))
+        trials.setdefault(trial.hash, trial)
     if problems:
         raise ConfigError(f"{problem} (in: {words})" for problem, words in problems.items())
-    return Plan(
-        list(trials.values()),
-        {key: ",".join(map(_value, spellings)) for key, spellings in swept.items()},
-        {word.partition("=")[0].lstrip("+"): _value(word) for (word,) in (each for each in choices if len(each) == 1)},
-    )
+    return Plan(space, composer, list(trials.values()))
 
 
-def _spellings(override: Override) -> list[str]:
-    """The words of one override, one for each of its values.
+def _settings(loader: ConfigLoader, composer: Composer, words: Sequence[str]) -> SweepConfig:
+    """How the sweep goes, which must be known before its trials are."""
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+    fixed = [each for each in overrides if not each.is_sweep_override()]
+    own = [str(each.input_line) for each in fixed if each.key_or_group.split(".")[0] == "sweep"]
+    settings = OmegaConf.to_object(composer.compose(own).sweep)
+    assert isinstance(settings, SweepConfig)
+    return settings
 
-    Raises:
-        ConfigError: an interval, of which there is no end of values.
+
+def _check_method(settings: SweepConfig, space: Space) -> None:
     """
-    key = override.get_key_element()
-    if not override.is_sweep_override():
-        return [f"{key}={override.get_value_element_as_str()}"]
-    if not override.is_discrete_sweep():
-        raise ConfigError([f"{key.lstrip('+')} must be a list of values such as 0.1,1,10 or range(…), got an interval"])
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    Raises:
+        ConfigError: settings that do not suit each other, or the values.
+    """
+    if settings.method is SweepMethod.grid:
+        problems = [
+            f"{each.key} must be a list of values such as 0.1,1,10 or range(…), got an interval; "
+            "sweep=random or sweep=tpe choose from intervals"
+            for each in space.dimensions
+            if each.interval
+        ]
+        if settings.trials is not None:
+            problems.append(f"sweep.trials must be unset with sweep=grid, which runs all, got {settings.trials}")
+    else:
+        problems = []
+        if settings.trials is None or settings.trials < 1:
+            problems.append(f"sweep.trials must be 1 or more with sweep={settings.method.value}, got {settings.trials}")
+        if not space.is_open:
+            problems.append(
+                f"values must be several to choose from with sweep={settings.method.value}, got one of each"
+            )
+        if any(each.is_seed and (each.interval or each not in space.common) for each in space.dimensions):
+            problems.append("seed must be a list outside of sweep.cases, as each choice of values is tried with all")
+    if problems:
+        raise ConfigError(problems)
 
 
-def _key(override: Override) -> str:
-    return override.get_key_element().lstrip("+")
+def _probes(space: Space) -> Iterator[Combination]:
+    """Combinations by which a space to choose from is checked: all, or so many that each value is there once."""
+    few = list(itertools.islice(space.grid(), MOST_CHECKED_WHOLE + 1))
+    if len(few) <= MOST_CHECKED_WHOLE:
+        yield from few
+        return
+    for case in space.cases:
+        for number in range(max((len(each.values) for each in case), default=1)):
+            yield tuple((each, each.values[number % len(each.values)]) for each in case)
 
 
-def _shown(word: str) -> str:
-    """A word as it was typed, secrets out."""
-    return f"{word.partition('=')[0].lstrip('+')}={_value(word)}"
-
-
-def _value(word: str) -> str:
-    """What a word sets, secrets out."""
-    key, _, value = word.partition("=")
-    if value.startswith(("{", "[")):
-        try:
-            parsed = OverridesParser.create().parse_override(f"x={value}").value()
-        except OverrideParseException:
-            return REDACTED
-        return str(yaml.safe_dump(redact(parsed), default_flow_style=True, width=1_000_000).strip())
-    return str(redact(value, key))
-
-
-def _composed(loader: ConfigLoader, master: DictConfig, words: Sequence[str]) -> Config:
-    try:
-        composed = loader.load_sweep_config(master, list(words))
-    except Exception as error:
-        error.words = [word.lstrip("+") for word in words]  # type: ignore[attr-defined]  # of the trial, to explain it
-        raise
+def _trial(composer: Composer, number: int, combination: Combination, swept: Iterable[str]) -> Trial:
+    words = tuple(dimension.word(value) for dimension, value in combination)
+    composed = composer.compose(words)
     HydraConfig.instance().set_config(composed)  # what `${hydra:…}` looks at
-    return typed(composed)
+    config = typed(composed)
+    values = {each.key: redacted(each.key, value) for each, value in combination if each.key in swept}
+    others = [f"{key}={value}" for key, value in values.items() if key.split(".")[0] != "model"]
+    return Trial(number, words, config, config_hash(config), " ".join([run_name(config, words), *others]), values)
+
+
+def _shown(combination: Combination) -> list[str]:
+    """The words as they were typed, secrets out."""
+    return [f"{each.key}={redacted(each.key, value)}" for each, value in combination]
 
 
 def typed(composed: DictConfig) -> Config:
@@ -156,10 +192,17 @@ def typed(composed: DictConfig) -> Config:
 
 
 def _problems(config: Config) -> list[str]:
+    limits = (("n_jobs", 1), ("max_failures", 0), ("retries", 0))
     problems = [
         f"sweep.{key} must be {least} or more, got {value}"
-        for key, value, least in (("n_jobs", config.sweep.n_jobs, 1), ("max_failures", config.sweep.max_failures, 0))
-        if value is not None and value < least
+        for key, least in limits
+        if (value := getattr(config.sweep, key)) is not None and value < least
+    ]
+    known = [*METRICS[config.model.task], *SECONDS]
+    problems += [
+        f"sweep.objectives must be among {', '.join(known)}, got '{name}'{suggest(name, known)}"
+        for name in config.sweep.objectives
+        if name not in known
     ]
     try:
         validate(config)
@@ -170,8 +213,19 @@ def _problems(config: Config) -> list[str]:
 
 def _differences(config: Config, first: Config) -> list[str]:
     """Settings that must be the same for all trials: they share a session, a store and one way to go on."""
-    return [
+    problems = [
         f"{group} must be the same for all trials of a sweep, got several; run them one command each"
         for group in ("cluster", "tracking", "sweep")
         if getattr(config, group) != getattr(first, group)
+    ]
+    if first.sweep.method is SweepMethod.grid:
+        return problems
+    return problems + [
+        f"{key} must be the same for all trials where values are chosen by what earlier ones yielded, got "
+        f"'{one}' and '{other}'; use sweep=grid"
+        for key, one, other in (
+            ("data", first.data.name, config.data.name),
+            ("model.task", first.model.task.value, config.model.task.value),
+        )
+        if one != other
     ]

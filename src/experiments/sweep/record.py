@@ -15,6 +15,7 @@ from experiments.tracking import (
     FAILURE_TAG,
     HASH_TAG,
     LONGEST_PARAM,
+    STUDY_TAG,
     SWEEP_TAG,
     TrackedRun,
     closed_truly,
@@ -88,12 +89,11 @@ def _log_plan(run: TrackedRun, plan: Plan) -> None:
 
 
 def experiments_of(client: MlflowClient, plan: Plan) -> dict[str, str]:
-    """For the hash of each trial, the id of the experiment that it is recorded in, where there is one already."""
+    """Name to id of the experiments that the trials are recorded in, of those that there are already."""
     given = given_experiment(client)
-    names = {experiment_name(trial.config) for trial in plan.trials}
+    names = {experiment_name(config) for config in (plan.config, *(trial.config for trial in plan.trials))}
     known = {name: given or getattr(client.get_experiment_by_name(name), "experiment_id", None) for name in names}
-    places = {trial.hash: known[experiment_name(trial.config)] for trial in plan.trials}
-    return {key: place for key, place in places.items() if place is not None}
+    return {name: place for name, place in known.items() if place is not None}
 
 
 def finished_runs(client: MlflowClient, plan: Plan) -> dict[str, Run]:
@@ -101,11 +101,29 @@ def finished_runs(client: MlflowClient, plan: Plan) -> dict[str, Run]:
     found: dict[str, Run] = {}
     places = experiments_of(client, plan)
     for trial in plan.trials:
-        if trial.hash in places:
+        place = places.get(experiment_name(trial.config))
+        if place is not None:
             wanted = f"tags.`{HASH_TAG}` = '{trial.hash}' AND attributes.status = 'FINISHED'"
-            for run in client.search_runs([places[trial.hash]], wanted, max_results=1):
+            for run in client.search_runs([place], wanted, max_results=1):
                 found[trial.hash] = run
     return found
+
+
+def finished_choices(client: MlflowClient, plan: Plan) -> list[Run]:
+    """The finished trials of a sweep that chooses its values, the newest first."""
+    places = list(experiments_of(client, plan).values())
+    return list(_pages(client, places, f"tags.`{STUDY_TAG}` = '{plan.hash}' AND attributes.status = 'FINISHED'"))
+
+
+def _pages(client: MlflowClient, places: Sequence[str], wanted: str) -> Iterator[Run]:
+    """All runs that are wanted, read a page at a time."""
+    page: Any = None
+    while places:
+        page = client.search_runs(list(places), wanted, page_token=page)
+        yield from page
+        page = page.token
+        if not page:
+            return
 
 
 def close_gone(client: MlflowClient, experiments: Sequence[str] | None = None) -> list[str]:
@@ -116,17 +134,9 @@ def close_gone(client: MlflowClient, experiments: Sequence[str] | None = None) -
     """
     places = experiments if experiments is not None else [each.experiment_id for each in client.search_experiments()]
     closed = []
-    page: Any = None
-    while places:
-        page = client.search_runs(
-            list(places), f"attributes.status = 'RUNNING' AND tags.`{PROCESS_TAG}` LIKE '%'", page_token=page
-        )
-        for run in page:
-            if is_gone(run.data.tags[PROCESS_TAG]):
-                client.set_tag(run.info.run_id, FAILURE_TAG, GONE)
-                client.set_terminated(run.info.run_id, "KILLED")
-                closed.append(run.info.run_id)
-        page = page.token
-        if not page:
-            break
+    for run in list(_pages(client, places, f"attributes.status = 'RUNNING' AND tags.`{PROCESS_TAG}` LIKE '%'")):
+        if is_gone(run.data.tags[PROCESS_TAG]):
+            client.set_tag(run.info.run_id, FAILURE_TAG, GONE)
+            client.set_terminated(run.info.run_id, "KILLED")
+            closed.append(run.info.run_id)
     return closed

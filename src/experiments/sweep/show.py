@@ -59,6 +59,10 @@ class Shown:
         with self._lock:
             self._left += trials
 
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(text, highlight=False)
+
     def started(self, key: str, progress: Progress) -> None:
         with self._lock:
             self._running[key] = progress
@@ -84,6 +88,9 @@ class Shown:
 
 def dry_run(plan: Plan, done: Mapping[str, Run]) -> None:
     """Which trials there are, which are done already, and which would run."""
+    if not plan.is_grid:
+        _dry_run_of_choices(plan, len(done))
+        return
     table = Table("trial", "name", "state")
     for number, trial in enumerate(plan.trials):
         run = done.get(trial.hash)
@@ -91,6 +98,16 @@ def dry_run(plan: Plan, done: Mapping[str, Run]) -> None:
     console = Console()
     console.print(table)
     console.print(f"{len(plan.trials)} trials, {len(done)} done already, {len(plan.trials) - len(done)} to run")
+
+
+def _dry_run_of_choices(plan: Plan, done: int) -> None:
+    """What values are chosen from. Which they are is not known yet."""
+    table = Table("chosen from", "values")
+    for key, values in plan.swept.items():
+        table.add_row(key, values)
+    console = Console()
+    console.print(table)
+    console.print(f"{plan.size} trials, {done} done already, {max(plan.size - done, 0)} to run")
 
 
 def print_table(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], run_id: str) -> None:

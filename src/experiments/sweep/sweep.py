@@ -1,78 +1,46 @@
-"""A sweep from its plan to the end: what is done already, what runs, what the best is, and how it all ended."""
+"""A sweep from its plan to the end: what is done already, what runs, and how it all ended."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.config import Config, LoggedModels, Task, config_hash
+from experiments.config import Config, LoggedModels
 from experiments.errors import ExperimentError, readable_cause
-from experiments.evaluation import METRICS, deciding
 from experiments.inspection.output import Output, Rows
 from experiments.redaction import redact_text
-from experiments.registry import register
 from experiments.session import StartingSession, starting_session
 from experiments.store import check_store, tracking_uri
+from experiments.sweep.best import BestModels
+from experiments.sweep.outcome import Kind, Outcome, best_of, deciding_of, earlier
 from experiments.sweep.plan import Plan, Trial
-from experiments.sweep.record import close_gone, experiments_of, finished_runs, sweep_run
+from experiments.sweep.record import close_gone, experiments_of, finished_choices, finished_runs, sweep_run
 from experiments.sweep.shared import SharedData, data_key
 from experiments.sweep.show import Shown, dry_run, print_table
 from experiments.sweep.summary import log_summary
 from experiments.sweep.threads import SECONDS_TO_LOOK
 from experiments.sweep.trials import Trials, current
-from experiments.tracking import Parent, TrackedRun, given_experiment, open_store
+from experiments.tracking import HASH_TAG, Parent, TrackedRun, given_experiment, open_store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
     from pyspark.ml import PipelineModel
     from pyspark.sql import SparkSession
 
     from experiments.experiment import Result
     from experiments.progress import Progress
+    from experiments.sweep.search import Search
 
-Launch = Callable[[Sequence[Sequence[str]], int], Any]
+Launch = Callable[[Iterable[Sequence[str]], int], Any]
 SECONDS_BETWEEN_TABLES = 2.0
-
-
-@dataclass
-class Outcome:
-    """How far a trial is.
-
-    Attributes:
-        status: `waiting`, `running`, `FINISHED`, `FAILED` or `KILLED`.
-        run_id: of MLflow.
-        metrics: as recorded.
-        seconds: that it took.
-        reason: why it failed.
-        model_uri: of its logged model, empty without one.
-    """
-
-    status: str = "waiting"
-    run_id: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    seconds: float | None = None
-    reason: str = ""
-    model_uri: str = ""
-
-
-@dataclass
-class _Best:
-    """The best trial of one kind that has run here, with what its model is saved from."""
-
-    trial: Trial
-    rank: tuple[float, int]
-    fitted: PipelineModel
-    run: TrackedRun
-    kept: contextlib.ExitStack
-    spark: SparkSession
 
 
 class SweepFailed(ExperimentError):
@@ -102,8 +70,8 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
     check_store(config.tracking)
     client = open_store(config)
     close_gone(client, sorted(set(experiments_of(client, plan).values())))
-    done = {} if config.sweep.rerun else finished_runs(client, plan)
-    if len(done) < len(plan.trials):
+    done = {} if config.sweep.rerun else _done(client, plan)
+    if len(done) < plan.size:
         starting.allow()
     given = given_experiment(client)
     with sweep_run(client, plan) as run:
@@ -115,8 +83,15 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
         finally:
             current.reset(token)
             sweep.shared.close()
-            print_table(plan, sweep.table(), sweep.best_of_all(), run.run_id)
+            print_table(plan, sweep.table(), sweep.best, run.run_id)
         sweep.check()
+
+
+def _done(client: MlflowClient, plan: Plan) -> dict[str, Run]:
+    """The finished runs by the hash of what they computed."""
+    if plan.is_grid:
+        return finished_runs(client, plan)
+    return {run.data.tags[HASH_TAG]: run for run in reversed(finished_choices(client, plan))}
 
 
 def _done_without_writing(plan: Plan) -> dict[str, Run]:
@@ -125,55 +100,70 @@ def _done_without_writing(plan: Plan) -> dict[str, Run]:
     if plan.config.sweep.rerun or (uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()):
         return {}
     check_store(plan.config.tracking)
-    return finished_runs(open_store(plan.config), plan)
+    return _done(open_store(plan.config), plan)
 
 
 class Sweep(Trials):
-    """The trials of a plan with their outcomes. Trials report from their threads."""
+    """The trials of a plan with their outcomes. Trials report from their threads.
+
+    Args:
+        done: finished runs of earlier commands, by the hash of what they computed.
+    """
 
     def __init__(self, plan: Plan, run: TrackedRun, parent: Parent, done: dict[str, Run]) -> None:
         missing = [trial for trial in plan.trials if trial.hash not in done]
-        super().__init__(SharedData(Counter(data_key(trial.config) for trial in missing)))
-        self.parent = parent
+        # Of values that are not chosen yet nobody knows what data they will need.
+        needed = Counter(data_key(trial.config) for trial in missing) if plan.is_grid else None
+        super().__init__(SharedData(needed))
+        self.parent: Parent = parent
         self.logs_models = plan.config.sweep.models is LoggedModels.all
         self.plan = plan
         self.run = run
-        self.outcomes = {trial.hash: Outcome() for trial in plan.trials}
-        for key, earlier in done.items():
-            self.outcomes[key] = _earlier(earlier)
-        self.shown = Shown(len(plan.trials), len(done))
-        self._by_hash = {trial.hash: trial for trial in plan.trials}
-        self._by_words = {trial.words: trial for trial in plan.trials}
-        self._best: dict[tuple[str, Task], _Best] = {}
+        self.shown = Shown(plan.size, len(done))
+        self.outcomes = {key: earlier(run) for key, run in done.items()}
+        self._by_words: dict[tuple[str, ...], Trial] = {}
+        self._best = BestModels(plan.config.sweep.models, self.shared)
+        self._search = None if plan.is_grid else _search(plan, done)
         self._lock = threading.Lock()
         self._written = 0.0
 
     def go(self, launch: Launch) -> None:
         """Everything that is left, then the models and the summary."""
         try:
-            launch([trial.words for trial in self.plan.trials if self._is(trial, "waiting")], 0)
+            launch((trial.words for trial in self._missing()), 0)
             if not self.stopping.is_set():
                 self._refit_earlier_bests(launch)
                 self._beside(self._log_best_models)
         finally:
-            for best in self._best.values():
-                best.kept.close()
-            log_summary(self.run, self.plan, self.table(), self.best_of_all())
+            self._best.close()
+            log_summary(self.run, self.plan, self.table(), self.best)
+
+    def _missing(self) -> Iterator[Trial]:
+        """The trials that are to run. A search chooses when it is asked, and is told of what is done already."""
+        for trial in self._search.trials() if self._search is not None else self.plan.trials:
+            self._by_words[trial.words] = trial
+            if trial.hash not in self.outcomes:
+                self.outcomes[trial.hash] = Outcome()
+                yield trial
+            elif self._search is not None:
+                self._search.ended(trial, self.outcomes[trial.hash])
+        if len(self.plan.trials) < self.plan.size:
+            self.shown.say(f"there are no more than {len(self.plan.trials)} trials that differ")
 
     def check(self) -> None:
         """
         Raises:
             SweepFailed: with each trial that did not finish and why.
         """
-        missing = [trial for trial in self.plan.trials if not self._is(trial, "FINISHED")]
+        missing = [trial for trial in self.plan.trials if self._outcome(trial).status != "FINISHED"]
         if missing:
-            failed = sum(self._is(trial, "FAILED") for trial in missing)
+            failed = sum(self._outcome(trial).status == "FAILED" for trial in missing)
             lines = [
                 f"{failed} of {len(self.plan.trials)} trials failed"
                 + (f" and {len(missing) - failed} did not run to their end" if failed < len(missing) else "")
                 + "; the same command runs them again"
             ]
-            reasons = [(trial.name, self.outcomes[trial.hash].reason) for trial in missing]
+            reasons = [(trial.name, self._outcome(trial).reason) for trial in missing]
             raise SweepFailed("\n".join([*lines, *(f"{name}: {reason}" for name, reason in reasons if reason)]))
 
     def _beside(self, work: Callable[[], None]) -> None:
@@ -193,14 +183,18 @@ class Sweep(Trials):
     def trial_of(self, words: Sequence[str]) -> Trial:
         return self._by_words[tuple(words)]
 
+    def parent_of(self, config: Config) -> Parent:
+        if self._search is None:
+            return self.parent
+        return replace(self.parent, tags=self._search.tags(self.plan.trial_of(config)))
+
     def started(self, trial: Trial, progress: Progress) -> None:
-        with self._lock:
-            self.outcomes[trial.hash].status = "running"
+        self.outcomes[trial.hash] = Outcome("running")
         self.shown.started(trial.hash, progress)
 
     def finished(self, trial: Trial, result: Result, seconds: float) -> None:
-        outcome = Outcome("FINISHED", result.run_id, result.metrics, seconds, model_uri=result.model_uri or "")
-        self._ended(trial, outcome)
+        metrics = {**result.metrics, **result.seconds}
+        self._ended(trial, Outcome("FINISHED", result.run_id, metrics, seconds, model_uri=result.model_uri or ""))
 
     def failed(self, trial: Trial, error: BaseException, seconds: float) -> None:
         """Also stops the sweep once too many have failed."""
@@ -210,18 +204,16 @@ class Sweep(Trials):
             trial,
             Outcome("KILLED" if killed else "FAILED", getattr(error, "run_id", ""), seconds=seconds, reason=reason),
         )
-        with self._lock:  # a run that could not be closed was offered all the same
-            lost = [kind for kind, best in self._best.items() if best.trial.hash == trial.hash]
-            stacks = [self._best.pop(kind).kept for kind in lost]
-        for stack in stacks:
-            stack.close()
+        self._best.drop(trial)  # a run that could not be closed was offered all the same
         most = self.plan.config.sweep.max_failures
-        if most is not None and sum(each.status == "FAILED" for each in self.outcomes.values()) > most:
+        if most is not None and sum(each.status == "FAILED" for each in list(self.outcomes.values())) > most:
             self.stopping.set()
             self.cancel()
 
     def _ended(self, trial: Trial, outcome: Outcome) -> None:
         self.shared.ended(trial.config)
+        if self._search is not None:
+            self._search.ended(trial, outcome)
         with self._lock:
             self.outcomes[trial.hash] = outcome
             self.shown.ended(trial.hash, trial.name, outcome.status, outcome.reason)
@@ -236,9 +228,9 @@ class Sweep(Trials):
     def table(self) -> Rows:
         """A row for each trial: its name, what was swept, how it ended, what it is judged by, its run."""
         rows = []
-        for trial in self.plan.trials:
-            outcome = self.outcomes[trial.hash]
-            metric = deciding(outcome.metrics, trial.config.model.task)
+        for trial in list(self.plan.trials):
+            outcome = self._outcome(trial)
+            metric = deciding_of(trial, outcome.metrics)
             rows.append(
                 {
                     "trial": trial.number,
@@ -247,6 +239,7 @@ class Sweep(Trials):
                     "status": outcome.status,
                     "metric": metric or "",
                     "value": outcome.metrics[metric] if metric else "",
+                    **{name: outcome.metrics.get(name, "") for name in self.plan.config.sweep.objectives[1:]},
                     "seconds": "" if outcome.seconds is None else round(outcome.seconds, 2),
                     "run_id": outcome.run_id,
                     "reason": outcome.reason,
@@ -254,42 +247,22 @@ class Sweep(Trials):
             )
         return rows
 
-    def best_of_all(self) -> dict[tuple[str, Task], Trial]:
+    @property
+    def best(self) -> dict[Kind, Trial]:
         """The best finished trial, earlier ones included, for each data set and task."""
-        best: dict[tuple[str, Task], tuple[tuple[float, int], Trial]] = {}
-        for trial in self.plan.trials:
-            rank, kind = _rank(trial, self.outcomes[trial.hash].metrics), _kind(trial.config)
-            if self._is(trial, "FINISHED") and rank is not None and (kind not in best or rank > best[kind][0]):
-                best[kind] = (rank, trial)
-        return {kind: trial for kind, (_, trial) in best.items()}
+        return best_of(self.plan.trials, self.outcomes)
 
     def offer(
-        self, config: Config, fitted: PipelineModel, spark: SparkSession, run: TrackedRun, metrics: dict[str, float]
+        self, config: Config, fitted: PipelineModel, spark: SparkSession, run: TrackedRun, metrics: Mapping[str, float]
     ) -> None:
-        """Keep the pipeline, with the data that its example is taken from, if it is the best of its kind so far."""
-        trial, kind = self._by_hash[config_hash(config)], _kind(config)
-        rank = _rank(trial, metrics)
-        if self.plan.config.sweep.models is LoggedModels.none or rank is None:
-            return
-        kept = contextlib.ExitStack()
-        with self._lock:
-            worse = self._best.get(kind)
-            if worse is not None and worse.rank >= rank:
-                return
-            kept.enter_context(self.shared.use(spark, config))
-            self._best[kind] = _Best(trial, rank, fitted, run, kept, spark)
-        if worse is not None:
-            worse.kept.close()
+        self._best.offer(self.plan.trial_of(config), fitted, spark, run, metrics)
 
     def _refit_earlier_bests(self, launch: Launch) -> None:
         """A best trial of an earlier command, of whose fit nothing is left to log, is run once more."""
         if self.plan.config.sweep.models is not LoggedModels.best:
             return
         lost = [
-            trial
-            for kind, trial in self.best_of_all().items()
-            if not self.outcomes[trial.hash].model_uri
-            and (kind not in self._best or self._best[kind].trial.hash != trial.hash)
+            trial for trial in self.best.values() if not self._outcome(trial).model_uri and not self._best.has(trial)
         ]
         for trial in lost:
             self.shared.expect(trial.config)
@@ -298,58 +271,15 @@ class Sweep(Trials):
             launch([trial.words for trial in lost], len(self.plan.trials))
 
     def _log_best_models(self) -> None:
-        """The model of each best trial, from its own fit, in its own run; registered where the config says so.
+        for trial in self.best.values():
+            self._best.log(trial, self._outcome(trial), self.run.client)
 
-        Raises:
-            ExperimentError: a model that should be there is not.
-        """
-        if self.plan.config.sweep.models is LoggedModels.none:
-            return
-        for kind, trial in self.best_of_all().items():
-            best, outcome = self._best.get(kind), self.outcomes[trial.hash]
-            if not outcome.model_uri:
-                if best is None or best.trial.hash != trial.hash:
-                    raise ExperimentError(f"the best trial, {trial.name}, has no model; sweep.rerun=true fits it again")
-                outcome.model_uri = self._log_model(best, outcome)
-            if trial.config.registry.register and not self._is_registered(outcome):
-                client = self.run.client
-                register(TrackedRun(client, client.get_run(outcome.run_id)), outcome.model_uri, trial.config)
-
-    def _log_model(self, best: _Best, outcome: Outcome) -> str:
-        with self.shared.use(best.spark, best.trial.config) as dataset:
-            try:
-                uri = best.run.log_model(best.fitted, dataset, best.trial.config.cluster.shared_folder)
-            except BaseException:
-                best.run.forget_model()
-                raise
-        best.run.log_metrics(outcome.metrics)  # once more, so that they are the model's too
-        return uri
-
-    def _is_registered(self, outcome: Outcome) -> bool:
-        return bool(self.run.client.search_model_versions(f"run_id='{outcome.run_id}'"))
-
-    def _is(self, trial: Trial, status: str) -> bool:
-        return self.outcomes[trial.hash].status == status
+    def _outcome(self, trial: Trial) -> Outcome:
+        return self.outcomes.get(trial.hash) or Outcome()
 
 
-def _earlier(run: Run) -> Outcome:
-    info = run.info
-    seconds = (info.end_time - info.start_time) / 1000 if info.end_time else None
-    outputs = run.outputs.model_outputs if run.outputs is not None else []
-    uri = f"models:/{outputs[0].model_id}" if outputs else ""
-    return Outcome(info.status, info.run_id, dict(run.data.metrics), seconds, model_uri=uri)
+def _search(plan: Plan, done: dict[str, Run]) -> Search:
+    # Half a second that a grid does not need.
+    from experiments.sweep.search import Search
 
-
-def _rank(trial: Trial, metrics: dict[str, float]) -> tuple[float, int] | None:
-    """Larger is better, what is no number is the worst; of equals the first of the plan, whichever ended first."""
-    task = trial.config.model.task
-    metric = deciding(metrics, task)
-    if metric is None:
-        return None
-    value = metrics[metric] if METRICS[task][metric] else -metrics[metric]
-    return (value if math.isfinite(value) else -math.inf, -trial.number)
-
-
-def _kind(config: Config) -> tuple[str, Task]:
-    """Trials of one kind can be compared."""
-    return config.data.name, config.model.task
+    return Search(plan, done.values())

@@ -7,7 +7,7 @@ import contextvars
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -19,6 +19,7 @@ from omegaconf import DictConfig, open_dict
 
 from experiments.errors import ConfigError
 from experiments.session import local_cores
+from experiments.sweep.composer import Composer
 from experiments.sweep.trials import Trials, current
 
 MOST_PARALLEL = 8
@@ -33,12 +34,13 @@ def launch(
     context: HydraContext,
     master: DictConfig,
     task_function: TaskFunction,
-    job_overrides: Sequence[Sequence[str]],
+    job_overrides: Iterable[Sequence[str]],
     first: int,
 ) -> list[JobReturn]:
     """Run the jobs, `sweep.n_jobs` at a time; those of a sweep that was told to stop are left out.
 
     Args:
+        job_overrides: the words of each job, asked for when there is a thread for it.
         first: number of the first job.
 
     Raises:
@@ -47,22 +49,24 @@ def launch(
     """
     _check(master)
     returned: dict[int, JobReturn] = {}
+    composer = Composer(context.config_loader, master)
     with _trials() as trials, _hydra_config_of_each_thread():
         pool: ThreadPoolExecutor | None = None
         running: dict[Future[JobReturn], int] = {}
         try:
             for number, words in enumerate(job_overrides, first):
                 # Composed here, as Hydra's loader is made for one thread, and as late as can be: configs are large.
-                config = context.config_loader.load_sweep_config(master, list(words))
+                config = composer.compose(words)
                 with open_dict(config):
                     config.hydra.job.id = config.hydra.job.num = number
                 workers = config.sweep.n_jobs or _workers(str(config.cluster.master))
                 pool = pool or ThreadPoolExecutor(workers, THREADS)
+                job = pool.submit(contextvars.copy_context().run, _job, task_function, config, context)
+                running[job] = number
+                # Before the next words are asked for, which may depend on how this ends.
                 _collect(running, returned, trials, until=workers - 1)
                 if trials.stopping.is_set():
                     break
-                job = pool.submit(contextvars.copy_context().run, _job, task_function, config, context)
-                running[job] = number
             _collect(running, returned, trials, until=0)
         except BaseException:
             trials.stopping.set()
@@ -84,6 +88,8 @@ def _collect(running: dict[Future[JobReturn], int], returned: dict[int, JobRetur
             number = running.pop(job)
             if not isinstance(job.exception(), KeyboardInterrupt):  # a trial that was stopped
                 returned[number] = job.result()
+                # Nobody reads them, and a thousand jobs' configs are half a gigabyte.
+                returned[number].cfg = returned[number].hydra_cfg = None
 
 
 def _end(running: dict[Future[JobReturn], int], trials: Trials) -> None:

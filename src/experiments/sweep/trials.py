@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,12 @@ class Trials:
         self.shared = shared or SharedData()
         self.stopping = threading.Event()
 
+    def parent_of(self, config: Config) -> Parent | None:
+        """The run that the run of a config is a child of, or None."""
+        return self.parent
+
     def offer(
-        self, config: Config, fitted: PipelineModel, spark: SparkSession, run: TrackedRun, metrics: dict[str, float]
+        self, config: Config, fitted: PipelineModel, spark: SparkSession, run: TrackedRun, metrics: Mapping[str, float]
     ) -> None:
         """A trial's fitted pipeline, which may be the best so far."""
 

@@ -1,6 +1,6 @@
 """`hydra/launcher=spark`: the jobs of a sweep as threads of one driver, which share its Spark session."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hydra.core.config_store import ConfigStore
@@ -19,6 +19,10 @@ class SparkLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        return self.launch_as_asked(job_overrides, initial_job_idx)
+
+    def launch_as_asked(self, job_overrides: Iterable[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """The same for words that are made one after another, each when there is a thread for it."""
         from experiments.sweep.threads import launch
 
         return launch(self.hydra_context, self.config, self.task_function, job_overrides, initial_job_idx)

@@ -1,5 +1,6 @@
-"""`hydra/sweeper=grid`: every combination of the values, recorded as one parent run with a child for each."""
+"""`hydra/sweeper=spark`: the trials of a command, recorded as one parent run with a child for each."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,12 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from .launcher import SparkLauncher
 
-class GridSweeper(Sweeper):
-    """Hydra's own syntax of sweeps; what is done already is not run again."""
+
+class SparkSweeper(Sweeper):
+    """Hydra's own syntax of sweeps: every combination, or as many choices as the config group `sweep` says; what is
+    done already is not run again."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context = hydra_context
@@ -21,18 +25,29 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
+        from experiments.errors import ConfigError
         from experiments.sweep.plan import plan
         from experiments.sweep.sweep import run_sweep
 
         assert self.hydra_context is not None
         assert self.config is not None
-        assert self.launcher is not None
-        return run_sweep(plan(self.hydra_context.config_loader, self.config, arguments), self.launcher.launch)
+        launcher = self.launcher
+        assert launcher is not None
+        made = plan(self.hydra_context.config_loader, self.config, arguments)
+        if isinstance(launcher, SparkLauncher):
+            return run_sweep(made, launcher.launch_as_asked)
+        if not made.is_grid:
+            raise ConfigError([f"hydra/launcher must be spark with sweep={made.config.sweep.method.value}"])
+
+        def launch(words: Iterable[Sequence[str]], first: int) -> Any:
+            return launcher.launch(list(words), first)
+
+        return run_sweep(made, launch)
 
 
 @dataclass
-class GridSweeperConf:
-    _target_: str = f"{__name__}.GridSweeper"
+class SparkSweeperConf:
+    _target_: str = f"{__name__}.SparkSweeper"
 
 
-ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConf, provider="experiments")
+ConfigStore.instance().store(group="hydra/sweeper", name="spark", node=SparkSweeperConf, provider="experiments")

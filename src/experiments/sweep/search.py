@@ -1,0 +1,228 @@
+"""Trials whose values are chosen one after another, at random or by what earlier ones yielded. Optuna chooses.
+
+The study is what the store knows: each trial's run says what was chosen for it, so a sweep that goes on, on this
+machine or another, is told all that is finished. Every choice has a seed of its own, by its place: with one trial at a
+time a sweep that was killed and goes on chooses what it would have chosen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import threading
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from experiments.config import SweepMethod
+from experiments.evaluation import more_is_better
+from experiments.sweep.outcome import Outcome, deciding_of
+from experiments.sweep.plan import Plan, Trial
+from experiments.sweep.space import Combination, Dimension, Interval, spell
+from experiments.tracking import STUDY_TAG
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+SAMPLE_TAG = "experiments.sample"
+CASE = "case"
+# So often another choice is asked for in place of one that was tried, before there seems to be nothing left.
+MOST_REPEATS = 50
+
+
+@dataclass
+class _Sample:
+    """One choice of values.
+
+    Attributes:
+        number: its place among the choices.
+        params: Optuna's.
+        asked: Optuna's trial, or None for one of an earlier command.
+        trials: one for each seed, none if another choice has them.
+        values: to the hash of each trial that has finished, its objectives; the more the better.
+        ended: how many have.
+    """
+
+    number: int
+    params: dict[str, Any]
+    asked: optuna.trial.Trial | None
+    trials: list[Trial] = field(default_factory=list)
+    values: dict[str, list[float]] = field(default_factory=dict)
+    ended: int = 0
+
+
+class Search:
+    """The choices of a sweep. Asked from one thread, told from any.
+
+    Args:
+        earlier: finished runs of the same sweep.
+    """
+
+    def __init__(self, plan: Plan, earlier: Iterable[Run]) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._plan, self._lock = plan, threading.Lock()
+        self._distributions = dict(_distributions(plan))
+        objectives = max(1, len(plan.config.sweep.objectives))
+        self._study = optuna.create_study(directions=["maximize"] * objectives)
+        # To the number of each choice, what was chosen.
+        self._earlier: dict[int, dict[str, Any]] = {}
+        for run in earlier:
+            said = json.loads(run.data.tags[SAMPLE_TAG])
+            self._earlier[said["number"]] = said["params"]
+        self._samples: dict[str, _Sample] = {}
+
+    def trials(self) -> Iterator[Trial]:
+        """All trials of the sweep, added to its plan: first those of choices that were begun before. A choice is made
+        when it is asked for, so that it knows as much as can be."""
+        most = self._plan.config.sweep.trials or 0
+        for number in sorted(self._earlier):
+            if number < most:
+                yield from self._sample(number, self._earlier[number], None).trials
+        for number in range(most):
+            if number not in self._earlier:
+                sample = self._asked(number)
+                if sample is None:
+                    return
+                yield from sample.trials
+
+    def tags(self, trial: Trial) -> dict[str, str]:
+        """What the trial's run says of it, for the command that goes on."""
+        sample = self._samples[trial.hash]
+        said = {"number": sample.number, "params": sample.params}
+        return {STUDY_TAG: self._plan.hash, SAMPLE_TAG: json.dumps(said)}
+
+    def ended(self, trial: Trial, outcome: Outcome) -> None:
+        """How a trial ended; of its choice the means count, once it has ended with every seed."""
+        with self._lock:
+            sample = self._samples[trial.hash]
+            sample.ended += 1
+            if outcome.status == "FINISHED":
+                sample.values[trial.hash] = _objectives(trial, outcome.metrics)
+            if sample.ended == len(sample.trials):
+                self._tell(sample)
+
+    def _tell(self, sample: _Sample) -> None:
+        means = [math.fsum(each) / len(each) for each in zip(*sample.values.values(), strict=True)]
+        is_known = len(sample.values) == len(sample.trials) and all(map(math.isfinite, means))
+        if sample.asked is not None:
+            state = TrialState.COMPLETE if is_known else TrialState.FAIL
+            self._study.tell(sample.asked, means if is_known else None, state)
+        elif is_known:
+            known = {name: self._distributions[name] for name in sample.params}
+            self._study.add_trial(create_trial(params=sample.params, distributions=known, values=means))
+
+    def _asked(self, number: int) -> _Sample | None:
+        """A choice that was not made yet, or None where there seems to be none left."""
+        for attempt in range(MOST_REPEATS):
+            with self._lock:
+                self._study.sampler = self._sampler(number, attempt)
+                asked = self._study.ask()
+                self._choose(asked)
+            sample = self._sample(number, asked.params, asked)
+            if sample.trials:
+                return sample
+            with self._lock:
+                self._study.tell(asked, state=TrialState.FAIL)
+        return None
+
+    def _sample(self, number: int, params: dict[str, Any], asked: optuna.trial.Trial | None) -> _Sample:
+        """A choice with its trials, but for those of another one."""
+        sample = _Sample(number, params, asked)
+        for combination in self._combinations(params):
+            trial = self._plan.trial(combination)
+            if self._samples.setdefault(trial.hash, sample) is sample:
+                sample.trials.append(trial)
+        return sample
+
+    def _sampler(self, number: int, attempt: int) -> optuna.samplers.BaseSampler:
+        text = f"{self._plan.config.seed} {number} {attempt}"
+        seed = int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+        if self._plan.config.sweep.method is SweepMethod.random:
+            return optuna.samplers.RandomSampler(seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            # Trials that run count as bad ones meanwhile, so that those beside each other differ.
+            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+
+    def _choose(self, asked: optuna.trial.Trial) -> None:
+        """Have Optuna choose whatever there is to choose in the case that it chooses first."""
+        case = _suggest(asked, CASE, self._distributions[CASE]) if CASE in self._distributions else 0
+        for name, _ in _named(self._plan, case):
+            if name in self._distributions:
+                _suggest(asked, name, self._distributions[name])
+
+    def _combinations(self, params: Mapping[str, Any]) -> Iterator[Combination]:
+        """What was chosen, with each seed."""
+        named = _named(self._plan, params.get(CASE, 0))
+        for seed in self._plan.space.seeds():
+            yield tuple(
+                (each, seed if each.is_seed else _spelled(each, params[name]) if name in params else each.values[0])
+                for name, each in named
+            )
+
+
+def _named(plan: Plan, case: int) -> list[tuple[str, Dimension]]:
+    """The dimensions of a case by their names in the study, where those of two cases differ."""
+    common = [(each.key, each) for each in plan.space.common]
+    return [*common, *((f"{case}: {each.key}", each) for each in plan.space.own[case])]
+
+
+def _distributions(plan: Plan) -> Iterator[tuple[str, BaseDistribution]]:
+    """Of everything that is chosen; seeds are not, every choice is tried with all of them."""
+    if len(plan.space.own) > 1:
+        yield CASE, CategoricalDistribution(range(len(plan.space.own)))
+    for case in range(len(plan.space.own)):
+        for name, each in _named(plan, case):
+            if each.interval is not None:
+                yield name, _of_interval(each.interval)
+            elif each.is_swept and not each.is_seed:
+                yield name, _of_values(each)
+
+
+def _of_interval(interval: Interval) -> BaseDistribution:
+    if isinstance(interval.low, int) and isinstance(interval.high, int):
+        return IntDistribution(interval.low, interval.high, log=interval.is_log)
+    return FloatDistribution(interval.low, interval.high, log=interval.is_log)
+
+
+def _of_values(dimension: Dimension) -> BaseDistribution:
+    """Numbers have an order, by which neighbours are alike; names have none."""
+    if _is_numeric(dimension):
+        return IntDistribution(0, len(dimension.values) - 1)
+    return CategoricalDistribution(dimension.values)
+
+
+def _is_numeric(dimension: Dimension) -> bool:
+    try:
+        return bool([float(value) for value in dimension.values])
+    except ValueError:
+        return False
+
+
+def _suggest(asked: optuna.trial.Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return asked.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return asked.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
+    assert isinstance(distribution, FloatDistribution)
+    return asked.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+
+
+def _spelled(dimension: Dimension, chosen: Any) -> str:
+    """What an override says for what Optuna chose."""
+    if dimension.interval is not None:
+        return spell(chosen)
+    return sorted(dimension.values, key=float)[chosen] if _is_numeric(dimension) else str(chosen)
+
+
+def _objectives(trial: Trial, metrics: Mapping[str, float]) -> list[float]:
+    """The metrics that are looked at, turned so that more is better; NaN for one that the run does not have."""
+    names = trial.config.sweep.objectives or [deciding_of(trial, metrics) or ""]
+    task = trial.config.model.task
+    return [(1 if more_is_better(name, task) else -1) * metrics.get(name, math.nan) for name in names]

@@ -1,0 +1,186 @@
+"""What a command's words span: values for each key, in one case or several. Nothing is composed here."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import yaml
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.errors import OverrideParseException
+
+from experiments.config import open_override
+from experiments.errors import ConfigError
+from experiments.redaction import REDACTED, redact
+
+
+@dataclass(frozen=True)
+class Interval:
+    """All numbers from `low` to `high`, both included; whole ones if those are.
+
+    Attributes:
+        is_log: small and large ones are equally likely by their magnitude.
+    """
+
+    low: float
+    high: float
+    is_log: bool
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One key and the values that it may have.
+
+    Attributes:
+        element: the key as an override has it, with its `+` or `~`.
+        values: as typed; of an interval its lowest and its highest.
+        interval: that the values are the ends of, or None.
+        typed: what stood behind the key.
+    """
+
+    element: str
+    values: tuple[str, ...]
+    interval: Interval | None
+    typed: str
+
+    @property
+    def key(self) -> str:
+        return self.element.lstrip("+")
+
+    @property
+    def is_swept(self) -> bool:
+        return len(self.values) > 1
+
+    @property
+    def is_seed(self) -> bool:
+        """Of the run. A choice of values is tried with each of them."""
+        return self.key == "seed"
+
+    @property
+    def shown(self) -> str:
+        """The values, secrets out."""
+        return self.typed if self.interval else ",".join(redacted(self.key, value) for value in self.values)
+
+    def word(self, value: str) -> str:
+        """The override that sets one of the values."""
+        return f"{self.element}={value}"
+
+
+Case = tuple[Dimension, ...]
+Combination = tuple[tuple[Dimension, str], ...]
+
+
+@dataclass(frozen=True)
+class Space:
+    """A grid, or a space to choose from; or several, of which each trial has one.
+
+    Attributes:
+        common: to all trials.
+        own: what each case has beside, which may be nothing.
+    """
+
+    common: Case
+    own: tuple[Case, ...] = ((),)
+
+    @property
+    def cases(self) -> list[Case]:
+        return [(*self.common, *own) for own in self.own]
+
+    @property
+    def dimensions(self) -> list[Dimension]:
+        """All of them, once each."""
+        return [*self.common, *itertools.chain(*self.own)]
+
+    def grid(self) -> Iterator[Combination]:
+        """Every combination of every case."""
+        for case in self.cases:
+            for values in itertools.product(*(each.values for each in case)):
+                yield tuple(zip(case, values, strict=True))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything to choose, seeds apart."""
+        return len(self.own) > 1 or any(each.is_swept and not each.is_seed for each in self.dimensions)
+
+    def seeds(self) -> tuple[str, ...]:
+        """The values of `seed`, of a space to choose from: each choice is tried with all of them."""
+        return next((each.values for each in self.common if each.is_seed), ("",))
+
+    def swept(self) -> dict[str, str]:
+        """Key to its values as typed, secrets out, of whatever differs between trials."""
+        found: dict[str, list[str]] = {}
+        for case in self.cases:
+            for each in case:
+                found.setdefault(each.key, []).append(each.shown)
+        differs = {each.key for case in self.cases for each in case if each.is_swept}
+        differs |= {key for key, shown in found.items() if len(set(shown)) > 1 or len(shown) < len(self.cases)}
+        return {key: ",".join(dict.fromkeys(shown)) for key, shown in found.items() if key in differs}
+
+    def fixed(self) -> dict[str, str]:
+        """Key to value, secrets out, of what is the same for all trials."""
+        swept = self.swept()
+        return {each.key: each.shown for each in self.dimensions if each.key not in swept}
+
+
+def space_of(loader: ConfigLoader, words: Sequence[str], cases: Sequence[str]) -> Space:
+    """What the words span, in each of the cases.
+
+    Args:
+        cases: `sweep.cases`: the words of each.
+
+    Raises:
+        ConfigError: a case that sets what stands outside of it too, or is no words.
+    """
+    common = _dimensions(loader, words)
+    if not cases:
+        return Space(common)
+    made, keys = [], {each.key for each in common}
+    for number, text in enumerate(cases):
+        try:
+            own = _dimensions(loader, [open_override(word) for word in shlex.split(text)])
+        except (OverrideParseException, ValueError) as error:
+            raise ConfigError(
+                [f"sweep.cases.{number} must be words such as 'model=ridge seed=1,2', got '{text}'"]
+            ) from (error)
+        twice = sorted(keys & {each.key for each in own})
+        if twice:
+            raise ConfigError([f"sweep.cases.{number} must not set what is set outside of it, got {', '.join(twice)}"])
+        made.append(own)
+    return Space(common, tuple(made))
+
+
+def _dimensions(loader: ConfigLoader, words: Sequence[str]) -> Case:
+    return tuple(map(_dimension, OverridesParser.create(config_loader=loader).parse_overrides(list(words))))
+
+
+def _dimension(override: Override) -> Dimension:
+    element, typed = override.get_key_element(), (override.input_line or "").partition("=")[2]
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        assert value.start is not None
+        assert value.end is not None
+        low, high = sorted((value.start, value.end))
+        return Dimension(element, (spell(low), spell(high)), Interval(low, high, "log" in value.tags), typed)
+    if override.is_sweep_override():
+        return Dimension(element, tuple(map(str, override.sweep_string_iterator())), None, typed)
+    return Dimension(element, (override.get_value_element_as_str(),), None, typed)
+
+
+def spell(value: float) -> str:
+    """A number as an override has it: six digits say enough, and can be read."""
+    return str(value) if isinstance(value, int) else repr(float(f"{value:.6g}"))
+
+
+def redacted(key: str, value: str) -> str:
+    """A value as it was typed, secrets out."""
+    if value.startswith(("{", "[")):
+        try:
+            parsed = OverridesParser.create().parse_override(f"x={value}").value()
+        except OverrideParseException:
+            return REDACTED
+        return str(yaml.safe_dump(redact(parsed), default_flow_style=True, width=1_000_000).strip())
+    return str(redact(value, key))
