@@ -7,25 +7,10 @@ import sys
 import pytest
 
 from experiments import ConfigError, load
-from experiments.composition import _hydra
-from experiments.config import LoggedModels, config_hash, open_override
+from experiments.config import LoggedModels, config_hash
 from experiments.processes import PROCESS_TAG, is_gone, process_tag
-from experiments.sweep.plan import plan
+from experiments.sweep.composer import Composer
 from experiments.sweep.summary import report
-
-
-@pytest.fixture
-def planned():
-    """A function from words to their plan."""
-
-    def make(*words):
-        with _hydra(None) as loader:
-            from hydra.types import RunMode
-
-            master = loader.load_configuration("config", [], RunMode.MULTIRUN)
-            return plan(loader, master, [open_override(word) for word in words])
-
-    return make
 
 
 def test_every_combination_is_a_trial_with_its_values_and_name(planned):
@@ -47,6 +32,41 @@ def test_two_spellings_of_a_trial_are_one_and_order_does_not_change_the_sweep(pl
 
 def test_whatever_is_swept_is_in_the_name(planned):
     assert [trial.name for trial in planned("model=ridge", "seed=1,2").trials] == ["ridge seed=1", "ridge seed=2"]
+
+
+def test_cases_are_grids_of_their_own_side_by_side(planned):
+    cases = ("model=ridge model.estimator.regParam=0.1,1", "model=random_forest_regressor model.estimator.numTrees=5")
+    made = planned("data=diabetes", f'sweep.cases=["{cases[0]}","{cases[1]}"]', "seed=1,2")
+    assert [trial.name for trial in made.trials] == [
+        *(
+            "ridge regParam=0.1 seed=1",
+            "ridge regParam=1 seed=1",
+            "ridge regParam=0.1 seed=2",
+            "ridge regParam=1 seed=2",
+        ),
+        *("random_forest_regressor numTrees=5 seed=1", "random_forest_regressor numTrees=5 seed=2"),
+    ]
+    assert made.swept == {
+        "seed": "1,2", "model": "ridge,random_forest_regressor", "model.estimator.regParam": "0.1,1",
+        "model.estimator.numTrees": "5",
+    }  # fmt: skip
+    assert "data" in made.fixed
+    with pytest.raises(ConfigError, match=r"sweep\.cases\.0 must not set what is set outside of it, got seed"):
+        planned("seed=1,2", "sweep.cases=['seed=3']")
+    with pytest.raises(ConfigError, match=r"sweep\.cases\.1 must be words such as"):
+        planned("sweep.cases=['seed=3','seed']")
+
+
+def test_trials_are_composed_as_hydra_does(loader_and_master):
+    loader, master = loader_and_master
+    composer = Composer(loader, master)
+    for words in (
+        ["model=lasso", "++model.estimator.regParam=0.1", "~model.stages.features", "preprocessing=[impute,one_hot]"],
+        ["data.features=[bmi]", "data=diabetes", "++model.estimator={a: {b: 1}}", "seed=${sweep.retries}"],
+        ["+model.stages.more={class: x}", "data.label=null", "++cluster.conf.spark.a.b=1"],
+    ):
+        for _ in range(2):  # the second time from what was merged for the first
+            assert composer.compose(words) == loader.load_sweep_config(master, words)
 
 
 def test_secrets_are_neither_in_what_a_sweep_records_nor_in_what_a_trial_is(planned, tmp_path):
@@ -89,6 +109,16 @@ def test_trials_share_their_cluster_and_intervals_are_no_grid(planned):
         planned("sweep.n_jobs=0")
     with pytest.raises(ConfigError, match="must be a list of values"):
         planned("model.estimator.regParam=interval(0,1)")
+    with pytest.raises(ConfigError, match=r"sweep\.trials must be unset with sweep=grid"):
+        planned("model.estimator.regParam=1,2", "sweep.trials=3")
+    with pytest.raises(ConfigError, match=r"sweep\.objectives must be among rmse, .* did you mean 'rmse'"):
+        planned("sweep.objectives=[rsme]")
+    with pytest.raises(ConfigError, match="values must be several to choose from with sweep=tpe"):
+        planned("sweep=tpe", "seed=1,2")
+    with pytest.raises(ConfigError, match=r"data must be the same for all trials .* got 'houses' and 'diabetes'"):
+        planned("sweep=random", "data=houses,diabetes")
+    with pytest.raises(ConfigError, match=r"maxIter must be what Spark takes .* got '0\.5'|maxIter"):
+        planned("sweep=random", "model.estimator.maxIter=interval(0.5,1)")
 
 
 def test_a_process_is_known_to_live_or_to_be_gone():

@@ -1,0 +1,20 @@
+import pytest
+
+from experiments.composition import _hydra
+from experiments.config import open_override
+from experiments.sweep.plan import plan
+
+
+@pytest.fixture
+def loader_and_master():
+    """Hydra's loader, for as long as the test lasts, and the config of a multirun."""
+    from hydra.types import RunMode
+
+    with _hydra(None) as loader:
+        yield loader, loader.load_configuration("config", [], RunMode.MULTIRUN)
+
+
+@pytest.fixture
+def planned(loader_and_master):
+    """A function from a sweep's words to their plan."""
+    return lambda *words: plan(*loader_and_master, [open_override(word) for word in words])

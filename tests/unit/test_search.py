@@ -1,0 +1,113 @@
+"""Values are chosen by what earlier trials yielded, the same ones again after a kill, and never twice."""
+
+import math
+
+import pytest
+from mlflow.entities import LifecycleStage, Metric, Run, RunData, RunInfo, RunTag
+
+from experiments.sweep.outcome import Outcome
+from experiments.sweep.search import Search
+
+RIDGE = ("model=ridge", "data=diabetes", "model.estimator.regParam='tag(log,interval(0.001,1000))'".replace("'", ""))
+BEST = 0.3
+
+
+def error(trial):
+    """The problem whose optimum is known."""
+    return 1 + math.log10(trial.config.model.estimator["regParam"] / BEST) ** 2
+
+
+def go_on(search, measure, most=None):
+    """Run what is asked, one at a time; returns the trials and a run for each, as the store would keep it."""
+    trials, runs = [], []
+    for trial in search.trials():
+        if len(trials) == most:
+            break
+        outcome = Outcome("FINISHED", metrics={"rmse": measure(trial)})
+        tags = [RunTag(*each) for each in search.tags(trial).items()]
+        info = RunInfo("r", "1", "me", "FINISHED", 0, 1, LifecycleStage.ACTIVE)
+        runs.append(Run(info, RunData([Metric("rmse", outcome.metrics["rmse"], 0, 0)], [], tags)))
+        search.ended(trial, outcome)
+        trials.append(trial)
+    return trials, runs
+
+
+def test_tpe_finds_a_known_optimum_in_40_trials_as_it_learns_where_to_look(planned):
+    best, late = {}, {}
+    for method in ("tpe", "random"):
+        trials, _ = go_on(Search(planned(*RIDGE, f"sweep={method}", "sweep.trials=40"), []), error)
+        assert len(trials) == 40
+        best[method] = min(map(error, trials))
+        late[method] = sum(error(trial) - 1 for trial in trials[20:])
+    assert best["tpe"] < 1 + math.log10(1.1) ** 2  # within 10 % of the optimum, of six powers of ten
+    assert late["tpe"] < late["random"] / 4
+
+
+def test_a_search_that_goes_on_chooses_what_it_would_have_chosen(planned):
+    words = (*RIDGE, "model.estimator.elasticNetParam=0,0.5,1", "sweep=tpe", "sweep.trials=20")
+    whole, _ = go_on(Search(planned(*words), []), error)
+    _, runs = go_on(Search(planned(*words), []), error, most=14)
+    plan = planned(*words)
+    search = Search(plan, runs)
+    rest = []
+    for trial in search.trials():
+        if len(plan.trials) > 14:
+            rest.append(trial)
+        search.ended(trial, Outcome("FINISHED", metrics={"rmse": error(trial)}))
+    assert [trial.hash for trial in plan.trials] == [trial.hash for trial in whole]
+    assert len(rest) == 6
+
+
+def test_choices_depend_on_the_seed_and_random_ones_on_nothing_else(planned):
+    words = (*RIDGE, "sweep=random", "sweep.trials=5")
+    first, _ = go_on(Search(planned(*words), []), error)
+    again, _ = go_on(Search(planned(*words), []), lambda trial: 1 / error(trial))
+    other, _ = go_on(Search(planned(*words, "seed=7"), []), error)
+    assert [trial.name for trial in first] == [trial.name for trial in again]
+    assert {trial.name for trial in first}.isdisjoint(trial.name for trial in other)
+
+
+def test_each_case_has_values_of_its_own(planned):
+    interval = "tag(log,interval(0.01,1))"
+    cases = f"model=ridge model.estimator.regParam={interval}", "model=gbt model.estimator.maxDepth=2,3,4,5,6,7,8"
+    plan = planned("data=diabetes", f'sweep.cases=["{cases[0]}","{cases[1]}"]', "sweep=tpe", "sweep.trials=12")
+    trials, _ = go_on(Search(plan, []), lambda trial: len(trial.name))
+    assert {trial.config.model.name for trial in trials} == {"ridge", "gbt"}
+    for trial in trials:
+        own = {"ridge": "model.estimator.regParam", "gbt": "model.estimator.maxDepth"}[trial.config.model.name]
+        assert set(trial.values) == {"model", own}
+        assert 0.01 <= trial.config.model.estimator.get("regParam", 1) <= 1
+
+
+def test_a_choice_is_tried_with_every_seed_and_judged_by_the_mean(planned):
+    plan = planned(*RIDGE, "seed=1,2,3", "sweep=tpe", "sweep.trials=4")
+    assert plan.size == 12
+    search = Search(plan, [])
+    trials, _ = go_on(search, lambda trial: trial.config.seed)
+    assert [trial.config.seed for trial in trials] == [1, 2, 3] * 4
+    assert len({trial.config.model.estimator["regParam"] for trial in trials}) == 4
+    assert [each.value for each in search._study.trials] == [-2.0] * 4
+
+
+def test_several_objectives_and_trials_that_fail_or_lack_one(planned):
+    plan = planned(*RIDGE, "sweep=tpe", "sweep.trials=4", "sweep.objectives=[r2,seconds_fit]")
+    search = Search(plan, [])
+    given = [{"r2": 0.5, "seconds_fit": 2.0}, {"r2": 0.7}, None, {"r2": math.nan, "seconds_fit": 1.0}]
+    for trial, metrics in zip(search.trials(), given, strict=True):
+        search.ended(trial, Outcome("FINISHED", metrics=metrics) if metrics else Outcome("FAILED"))
+    states = [each.state.name for each in search._study.trials]
+    assert states == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
+    assert search._study.trials[0].values == [0.5, -2.0]  # less of seconds is better
+
+
+def test_no_choice_is_tried_twice(planned):
+    plan = planned("data=diabetes", "model.estimator.maxIter=int(interval(1,3))", "sweep=tpe", "sweep.trials=10")
+    trials, _ = go_on(Search(plan, []), lambda trial: trial.config.model.estimator["maxIter"])
+    assert sorted(trial.config.model.estimator["maxIter"] for trial in trials) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("method", ["random", "tpe"])
+def test_choices_asked_beside_each_other_differ(planned, method):
+    search = Search(planned(*RIDGE, f"sweep={method}", "sweep.trials=15"), [])
+    trials = list(search.trials())  # none has ended yet
+    assert len({trial.hash for trial in trials}) == 15
