@@ -147,8 +147,9 @@ class Search:
             return optuna.samplers.RandomSampler(seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # Trials that run count as bad ones meanwhile, so that those beside each other differ.
-            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+            # Parameters are looked at together, each case apart; trials that run count as bad ones meanwhile, so that
+            # those beside each other differ.
+            return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
     def _choose(self, asked: optuna.trial.Trial) -> None:
         """Have Optuna choose whatever there is to choose in the case that it chooses first."""
