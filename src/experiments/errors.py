@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 EXIT_FAILED = 1
@@ -36,6 +37,27 @@ def wrong_choice(key: str, value: object, valid: Iterable[str]) -> str:
     """The sentence for a value that is not among the valid ones, which it lists sorted, nearest last."""
     names = sorted(valid)
     return f"{key} must be one of {', '.join(names)}, got '{value}'{suggest(str(value), names)}"
+
+
+# What Spark says where an executor, and not the work, has failed.
+_LOST = re.compile("ExecutorLostFailure|FetchFailed|Connection reset|Connection refused|Broken pipe", re.IGNORECASE)
+# Of requests, urllib3 and SQLAlchemy, which need not be imported to know them.
+_UNREACHED = ("ConnectionError", "ConnectTimeout", "ReadTimeout", "MaxRetryError", "OperationalError")
+_BUSY = ("TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "REQUEST_LIMIT_EXCEEDED")
+
+
+def is_of_infrastructure(error: BaseException) -> bool:
+    """Whether a store, a network or an executor failed a run, which may well succeed when it is tried again."""
+    cause: BaseException | None = error
+    for _ in range(20):
+        if cause is None:
+            return False
+        if isinstance(cause, ConnectionError | TimeoutError) or type(cause).__name__ in _UNREACHED:
+            return True
+        if getattr(cause, "error_code", "") in _BUSY or _LOST.search(str(cause)):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def readable_cause(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -177,15 +178,19 @@ def _run_trial(sweep: Sweep) -> float | None:
     words: Any = HydraConfig.get().overrides.task
     # As they were planned: reading them one by one would put values in the place of `${…}`.
     trial = sweep.trial_of([str(word) for word in words._iter_ex(resolve=False)])
-    progress, started = Progress(trial.name, stopping=sweep.stopping), time.perf_counter()
-    sweep.started(trial, progress)
-    try:
-        result = run(trial.config, trial.name, progress, sweep)
-    except BaseException as error:
-        sweep.failed(trial, error, time.perf_counter() - started)
-        raise
-    sweep.finished(trial, result, time.perf_counter() - started)
-    return result.objective
+    for attempt in itertools.count():
+        progress, started = Progress(trial.name, stopping=sweep.stopping), time.perf_counter()
+        sweep.started(trial, progress)
+        try:
+            result = run(trial.config, trial.name, progress, sweep)
+        except BaseException as error:
+            if sweep.is_tried_again(trial, error, attempt):
+                continue
+            sweep.failed(trial, error, time.perf_counter() - started)
+            raise
+        sweep.finished(trial, result, time.perf_counter() - started)
+        return result.objective
+    return None
 
 
 def _summarise(config: Config, result: Result) -> None:

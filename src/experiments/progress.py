@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from experiments import run_log
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -57,6 +59,7 @@ class Progress:
         with self._shown():
             yield
         self.seconds[name] = time.perf_counter() - started
+        run_log.write(f"{name} {self.seconds[name]:.2f} s{self._steps}")
         if self._console is not None and not self._console.is_terminal:
             self._console.print(f"{self.title}: {name} {self.seconds[name]:.1f} s", highlight=False)
 
@@ -71,6 +74,8 @@ class Progress:
 
     def warn(self, warnings: Sequence[str]) -> None:
         """Say what a person should know before believing the numbers."""
+        for warning in warnings:
+            run_log.write(f"warning: {warning}")
         if self._console is not None:
             for warning in warnings:
                 self._console.print(f"warning: {warning}", highlight=False, soft_wrap=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from experiments import run_log
 from experiments.config import Config, config_hash, flatten, plain
 from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.errors import ConfigError, ExperimentError, readable_cause
@@ -251,12 +252,16 @@ def closed_truly(config: Config, opened: Callable[[], TrackedRun]) -> Iterator[T
         raise
     except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
         raise no_store(tracking_uri(config.tracking), error) from error
-    try:
-        yield run
-        run.client.set_terminated(run.run_id, "FINISHED")
-    except BaseException as error:
-        run.fail(error)
-        raise
+    with run_log.kept() as log:
+        try:
+            yield run
+            run.client.log_text(run.run_id, log.getvalue(), run_log.NAME)
+            run.client.set_terminated(run.run_id, "FINISHED")
+        except BaseException as error:
+            run.fail(error)
+            with contextlib.suppress(Exception):
+                run.client.log_text(run.run_id, log.getvalue(), run_log.NAME)
+            raise
 
 
 def _opened(client: MlflowClient, config: Config, run_name: str, parent: Parent | None) -> Run:

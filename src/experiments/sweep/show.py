@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from experiments import run_log
 from experiments.config import Task
 from experiments.inspection.output import Rows
 from experiments.redaction import redact_text
@@ -74,7 +75,9 @@ class Shown:
             self._done += status == "FINISHED"
             self._failed += status == "FAILED"
             counts = self._counts()
-        self._console.print(f"{name}: {status}{f': {reason}' if reason else ''} ({counts})", highlight=False)
+        line = f"{name}: {status}{f': {reason}' if reason else ''} ({counts})"
+        run_log.write(line)
+        self._console.print(line, highlight=False)
 
     def _counts(self) -> str:
         ended, spent = self._done + self._failed, time.perf_counter() - self._started

@@ -6,14 +6,18 @@ import base64
 import html
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from experiments.config import Task
+from experiments.evaluation import more_is_better
 from experiments.inspection import plots
 from experiments.inspection.output import Output, Rows
 from experiments.sweep import sweep_plots
+from experiments.sweep.importance import importances
 from experiments.sweep.plan import Plan, Trial
 from experiments.tracking import TrackedRun
 
@@ -48,14 +52,36 @@ def _best_values(rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> dict[str
 
 
 def _figures(plan: Plan, rows: Rows) -> list[Output]:
-    """Of the finished trials of one metric: each parameter against it, and all parameters side by side."""
+    """Of the finished trials of one metric: each parameter against it, all parameters side by side, how much each
+    matters, and where there are several objectives which trials trade one for another."""
     finished = [row for row in rows if row["metric"] and row["status"] == "FINISHED" and math.isfinite(row["value"])]
     if len(finished) < 2 or not plan.swept or len({row["metric"] for row in finished}) > 1:
         return []
     keys = list(plan.swept)
-    return [
+    outputs = [
         Output("parameters", finished, partial(sweep_plots.parameters, keys=keys)),
         Output("parallel_coordinates", finished, partial(sweep_plots.parallel_coordinates, keys=keys)),
+    ]
+    shares = importances(finished, keys)
+    if shares:
+        draw = partial(plots.bars, name="parameter", value="importance", title="importance", unit="share of variance")
+        outputs.append(Output("parameter_importance", shares, draw))
+    names = plan.config.sweep.objectives
+    judged = [{**row, names[0]: row["value"]} for row in finished if all(row[name] != "" for name in names[1:])]
+    if len(names) > 1 and judged:
+        draw = partial(sweep_plots.objectives, names=names, front=front(judged, names, plan.config.model.task))
+        outputs.append(Output("objectives", judged, draw))
+    return outputs
+
+
+def front(rows: Rows, objectives: Sequence[str], task: Task) -> Rows:
+    """The rows than which no other is at least as good in every objective and better in one."""
+    signs = [1 if more_is_better(name, task) else -1 for name in objectives]
+    points = np.array([[sign * row[name] for sign, name in zip(signs, objectives, strict=True)] for row in rows])
+    return [
+        row
+        for row, point in zip(rows, points, strict=True)
+        if not ((points >= point).all(axis=1) & (points > point).any(axis=1)).any()
     ]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.config import Config, LoggedModels
-from experiments.errors import ExperimentError, readable_cause
+from experiments.errors import ExperimentError, is_of_infrastructure, readable_cause
 from experiments.inspection.output import Output, Rows
 from experiments.redaction import redact_text
 from experiments.session import StartingSession, starting_session
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Launch = Callable[[Iterable[Sequence[str]], int], Any]
 SECONDS_BETWEEN_TABLES = 2.0
+SECONDS_TO_RETRY = 1.0
 
 
 class SweepFailed(ExperimentError):
@@ -191,6 +192,13 @@ class Sweep(Trials):
     def started(self, trial: Trial, progress: Progress) -> None:
         self.outcomes[trial.hash] = Outcome("running")
         self.shown.started(trial.hash, progress)
+
+    def is_tried_again(self, trial: Trial, error: BaseException, attempt: int) -> bool:
+        """Whether a trial that was failed by what it runs on has another attempt, after a while."""
+        if attempt >= self.plan.config.sweep.retries or not is_of_infrastructure(error):
+            return False
+        self.shown.say(f"{trial.name}: is tried again after {redact_text(readable_cause(error))}")
+        return not self.stopping.wait(SECONDS_TO_RETRY * 2**attempt)
 
     def finished(self, trial: Trial, result: Result, seconds: float) -> None:
         metrics = {**result.metrics, **result.seconds}

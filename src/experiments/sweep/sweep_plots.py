@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.inspection import plots
 from experiments.inspection.output import Rows
+from experiments.sweep.importance import is_log, numbers_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,16 +20,35 @@ if TYPE_CHECKING:
 MOST_TICKS = 12
 
 
-def _places(rows: Rows, key: str) -> tuple[list[float], dict[float, str]]:
-    """Where each row stands on the axis of a parameter, and what is written there: numbers by rank, else by name."""
+@dataclass(frozen=True)
+class _Scale:
+    """Where rows stand on the axis of a parameter.
+
+    Attributes:
+        places: of each row that has the parameter, by number; of the others NaN.
+        ticks: what is written where.
+        is_log: whether distances are of magnitudes.
+    """
+
+    places: list[float]
+    ticks: dict[float, str]
+    is_log: bool = False
+
+
+def _scale(rows: Rows, key: str) -> _Scale:
+    """Many numbers by their size, a few by their rank, else names in order."""
     texts = [str(row[key]) for row in rows]
-    try:
-        known = sorted(set(texts), key=float)
-    except ValueError:
-        known = sorted(set(texts))
-    place = {text: float(index) for index, text in enumerate(known)}
+    there = [row for row in rows if row[key] != ""]
+    numbers = numbers_of(there, key)
+    if numbers and len(set(numbers)) > MOST_TICKS:
+        log = is_log(numbers)
+        ends = (min(numbers), statistics.median_low(numbers), max(numbers))
+        by_row = iter(numbers)
+        return _Scale([next(by_row) if text else math.nan for text in texts], {end: f"{end:.3g}" for end in ends}, log)
+    known = sorted({text for text in texts if text}, key=float if numbers else None)
+    place = {text: float(index) for index, text in enumerate(known)} | {"": math.nan}
     step = max(1, len(known) // MOST_TICKS)
-    return [place[text] for text in texts], {place[text]: plots.shorten(text) for text in known[::step]}
+    return _Scale([place[text] for text in texts], {place[text]: plots.shorten(text) for text in known[::step]})
 
 
 def parameters(rows: Rows, keys: Sequence[str]) -> Figure:
@@ -37,9 +60,14 @@ def parameters(rows: Rows, keys: Sequence[str]) -> Figure:
     panels = figure.subplots(1, len(keys), sharey=True, squeeze=False)[0]
     values = [row["value"] for row in rows]
     for key, axes in zip(keys, panels, strict=True):
-        places, ticks = _places(rows, key)
-        axes.scatter(places, values, s=26, alpha=0.7, color=plots.COLOR, linewidths=0)
-        axes.set_xticks(list(ticks), list(ticks.values()), rotation=45, ha="right")
+        scale = _scale(rows, key)
+        axes.scatter(scale.places, values, s=26, alpha=0.7, color=plots.COLOR, linewidths=0)
+        if scale.is_log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")  # 10⁻³ would need the signs of formulas
+            axes.xaxis.set_minor_formatter("")
+        else:
+            axes.set_xticks(list(scale.ticks), list(scale.ticks.values()), rotation=45, ha="right")
         axes.set(xlabel=plots.shorten(key.removeprefix("model.estimator.")))
     panels[0].set(ylabel=rows[0]["metric"])
     figure.suptitle(f"{rows[0]['metric']} by parameter, {len(rows)} trials", fontsize=12)
@@ -47,7 +75,7 @@ def parameters(rows: Rows, keys: Sequence[str]) -> Figure:
 
 
 def parallel_coordinates(rows: Rows, keys: Sequence[str]) -> Figure:
-    """A line for each trial through its parameters to its metric, coloured by that."""
+    """A line for each trial through the parameters that it has to its metric, coloured by that."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -57,16 +85,16 @@ def parallel_coordinates(rows: Rows, keys: Sequence[str]) -> Figure:
     norm = mpl.colors.Normalize(values.min(), values.max() if values.max() > values.min() else values.min() + 1)
     columns = []
     for at, key in enumerate(keys):
-        places, ticks = _places(rows, key)
-        most = max([*places, 1.0])
-        columns.append([place / most for place in places])
-        for place, text in ticks.items():
-            axes.annotate(text, (at, place / most), xytext=(4, 2), textcoords="offset points", fontsize=8)
+        scale = _scale(rows, key)
+        height = _heights(scale)
+        columns.append([height(place) for place in scale.places])
+        for place, text in scale.ticks.items():
+            axes.annotate(text, (at, height(place)), xytext=(4, 2), textcoords="offset points", fontsize=8)
     columns.append(list(norm(values)))
     for row in range(len(rows)):
-        line = [column[row] for column in columns]
+        there = [(at, column[row]) for at, column in enumerate(columns) if not math.isnan(column[row])]
         axes.plot(
-            range(len(columns)), line, color=mpl.colormaps["viridis"](norm(values[row])), alpha=0.8, linewidth=1.4
+            *zip(*there, strict=True), color=mpl.colormaps["viridis"](norm(values[row])), alpha=0.8, linewidth=1.4
         )
     names = [plots.shorten(key.removeprefix("model.estimator.")) for key in keys]
     axes.set_xticks(range(len(columns)), [*names, rows[0]["metric"]])
@@ -76,4 +104,27 @@ def parallel_coordinates(rows: Rows, keys: Sequence[str]) -> Figure:
         axes.axvline(at, color="#999999", linewidth=0.8, zorder=0)
     figure.colorbar(mpl.cm.ScalarMappable(norm, "viridis"), ax=axes, label=rows[0]["metric"])
     axes.set(title=f"{len(rows)} trials")
+    return figure
+
+
+def _heights(scale: _Scale) -> Callable[[float], float]:
+    """From a place on the scale to one between 0 and 1."""
+    measure = math.log if scale.is_log else float
+    known = [measure(place) for place in scale.places if not math.isnan(place)]
+    low, high = min(known), max(known)
+    return lambda place: math.nan if math.isnan(place) else (measure(place) - low) / ((high - low) or 1)
+
+
+def objectives(rows: Rows, names: Sequence[str], front: Sequence[Mapping[str, Any]]) -> Figure:
+    """The first two objectives of each trial, and those trials than which no other is better in all."""
+    figure, axes = plots.empty()
+    first, second = names[:2]
+    axes.scatter([row[first] for row in rows], [row[second] for row in rows], s=26, alpha=0.5, color="#777777")
+    ordered = sorted(front, key=lambda row: float(row[first]))
+    axes.plot(
+        [row[first] for row in ordered], [row[second] for row in ordered],
+        marker="o", color=plots.COLOR, label="no other is better in all",
+    )  # fmt: skip
+    axes.set(xlabel=first, ylabel=second, title=f"{first} and {second} of {len(rows)} trials")
+    axes.legend(frameon=False)
     return figure
