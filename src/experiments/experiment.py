@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,9 +17,9 @@ from experiments.errors import ConfigError
 from experiments.evaluation import evaluate, objective
 from experiments.inspection import inspect
 from experiments.inspection.tuned import candidates
-from experiments.pipeline.fitting import check_estimator, fit_stages
+from experiments.pipeline.fitting import Prepared, check_estimator, fit_stages
 from experiments.pipeline.stages import check_stages, stages_of
-from experiments.pipeline.wiring import wire
+from experiments.pipeline.wiring import Wired, wire
 from experiments.progress import Progress
 from experiments.registry import check_registry, register
 from experiments.scored import score
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from experiments.sweep.trials import Trials
+
+Prepare = Callable[[Sequence[Wired], Dataset], Prepared | None]
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,9 @@ def _fitted_and_recorded(
                 tuned = tune(config, dataset, progress)
             tracked.log_best(tuned.best.values)
         with progress.phase("fit"):
-            fitted, transformed = fit(tuned.best.config if tuned else config, dataset, stack)
+            chosen = tuned.best.config if tuned else config
+            prepare = functools.partial(trials.shared.prepared, chosen) if trials else None
+            fitted, transformed = fit(chosen, dataset, stack, prepare)
         # Saving the model waits for disks, judging it for a processor. `score` is left first: it ends Spark's jobs when
         # the run is interrupted, so that there is no wait for the saving.
         beside = stack.enter_context(ThreadPoolExecutor(1, "save-model"))
@@ -163,11 +168,14 @@ def _fitted_and_recorded(
     return Result(tracked.run_id, model_uri, metrics, rows, seconds, decides, registered)
 
 
-def fit(config: Config, dataset: Dataset, keeping: contextlib.ExitStack) -> tuple[PipelineModel, DataFrame]:
+def fit(
+    config: Config, dataset: Dataset, keeping: contextlib.ExitStack, prepare: Prepare | None = None
+) -> tuple[PipelineModel, DataFrame]:
     """The config's pipeline, fitted on the training rows. Runs on the driver.
 
     Args:
         keeping: what is cached for the fit and for the rows that are returned is freed at its end.
+        prepare: fits the stages before the estimator where other trials have them too, or returns None.
 
     Returns:
         The pipeline and what it makes of all rows, which is not computed yet.
@@ -181,5 +189,10 @@ def fit(config: Config, dataset: Dataset, keeping: contextlib.ExitStack) -> tupl
     check_estimator(wired[-1], config.model.task, dataset.train_rows, dataset.classes)
     least = config.model.least_partitions
     parts = least if config.data.partitions is None and least > dataset.partitions else None
-    fitted, read = fit_stages(wired, dataset.train, dataset.rows, parts, keeping)
+    prepared = prepare(wired[:-1], dataset) if prepare is not None else None
+    if prepared is None:
+        fitted, read = fit_stages(wired, dataset.train, dataset.rows, parts, keeping)
+    else:
+        fitted, read = fit_stages(wired[-1:], prepared.train, prepared.rows, parts, keeping)
+        fitted = [*prepared.stages, *fitted]
     return PipelineModel(fitted), fitted[-1].transform(read)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.config import Task
@@ -72,6 +73,46 @@ def fit_stages(
                 train = keeping.enter_context(cached(train))
         fitted.append(_fitted(wired[number].stage, instance, train))
     return fitted, train if rows is None else rows
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows as several pipelines go on from them, cached, and the fitted stages that made them so.
+
+    Attributes:
+        stages: in order.
+        train: the training rows.
+        rows: all rows, with `_held_out`.
+    """
+
+    stages: list[Transformer]
+    train: DataFrame
+    rows: DataFrame
+
+
+def is_worth_sharing(wired: Sequence[Wired]) -> bool:
+    """Whether stages are fitted, or take texts apart: what others make of a row costs less than keeping it."""
+    from pyspark.ml import Estimator
+
+    return any(issubclass(each.stage.type, Estimator) or each.stage.type.__name__ in TAKE_TEXTS_APART for each in wired)
+
+
+def prepare(wired: Sequence[Wired], train: DataFrame, rows: DataFrame, keeping: contextlib.ExitStack) -> Prepared:
+    """Stages that several pipelines begin with, fitted.
+
+    Args:
+        keeping: what is cached is freed at its end.
+
+    Raises:
+        ExperimentError: as `fit_stages`.
+    """
+    fitted, read = fit_stages(wired, train, rows)
+    kept = keeping.enter_context(cached(fitted[-1].transform(read)))
+    if all(each.stage.type.__name__ in ROW_BY_ROW for each in wired):
+        return Prepared(fitted, kept.where(f"NOT {HELD_OUT}").drop(HELD_OUT), kept)
+    for stage in fitted:
+        train = stage.transform(train)
+    return Prepared(fitted, keeping.enter_context(cached(train)), kept)
 
 
 def _fitted(stage: Stage, instance: Any, train: DataFrame) -> Transformer:

@@ -52,6 +52,7 @@ class Plan:
     Attributes:
         space: what is swept.
         trials: each with another hash.
+        checked: of a grid its trials, else those at the ends of what there is to choose from.
         config: what all trials have in common: where they run and are recorded, and how the sweep goes.
         hash: identity of the sweep: of a grid its trials in whatever order, else what there is to choose from.
         swept: key to its values as typed, as in `model` and `ridge,lasso`, secrets out.
@@ -62,6 +63,7 @@ class Plan:
         self.space = space
         self.swept, self.fixed = space.swept(), space.fixed()
         self.config = checked[0].config
+        self.checked = checked
         self.trials = list(checked) if self.is_grid else []
         self._by_hash = {trial.hash: trial for trial in self.trials}
         self._composer = composer

@@ -1,4 +1,5 @@
-"""Data sets that trials share: each is read once, and freed when the last trial that needs it has ended."""
+"""Data sets that trials share: each is read once, stages that they begin with are fitted once, and all of it is freed
+when the last trial that needs it has ended."""
 
 from __future__ import annotations
 
@@ -6,13 +7,15 @@ import contextlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from experiments.config import Config
 from experiments.data.dataset import Dataset
 from experiments.data.loading import load_data
+from experiments.pipeline.fitting import Prepared, is_worth_sharing, prepare
+from experiments.pipeline.wiring import Wired
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,6 +32,8 @@ class _Loaded:
     kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     dataset: Dataset | None = None
     users: int = 0
+    preparing: threading.Lock = field(default_factory=threading.Lock)
+    prepared: dict[str, Prepared] = field(default_factory=dict)
 
 
 class SharedData:
@@ -36,10 +41,12 @@ class SharedData:
 
     Args:
         expected: how many trials will need each data set, by `data_key`; None where that is not known.
+        begin_alike: of several trials, what they do before their estimator, by `stages_key`.
     """
 
-    def __init__(self, expected: Mapping[str, int] | None = None) -> None:
+    def __init__(self, expected: Mapping[str, int] | None = None, begin_alike: Container[str] = ()) -> None:
         self._left = None if expected is None else Counter(expected)
+        self._begin_alike = begin_alike
         self._loaded: dict[str, _Loaded] = {}
         self._lock = threading.Lock()
 
@@ -64,6 +71,23 @@ class SharedData:
             with self._lock:
                 loaded.users -= 1
             self._free()
+
+    def prepared(self, config: Config, wired: Sequence[Wired], dataset: Dataset) -> Prepared | None:
+        """The stages before the config's estimator, fitted on its data set, which must be in use, by whoever asks
+        first; None where no other trial begins with the same, or that would not be worth it.
+
+        Raises:
+            ExperimentError: as `prepare`.
+        """
+        key = stages_key(config)
+        if key not in self._begin_alike or not is_worth_sharing(wired):
+            return None
+        with self._lock:
+            loaded = self._loaded[data_key(config)]
+        with loaded.preparing:
+            if key not in loaded.prepared:
+                loaded.prepared[key] = prepare(wired, dataset.train, dataset.rows, loaded.kept)
+            return loaded.prepared[key]
 
     def expect(self, config: Config) -> None:
         """One more trial will need its data."""
@@ -95,3 +119,9 @@ class SharedData:
 def data_key(config: Config) -> str:
     """Identity of a loaded data set: what is read, what it is split by, and what its label is for."""
     return json.dumps([asdict(config.data), config.model.task.value, config.seed], sort_keys=True, default=str)
+
+
+def stages_key(config: Config) -> str:
+    """Identity of what is done to the rows before the estimator sees them."""
+    before = [asdict(config.data), config.seed, config.preprocessing, config.model.stages, config.model.task.value]
+    return json.dumps(before, sort_keys=True, default=str)

@@ -67,10 +67,10 @@ def _figures(plan: Plan, rows: Rows) -> list[Output]:
         draw = partial(plots.bars, name="parameter", value="importance", title="importance", unit="share of variance")
         outputs.append(Output("parameter_importance", shares, draw))
     names = plan.config.sweep.objectives
-    judged = [{**row, names[0]: row["value"]} for row in finished if all(row[name] != "" for name in names[1:])]
-    if len(names) > 1 and judged:
+    if len(names) > 1:
+        judged = [{**row, names[0]: row["value"]} for row in finished if all(row[name] != "" for name in names[1:])]
         draw = partial(sweep_plots.objectives, names=names, front=front(judged, names, plan.config.model.task))
-        outputs.append(Output("objectives", judged, draw))
+        outputs += [Output("objectives", judged, draw)] if judged else []
     return outputs
 
 

@@ -22,7 +22,7 @@ from experiments.sweep.best import BestModels
 from experiments.sweep.outcome import Kind, Outcome, best_of, deciding_of, earlier
 from experiments.sweep.plan import Plan, Trial
 from experiments.sweep.record import close_gone, experiments_of, finished_choices, finished_runs, sweep_run
-from experiments.sweep.shared import SharedData, data_key
+from experiments.sweep.shared import SharedData, data_key, stages_key
 from experiments.sweep.show import Shown, dry_run, print_table
 from experiments.sweep.summary import log_summary
 from experiments.sweep.threads import SECONDS_TO_LOOK
@@ -115,7 +115,8 @@ class Sweep(Trials):
         missing = [trial for trial in plan.trials if trial.hash not in done]
         # Of values that are not chosen yet nobody knows what data they will need.
         needed = Counter(data_key(trial.config) for trial in missing) if plan.is_grid else None
-        super().__init__(SharedData(needed))
+        begin = Counter(stages_key(trial.config) for trial in plan.checked)
+        super().__init__(SharedData(needed, {key for key, trials in begin.items() if trials > 1}))
         self.parent: Parent = parent
         self.logs_models = plan.config.sweep.models is LoggedModels.all
         self.plan = plan
@@ -137,7 +138,7 @@ class Sweep(Trials):
                 self._beside(self._log_best_models)
         finally:
             self._best.close()
-            log_summary(self.run, self.plan, self.table(), self.best)
+            self._log_summary()
 
     def _missing(self) -> Iterator[Trial]:
         """The trials that are to run. A search chooses when it is asked, and is told of what is done already."""
@@ -150,6 +151,13 @@ class Sweep(Trials):
                 self._search.ended(trial, self.outcomes[trial.hash])
         if len(self.plan.trials) < self.plan.size:
             self.shown.say(f"there are no more than {len(self.plan.trials)} trials that differ")
+
+    def _log_summary(self) -> None:
+        try:
+            log_summary(self.run, self.plan, self.table(), self.best)
+        except Exception:
+            self.check()  # which trials failed is told before what came of it
+            raise
 
     def check(self) -> None:
         """
