@@ -2,6 +2,8 @@
 
 import signal
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,27 +14,37 @@ from experiments import load
 from experiments.data.loading import load_data
 from experiments.experiment import fit
 from experiments.jobs import run_words
-from experiments.sweep.shared import SharedData, data_key
+from experiments.sweep.shared import SharedData, data_key, stages_key
 
 TRIALS = [round(0.5 + 0.25 * number, 2) for number in range(40)]
 
 
 @pytest.fixture
-def sweep(spark, words, tmp_path):
-    """A function that runs a command's words in this process and returns its client, its parent and its children."""
+def run(tmp_path):
+    """A function that runs a command's words in this process and returns a client of their store."""
 
-    def run(*own):
+    def run(*words):
         before = signal.getsignal(signal.SIGTERM)
         try:
-            assert run_words(["-m", *own, *words]) == 0
+            assert run_words(["-m", *words]) == 0
         finally:
             signal.signal(signal.SIGTERM, before)
-        client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+        return MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+
+    return run
+
+
+@pytest.fixture
+def sweep(run, words):
+    """A function that runs a sweep in this process and returns its client, its parent and its children."""
+
+    def sweep(*own):
+        client = run(*own, *words)
         found = client.search_runs([each.experiment_id for each in client.search_experiments()])
         (parent,) = [run for run in found if "experiments.sweep" in run.data.tags]
         return client, parent, [run for run in found if run.info.run_id != parent.info.run_id]
 
-    return run
+    return sweep
 
 
 def test_40_trials_on_8_threads_have_their_own_params_metrics_models_and_pools(spark, sweep):
@@ -80,6 +92,99 @@ def test_trials_share_one_reading_of_their_data_and_free_it(spark, sweep, tmp_pa
     assert not kept(spark) - before_it
 
 
+def test_a_search_finds_the_number_of_clusters_and_goes_on_with_its_study(spark, run, words):
+    looked_for = ("model=kmeans", "data=blobs", "data.rows=300", "model.estimator.k=int(interval(2,12))")
+    client = run(*looked_for, "sweep=tpe", "sweep.trials=4", "sweep.n_jobs=1", *words)
+    first = trials_of(client)
+    assert len(first) == 4
+    client = run(*looked_for, "sweep=tpe", "sweep.trials=9", "sweep.n_jobs=2", *words)
+    children = trials_of(client)
+    assert {run.info.run_id for run in first} < {run.info.run_id for run in children}
+    assert len(children) == 9
+    assert len({run.data.params["model.estimator.k"] for run in children}) == 9  # none twice, over both commands
+    (best,) = [run for run in children if run.outputs.model_outputs and run.data.params["model.estimator.k"] == "3"]
+    assert client.get_model_version_by_alias("blobs", "candidate").run_id == best.info.run_id
+    assert best.data.metrics["silhouette"] == max(run.data.metrics["silhouette"] for run in children)
+    log = Path(client.download_artifacts(best.info.run_id, "run.log")).read_text()
+    assert [line.split()[2] for line in log.splitlines()] == ["start", "load", "fit", "evaluate", "log"]
+
+
+def test_a_sweep_shows_what_matters_and_what_is_traded_for_what(spark, sweep):
+    client, parent, children = sweep(
+        *("model=elastic_net", "data=diabetes", "sweep=random", "sweep.trials=10", "sweep.models=none"),
+        *("model.estimator.regParam=tag(log,interval(0.01,100))", "model.estimator.elasticNetParam=interval(0,1)"),
+        "sweep.objectives=[rmse,seconds_fit]",
+    )
+    assert len(children) == 10
+    shares = pd.read_csv(client.download_artifacts(parent.info.run_id, "parameter_importance.csv"))
+    assert shares["importance"].sum() == pytest.approx(1)
+    assert shares["parameter"][0] == "model.estimator.regParam"
+    judged = pd.read_csv(client.download_artifacts(parent.info.run_id, "objectives.csv"))
+    seconds = sorted(run.data.metrics["seconds_fit"] for run in children)
+    assert sorted(judged["seconds_fit"]) == pytest.approx(seconds)
+    assert parent.data.metrics["rmse"] == judged["rmse"].min()
+    kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert kept >= {"parameter_importance.png", "objectives.png"}
+
+
+def test_stages_that_trials_begin_with_are_fitted_once(spark):
+    configs = [
+        load(["model=linear_svc", "data=breast_cancer", f"model.estimator.regParam={value}"]) for value in (1, 2)
+    ]
+    other = load(["model=linear_svc", "data=breast_cancer", "model.stages.scaler.withMean=false"])
+    shared = SharedData({data_key(configs[0]): 3}, {stages_key(configs[0])})
+    before, prepared = kept(spark), []
+
+    def prepare(config, *given):
+        prepared.append(shared.prepared(config, *given))
+        return prepared[-1]
+
+    with ExitStack() as stack:
+        for config in (*configs, other):
+            dataset = stack.enter_context(shared.use(spark, config))
+            fitted, rows = fit(config, dataset, stack, partial(prepare, config))
+            alone, expected = fit(config, dataset, stack)
+            assert fitted.stages[-1].coefficients == alone.stages[-1].coefficients
+            assert rows.columns == expected.columns
+            assert [type(stage) for stage in fitted.stages] == [type(stage) for stage in alone.stages]
+    assert prepared[0] is prepared[1]
+    assert prepared[2] is None
+    shared.close()
+    assert not kept(spark) - before
+
+
+def test_what_the_infrastructure_failed_is_tried_again_and_its_failure_stays(spark, sweep, tmp_path, monkeypatch):
+    (tmp_path / "flaky").mkdir()
+    (tmp_path / "flaky" / "__init__.py").write_text(FLAKY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _, parent, children = sweep(
+        *("data=diabetes", "seed=1,2", "allowed_packages=[flaky]", "sweep.models=none", "sweep.n_jobs=1"),
+        "model.stages.flaky.class=flaky.FailsOnce",
+    )
+    assert [run.info.status for run in reversed(children)] == ["FAILED", "FINISHED", "FINISHED"]
+    assert "the network is away" in children[-1].data.tags["experiments.failure"]
+    assert parent.data.metrics["trials_finished"] == 2
+
+
+FLAKY = """
+from pyspark.ml import Transformer
+
+class FailsOnce(Transformer):
+    is_new = True
+
+    def _transform(self, rows):
+        if FailsOnce.is_new:
+            FailsOnce.is_new = False
+            raise ConnectionResetError("the network is away")
+        return rows
+"""
+
+
+def trials_of(client):
+    found = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    return [run for run in found if "experiments.sweep" not in run.data.tags]
+
+
 def kept(spark):
     """Numbers of the cached RDDs."""
     return set(spark.sparkContext._jsc.getPersistentRDDs())
@@ -110,15 +215,8 @@ def test_shared_data_stays_while_it_is_expected_or_used(spark, table):
     assert not kept(spark) - before
 
 
-def test_another_sweeper_launches_too(spark, words, tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        assert run_words(
-            ["-m", "hydra/sweeper=basic", "data=diabetes", "model.estimator.regParam=0.1,1", "registry=none", *words]
-        ) == 0  # fmt: skip
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+def test_another_sweeper_launches_too(spark, run, words):
+    client = run("hydra/sweeper=basic", "data=diabetes", "model.estimator.regParam=0.1,1", "registry=none", *words)
     found = client.search_runs([client.get_experiment_by_name("diabetes").experiment_id])
     assert sorted(run.info.run_name for run in found) == ["ridge regParam=0.1", "ridge regParam=1"]
     assert type(HydraConfig.instance()) is HydraConfig  # as it was before the threads

@@ -8,7 +8,7 @@ from mlflow.entities import LifecycleStage, Metric, Run, RunData, RunInfo, RunTa
 from experiments.sweep.outcome import Outcome
 from experiments.sweep.search import Search
 
-RIDGE = ("model=ridge", "data=diabetes", "model.estimator.regParam='tag(log,interval(0.001,1000))'".replace("'", ""))
+RIDGE = ("model=ridge", "data=diabetes", "model.estimator.regParam=tag(log,interval(0.001,1000))")
 BEST = 0.3
 
 

@@ -69,7 +69,8 @@ class Plan:
         self._composer = composer
         parts = sorted(trial.hash for trial in checked)
         if not self.is_grid:
-            parts.append(json.dumps([[each.element, each.typed] for each in space.dimensions]))
+            open_to = [[each.key, each.typed] for each in space.dimensions if each.key in self.swept]
+            parts.append(json.dumps(open_to))
         self.hash = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
     @property
