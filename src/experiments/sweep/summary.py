@@ -6,9 +6,10 @@ import base64
 import html
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,11 @@ def _figures(plan: Plan, rows: Rows) -> list[Output]:
         Output("parameters", finished, partial(sweep_plots.parameters, keys=keys)),
         Output("parallel_coordinates", finished, partial(sweep_plots.parallel_coordinates, keys=keys)),
     ]
+    if not plan.is_grid:
+        draw = partial(
+            sweep_plots.history, more_is_better=more_is_better(finished[0]["metric"], plan.config.model.task)
+        )
+        outputs.append(Output("history", finished, draw))
     shares = importances(finished, keys)
     if shares:
         draw = partial(plots.bars, name="parameter", value="importance", title="importance", unit="share of variance")
@@ -93,16 +99,8 @@ def _note(rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> str:
 
 
 def report(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], outputs: list[Output]) -> str:
-    """One HTML page that needs nothing else: what was swept, the best, the figures, all trials."""
+    """One HTML page that needs nothing else: what was swept, the best, the figures, all trials from the best on."""
     numbers = {trial.number for trial in best.values()}
-    columns = [*(["trial", "name"]), *plan.swept, "status", "metric", "value", "seconds", "reason"]
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
-    body = "".join(
-        f'<tr class="{row["status"]}{" best" if row["trial"] in numbers else ""}">'
-        + "".join(f"<td>{html.escape(_short(row[column]))}</td>" for column in columns)
-        + "</tr>"
-        for row in sorted(rows, key=lambda row: row["trial"] not in numbers)
-    )
     swept = "".join(f"<li><code>{html.escape(f'{key}={value}')}</code></li>" for key, value in plan.swept.items())
     fixed = " ".join(f"{key}={value}" for key, value in plan.fixed.items())
     winners = "".join(
@@ -118,8 +116,38 @@ def report(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], outpu
         f"<h1>Sweep of {len(rows)} trials</h1><h2>Swept</h2><ul>{swept}</ul>"
         f"<p>For all: <code>{html.escape(fixed) or 'nothing else'}</code></p>"
         f"<h2>Best</h2><ul>{winners or 'none has finished'}</ul>{pictures}"
-        f"<h2>Trials</h2><table><tr>{head}</tr>{body}</table></html>"
+        f"<h2>Trials</h2>{_table(plan, rows, numbers)}</html>"
     )
+
+
+def _table(plan: Plan, rows: Rows, best: Container[int]) -> str:
+    """The trials as HTML, the best on top; those without a value, which failed or were stopped, come last."""
+    task = plan.config.model.task
+
+    def place(row: dict[str, Any]) -> tuple[bool, bool, float]:
+        value = row["value"] if isinstance(row["value"], float) and math.isfinite(row["value"]) else None
+        if value is None:
+            return True, True, 0.0
+        return row["trial"] not in best, False, -value if more_is_better(row["metric"], task) else value
+
+    columns = [
+        "trial",
+        "status",
+        "metric",
+        "value",
+        *plan.config.sweep.objectives[1:],
+        *plan.swept,
+        "seconds",
+        "reason",
+    ]
+    head = "".join(f"<th>{html.escape(column.removeprefix('model.estimator.'))}</th>" for column in columns)
+    body = "".join(
+        f'<tr class="{row["status"]}{" best" if row["trial"] in best else ""}">'
+        + "".join(f"<td>{html.escape(_short(row[column]))}</td>" for column in columns)
+        + "</tr>"
+        for row in sorted(rows, key=place)
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def _short(value: object) -> str:

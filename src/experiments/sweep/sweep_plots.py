@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_TICKS = 12
+# As many numbers as that are shown by their size, fewer at equal distances.
+MANY_NUMBERS = 7
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class _Scale:
     Attributes:
         places: of each row that has the parameter, by number; of the others NaN.
         ticks: what is written where.
+        is_by_size: whether places are the values themselves, else they are at equal distances.
         is_log: whether distances are of magnitudes.
     """
 
     places: list[float]
     ticks: dict[float, str]
+    is_by_size: bool = False
     is_log: bool = False
 
 
@@ -40,11 +44,11 @@ def _scale(rows: Rows, key: str) -> _Scale:
     texts = [str(row[key]) for row in rows]
     there = [row for row in rows if row[key] != ""]
     numbers = numbers_of(there, key)
-    if numbers and len(set(numbers)) > MOST_TICKS:
-        log = is_log(numbers)
+    if numbers and len(set(numbers)) >= MANY_NUMBERS:
         ends = (min(numbers), statistics.median_low(numbers), max(numbers))
         by_row = iter(numbers)
-        return _Scale([next(by_row) if text else math.nan for text in texts], {end: f"{end:.3g}" for end in ends}, log)
+        places = [next(by_row) if text else math.nan for text in texts]
+        return _Scale(places, {end: f"{end:.3g}" for end in ends}, True, is_log(numbers))
     known = sorted({text for text in texts if text}, key=float if numbers else None)
     place = {text: float(index) for index, text in enumerate(known)} | {"": math.nan}
     step = max(1, len(known) // MOST_TICKS)
@@ -66,7 +70,7 @@ def parameters(rows: Rows, keys: Sequence[str]) -> Figure:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")  # 10⁻³ would need the signs of formulas
             axes.xaxis.set_minor_formatter("")
-        else:
+        elif not scale.is_by_size:
             axes.set_xticks(list(scale.ticks), list(scale.ticks.values()), rotation=45, ha="right")
         axes.set(xlabel=plots.shorten(key.removeprefix("model.estimator.")))
     panels[0].set(ylabel=rows[0]["metric"])
@@ -104,6 +108,19 @@ def parallel_coordinates(rows: Rows, keys: Sequence[str]) -> Figure:
         axes.axvline(at, color="#999999", linewidth=0.8, zorder=0)
     figure.colorbar(mpl.cm.ScalarMappable(norm, "viridis"), ax=axes, label=rows[0]["metric"])
     axes.set(title=f"{len(rows)} trials")
+    return figure
+
+
+def history(rows: Rows, more_is_better: bool) -> Figure:
+    """The metric of each trial in the order in which they were chosen, and the best so far."""
+    figure, axes = plots.empty()
+    values = np.array([row["value"] for row in rows])
+    best = (np.maximum if more_is_better else np.minimum).accumulate(values)
+    places = [row["trial"] for row in rows]
+    axes.scatter(places, values, s=26, alpha=0.5, color="#777777", label="trial")
+    axes.step(places, best, where="post", color=plots.COLOR, label="best so far")
+    axes.set(xlabel="trial", ylabel=rows[0]["metric"], title=f"{rows[0]['metric']} as trials were chosen")
+    axes.legend(frameon=False)
     return figure
 
 
