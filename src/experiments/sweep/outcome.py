@@ -71,8 +71,8 @@ def best_of(trials: Iterable[Trial], outcomes: Mapping[str, Outcome]) -> dict[Ki
     """The best finished trial of each kind."""
     best: dict[Kind, tuple[Rank, Trial]] = {}
     for trial in trials:
-        outcome, kind = outcomes[trial.hash], kind_of(trial.config)
-        rank = rank_of(trial, outcome.metrics)
-        if outcome.status == "FINISHED" and rank is not None and (kind not in best or rank > best[kind][0]):
+        outcome, kind = outcomes.get(trial.hash), kind_of(trial.config)
+        rank = rank_of(trial, outcome.metrics) if outcome is not None and outcome.status == "FINISHED" else None
+        if rank is not None and (kind not in best or rank > best[kind][0]):
             best[kind] = (rank, trial)
     return {kind: trial for kind, (_, trial) in best.items()}
