@@ -203,7 +203,7 @@ class SweepConfig:
     cases: list[str] = field(default_factory=list)
     # Metrics: the first decides which trial is the best, tpe looks for the best of all; none given: the task's.
     objectives: list[str] = field(default_factory=list)
-    # Trials at a time; unset: as many as Spark has cores, 8 at the most.
+    # Trials at a time; unset: one more than Spark has cores, 8 at the most.
     n_jobs: int | None = None
     # The best is logged once, from its own fit, when all have ended.
     models: LoggedModels = LoggedModels.best

@@ -23,7 +23,7 @@ from experiments import run_log
 from experiments.config import Config, config_hash, flatten, plain
 from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.errors import ConfigError, ExperimentError, readable_cause
-from experiments.inspection import plots
+from experiments.inspection.drawing import draw
 from experiments.inspection.output import Output
 from experiments.logged_model import save_model
 from experiments.processes import process_tag
@@ -125,14 +125,8 @@ class TrackedRun:
         They lie beside each other, as MLflow's page that compares runs shows no folders.
         """
         with tempfile.TemporaryDirectory() as folder:
+            write_outputs(outputs, Path(folder))
             for output in outputs:
-                path = Path(folder) / f"{output.name}.csv"
-                with path.open("w", newline="") as file:
-                    writer = csv.DictWriter(file, list(output.rows[0]))
-                    writer.writeheader()
-                    writer.writerows(output.rows)
-                if output.draw is not None:
-                    plots.save(output, path.with_suffix(".png"))
                 if output.stepped:
                     self._log_steps(output)
             self.client.log_artifacts(self.run_id, folder)
@@ -202,6 +196,18 @@ class TrackedRun:
         with contextlib.suppress(Exception):
             trace = "".join(traceback.format_exception(error))
             self.client.log_text(self.run_id, redact_text(trace), "failure.txt")
+
+
+def write_outputs(outputs: Sequence[Output], folder: Path) -> None:
+    """Each as `NAME.csv` and, where it has a figure, `NAME.png`."""
+    for output in outputs:
+        path = folder / f"{output.name}.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(output.rows[0]))
+            writer.writeheader()
+            writer.writerows(output.rows)
+        if output.draw is not None:
+            draw(output, path.with_suffix(".png"))
 
 
 @contextlib.contextmanager

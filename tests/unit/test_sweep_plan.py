@@ -74,7 +74,7 @@ def test_secrets_are_neither_in_what_a_sweep_records_nor_in_what_a_trial_is(plan
     uri, options = "tracking.uri='postgresql://me:hunter2@host/db'", "data.options={user: me, password: hunter2}"
     rows = ("data=table", f"data.path={tmp_path / 'x.csv'}", "data.label=a,b")
     made = planned(*rows, uri, options)
-    page = report(made, [], {}, [])
+    page = report(made, [], {}, tmp_path)
     assert "hunter2" not in f"{made.fixed} {made.swept} {page}"
     assert "user: me" in made.fixed["data.options"]
     other = planned(*rows, uri, options.replace("hunter2", "hunter3"))
@@ -132,10 +132,10 @@ def test_a_process_is_known_to_live_or_to_be_gone():
     assert is_gone("another-machine 1 1.00") is None
 
 
-def test_the_report_stands_alone_and_shows_no_html_of_a_config(planned):
+def test_the_report_stands_alone_and_shows_no_html_of_a_config(planned, tmp_path):
     made = planned("seed=1,2")
-    row = {"trial": 0, "name": "<script>x</script>", "seed": "1", "status": "FAILED", "metric": "", "value": ""}
-    page = report(made, [{**row, "seconds": 1.0, "run_id": "a", "reason": "<b>"}], {}, [])
+    row = {"trial": 0, "name": "<b>", "seed": "1", "status": "FAILED", "metric": "", "value": ""}
+    page = report(made, [{**row, "seconds": 1.0, "run_id": "a", "reason": "<script>x</script>"}], {}, tmp_path)
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "http" not in page

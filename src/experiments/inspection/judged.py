@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-from pyspark.sql import functions as F
 
 from experiments.config import Task
 from experiments.curves import Curve
@@ -94,6 +93,8 @@ def residuals(scored: Scored) -> Iterator[Output]:
         return
     label = scored.dataset.label
     assert label is not None
+    from pyspark.sql import functions as F  # here, so that a process that draws need not import it
+
     columns = [F.col(label).alias("true"), F.col("prediction").alias("predicted")]
     found = sample(scored, MOST_POINTS).select(*columns).collect()
     rows = [

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import integrate
 
+from experiments.curves import area_under
 from experiments.inspection import plots
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def roc(rows: Rows, title: str) -> Figure:
     figure, axes = plots.empty(width=6.6, height=5.2)
     for name, line in _by_class(rows):
         x, y = [row["false_positive_rate"] for row in line], [row["true_positive_rate"] for row in line]
-        area = f"area {integrate.trapezoid(y, x):.3f}"
+        area = f"area {area_under(x, y):.3f}"
         axes.plot(x, y, color=None if name else plots.COLOR, label=f"{name}, {area}" if name else area)
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="guessing")
     axes.set(title=title, xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(0, 1.02))
@@ -91,9 +91,8 @@ def residuals(rows: Rows, title: str, label: str) -> Figure:
     left.plot(ends, ends, color="grey", linestyle="--", linewidth=1, label="predicted = true")
     left.set(xlabel=f"true {label}", ylabel=f"predicted {label}")
     left.legend(frameon=False)
-    right.hist(
-        [row["residual"] for row in rows], bins=min(40, 5 + len(rows) // 8), color=plots.COLOR, edgecolor="white"
-    )
+    counts, edges = np.histogram([row["residual"] for row in rows], bins=min(40, 5 + len(rows) // 8))
+    right.stairs(counts, edges, fill=True, color=plots.COLOR)  # one shape, where `hist` makes one for each bin
     right.axvline(0, color="grey", linestyle="--", linewidth=1)
     right.set(xlabel=f"residual of {label} (true - predicted)", ylabel="rows")
     figure.suptitle(title)

@@ -20,7 +20,7 @@ from experiments.inspection.output import Output, Rows
 from experiments.sweep import sweep_plots
 from experiments.sweep.importance import importances
 from experiments.sweep.plan import Plan, Trial
-from experiments.tracking import TrackedRun
+from experiments.tracking import TrackedRun, write_outputs
 
 STYLE = """body{font:15px sans-serif;margin:2em auto;max-width:1100px;color:#222}
 table{border-collapse:collapse;width:100%}
@@ -31,8 +31,10 @@ td,th{padding:.3em .6em;border-bottom:1px solid #ddd;text-align:left;font-size:1
 def log_summary(run: TrackedRun, plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> None:
     """Table, figures, report, description and counts of the sweep's run."""
     outputs = [Output("trials", rows), *_figures(plan, rows)]
-    run.log_outputs(outputs)
-    run.client.log_text(run.run_id, report(plan, rows, best, outputs), "report.html")
+    with tempfile.TemporaryDirectory() as folder:
+        write_outputs(outputs, Path(folder))
+        (Path(folder) / "report.html").write_text(report(plan, rows, best, Path(folder)), encoding="utf-8")
+        run.client.log_artifacts(run.run_id, folder)
     ended = {status: sum(row["status"] == status for row in rows) for status in ("FINISHED", "FAILED", "KILLED")}
     metrics = {f"trials_{status.lower()}": float(count) for status, count in ended.items()}
     metrics |= _best_values(rows, best)
@@ -98,8 +100,12 @@ def _note(rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> str:
     return "\n".join(["Best of the sweep:", *lines]) if lines else "No trial has finished."
 
 
-def report(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], outputs: list[Output]) -> str:
-    """One HTML page that needs nothing else: what was swept, the best, the figures, all trials from the best on."""
+def report(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], figures: Path) -> str:
+    """One HTML page that needs nothing else: what was swept, the best, the figures, all trials from the best on.
+
+    Args:
+        figures: folder of PNG files.
+    """
     numbers = {trial.number for trial in best.values()}
     swept = "".join(f"<li><code>{html.escape(f'{key}={value}')}</code></li>" for key, value in plan.swept.items())
     fixed = " ".join(f"{key}={value}" for key, value in plan.fixed.items())
@@ -109,7 +115,8 @@ def report(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], outpu
         if row["trial"] in numbers
     )
     pictures = "".join(
-        f'<p><img src="{_picture(output)}" alt="{output.name}"></p>' for output in outputs if output.draw
+        f'<p><img src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" alt="{path.stem}"></p>'
+        for path in sorted(figures.glob("*.png"))
     )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Sweep</title><style>{STYLE}</style>'
@@ -152,11 +159,3 @@ def _table(plan: Plan, rows: Rows, best: Container[int]) -> str:
 
 def _short(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _picture(output: Output) -> str:
-    """The figure as an address that holds it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "figure.png"
-        plots.save(output, path)
-        return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

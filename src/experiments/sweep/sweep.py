@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config import Config, LoggedModels
 from experiments.errors import ExperimentError, is_of_infrastructure, readable_cause
+from experiments.inspection.drawing import drawing_process
 from experiments.inspection.output import Output, Rows
 from experiments.redaction import redact_text
 from experiments.session import StartingSession, starting_session
@@ -79,7 +80,7 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
         sweep = Sweep(plan, run, Parent(run.run_id, given), done)
         token = current.set(sweep)
         try:
-            with sweep.shown:
+            with sweep.shown, drawing_process():
                 sweep.go(launch)
         finally:
             current.reset(token)

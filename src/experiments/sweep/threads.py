@@ -149,7 +149,8 @@ def _check(master: DictConfig) -> None:
 
 def _workers(master: str) -> int:
     cores = local_cores(master)
-    return CLUSTER_PARALLEL if cores is None else min(cores, MOST_PARALLEL)
+    # One more than there are cores, as a trial also waits: for its figures, for the store.
+    return CLUSTER_PARALLEL if cores is None else min(cores + 1, MOST_PARALLEL)
 
 
 @contextlib.contextmanager
