@@ -4,6 +4,7 @@ import os
 import signal
 
 import pandas as pd
+import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
@@ -115,8 +116,10 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(
         return found if len(found) >= 5 else None
 
     wait_for(five_are_done)
+    others = psutil.Process(process.pid).children(recursive=True)  # Java, and the one that draws
     process.kill()
     process.communicate()
+    assert not psutil.wait_procs(others, timeout=30)[1]
     before = runs(store, "houses")
     done_before = {run.info.run_id for run in before if run.info.status == "FINISHED"}
     assert 5 <= len(done_before) < 12
