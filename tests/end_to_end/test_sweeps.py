@@ -150,7 +150,7 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_sweep_is_killed_with_its_children(start, store, runs, wait_for, sent, code):
-    words = ["model=random_forest", "data.rows=200000", "model.estimator.numTrees=200,300,400"]
+    words = ["model=random_forest", "data.rows=200000", "model.estimator.numTrees=200,300,400", "sweep.n_jobs=2"]
     process = start("experiments", "-m", *words)
     client = MlflowClient(store)
 
