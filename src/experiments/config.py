@@ -297,6 +297,8 @@ def plain(config: Config) -> dict[str, Any]:
     values = _plain(asdict(config))
     # One spelling of Spark's settings, which may be written nested or with dots.
     values["cluster"]["conf"] = spark_conf(config.cluster)
+    # Words, among which secrets cannot be told by their keys; what a trial has of them is in its config.
+    del values["sweep"]["cases"]
     redacted: dict[str, Any] = redact(values)
     return redacted
 

@@ -48,7 +48,7 @@ _BUSY = ("TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "REQUEST_LIMIT_EXCEEDE
 
 def is_of_infrastructure(error: BaseException) -> bool:
     """Whether a store, a network or an executor failed a run, which may well succeed when it is tried again."""
-    cause: BaseException | None = error
+    cause: BaseException | None = error if isinstance(error, Exception) else None
     for _ in range(20):
         if cause is None:
             return False
@@ -56,7 +56,7 @@ def is_of_infrastructure(error: BaseException) -> bool:
             return True
         if getattr(cause, "error_code", "") in _BUSY or _LOST.search(str(cause)):
             return True
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return False
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -22,10 +23,10 @@ class _Handler(logging.Handler):
     """Sends what any library logs to the log of the run that its thread is at."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        write(f"{record.levelname} {record.name}: {record.getMessage()}")
-
-
-_HANDLER = _Handler(logging.WARNING)
+        try:
+            write(f"{record.levelname} {record.name}: {record.getMessage()}")
+        except Exception:  # of a message that does not fit its values
+            self.handleError(record)
 
 
 def write(text: str) -> None:
@@ -38,10 +39,27 @@ def write(text: str) -> None:
 @contextlib.contextmanager
 def kept() -> Iterator[io.StringIO]:
     """Keep what is written in this thread until the end of the block."""
-    logging.getLogger().addHandler(_HANDLER)  # once, however often it is added
     log = io.StringIO()
     token = _current.set(log)
+    _listen(1)
     try:
         yield log
     finally:
+        _listen(-1)
         _current.reset(token)
+
+
+_listening = 0
+_lock = threading.Lock()
+_HANDLER = _Handler(logging.WARNING)
+
+
+def _listen(more: int) -> None:
+    """Listen to all libraries for as long as there is a log; afterwards logging is as it was."""
+    global _listening
+    with _lock:
+        _listening += more
+        if _listening:
+            logging.getLogger().addHandler(_HANDLER)  # once, however often it is added
+        else:
+            logging.getLogger().removeHandler(_HANDLER)

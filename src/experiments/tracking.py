@@ -42,6 +42,7 @@ HASH_TAG = "experiments.config_hash"
 FAILURE_TAG = "experiments.failure"
 SWEEP_TAG = "experiments.sweep"
 STUDY_TAG = "experiments.study"
+CHOICE_TAG = "experiments.choice"
 
 
 @dataclass(frozen=True)

@@ -45,15 +45,20 @@ def environment(store):
 
 @pytest.fixture
 def start(tmp_path, environment):
-    """A function that starts a program of this environment in a folder of its own."""
+    """A function that starts a program of this environment in a folder of its own; it ends with the test."""
+    started = []
 
     def popen(*words):
         pipe = subprocess.PIPE
-        return subprocess.Popen(
+        process = subprocess.Popen(
             words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_interrupts
         )
+        started.append(process)
+        return process
 
-    return popen
+    yield popen
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from experiments import ConfigError, load
-from experiments.config import LoggedModels, config_hash
+from experiments.config import LoggedModels, config_hash, plain
+from experiments.inspection.plots import save
 from experiments.processes import PROCESS_TAG, is_gone, process_tag
 from experiments.sweep.composer import Composer
-from experiments.sweep.summary import report
+from experiments.sweep.summary import _figures, report
 
 
 def test_every_combination_is_a_trial_with_its_values_and_name(planned):
@@ -51,7 +52,7 @@ def test_cases_are_grids_of_their_own_side_by_side(planned):
         "model.estimator.numTrees": "5",
     }  # fmt: skip
     assert "data" in made.fixed
-    with pytest.raises(ConfigError, match=r"sweep\.cases\.0 must not set what is set outside of it, got seed"):
+    with pytest.raises(ConfigError, match=r"sweep\.cases\.0: seed must be set once, got it twice"):
         planned("seed=1,2", "sweep.cases=['seed=3']")
     with pytest.raises(ConfigError, match=r"sweep\.cases\.1 must be words such as"):
         planned("sweep.cases=['seed=3','seed']")
@@ -119,6 +120,34 @@ def test_trials_share_their_cluster_and_intervals_are_no_grid(planned):
         planned("sweep=random", "data=houses,diabetes")
     with pytest.raises(ConfigError, match=r"maxIter must be what Spark takes .* got '0\.5'|maxIter"):
         planned("sweep=random", "model.estimator.maxIter=interval(0.5,1)")
+
+
+@pytest.mark.parametrize("interval", ["tag(log,interval(0,1))", "int(tag(log,interval(0,9)))", "interval(0,1e999)"])
+def test_an_interval_has_something_to_choose(planned, interval):
+    with pytest.raises(ConfigError, match=r"model\.estimator\.regParam must be an interval of finite numbers"):
+        planned("sweep=tpe", f"model.estimator.regParam={interval}")
+
+
+def test_cases_neither_steer_the_sweep_nor_show_secrets(planned):
+    with pytest.raises(ConfigError, match=r"sweep\.cases\.0 must not set how the sweep goes, got sweep\.n_jobs"):
+        planned("sweep.cases=['seed=3 sweep.n_jobs=2']")
+    with pytest.raises(ConfigError, match="seed must be set once, got it twice"):
+        planned("seed=1,2", "seed=3")
+    rows = ("data=table", "data.path=s3://host/x", "data.label=a")
+    made = planned(*rows, "sweep.cases=['seed=1 data.options.password=hunter2','seed=2']")
+    shown = f"{made.fixed} {made.swept} {[trial.name for trial in made.trials]} {plain(made.config)}"
+    assert "hunter2" not in shown
+
+
+def test_a_figure_leaves_out_what_no_finished_trial_has(planned, tmp_path):
+    made = planned("data=diabetes", "sweep.cases=['model=ridge model.estimator.regParam=1,2','model=gbt seed=3']")
+    rows = [
+        {**dict.fromkeys(made.swept, ""), "trial": place, "model": "ridge", "model.estimator.regParam": str(place + 1),
+         "metric": "rmse", "value": 1.0 + place, "status": "FINISHED"} for place in range(2)
+    ]  # fmt: skip
+    for output in _figures(made, rows):
+        save(output, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
 def test_a_process_is_known_to_live_or_to_be_gone():

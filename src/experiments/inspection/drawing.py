@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -37,15 +37,26 @@ def draw(output: Output, path: Path) -> None:
     process = _process
     if process is not None:
         # Where the process has died, or is ending with the sweep, this one draws.
-        with contextlib.suppress(BrokenProcessPool, RuntimeError):
-            process.submit(plots.save, output, path).result()
+        with contextlib.suppress(BrokenProcessPool, CancelledError, RuntimeError):
+            with _uninterrupted():
+                drawn = process.submit(plots.save, output, path)
+            drawn.result()
             return
     plots.save(output, path)
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """What is started in the block never hears Ctrl-C, which is for the one that it works for."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin() -> None:
-    """In the process: leave interruptions to the one that it works for, and end with that however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In the process: end with the one that it works for, however that ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

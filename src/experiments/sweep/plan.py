@@ -18,7 +18,7 @@ from experiments.errors import ConfigError, suggest
 from experiments.evaluation import METRICS
 from experiments.experiment import validate
 from experiments.sweep.composer import Composer
-from experiments.sweep.space import Combination, Space, redacted, space_of
+from experiments.sweep.space import CASES, Combination, Space, redacted, space_of
 
 # Of a space to choose from so many combinations are checked whole, of a larger one each value once.
 MOST_CHECKED_WHOLE = 500
@@ -113,6 +113,7 @@ def plan(loader: ConfigLoader, master: DictConfig, words: Sequence[str]) -> Plan
     for combination in space.grid() if settings.method is SweepMethod.grid else _probes(space):
         trial = _trial(composer, len(trials), combination, swept)
         first = first or trial.config
+        _check_settings(settings, first.sweep)
         for problem in [*_problems(trial.config), *_differences(trial.config, first)]:
             problems.setdefault(problem, " ".join(_shown(combination)))
         # Two spellings of one value, as in 1 and 1.0, are one trial.
@@ -130,6 +131,16 @@ def _settings(loader: ConfigLoader, composer: Composer, words: Sequence[str]) ->
     settings = OmegaConf.to_object(composer.compose(own).sweep)
     assert isinstance(settings, SweepConfig)
     return settings
+
+
+def _check_settings(known: SweepConfig, composed: SweepConfig) -> None:
+    """
+    Raises:
+        ConfigError: a file that other words choose says how the sweep goes, which must be known before its trials are.
+    """
+    for name in ("method", "trials", "cases"):
+        if getattr(known, name) != getattr(composed, name):
+            raise ConfigError([f"sweep.{name} must be set by sweep=… or sweep.{name}=…, got it from another file"])
 
 
 def _check_method(settings: SweepConfig, space: Space) -> None:
@@ -156,6 +167,11 @@ def _check_method(settings: SweepConfig, space: Space) -> None:
             )
         if any(each.is_seed and (each.interval or each not in space.common) for each in space.dimensions):
             problems.append("seed must be a list outside of sweep.cases, as each choice of values is tried with all")
+        problems += [
+            f"{each.key} must be an interval of finite numbers, with tag(log,…) above 0, got {each.typed}"
+            for each in space.dimensions
+            if each.interval and not each.interval.is_sound
+        ]
     if problems:
         raise ConfigError(problems)
 
@@ -167,7 +183,9 @@ def _probes(space: Space) -> Iterator[Combination]:
         yield from few
         return
     for case in space.cases:
-        for number in range(max((len(each.values) for each in case), default=1)):
+        longest = max(len(each.values) for each in case)
+        # Of a long list of numbers those at equal distances, and the last, say enough.
+        for number in sorted({*range(0, longest, -(-longest // MOST_CHECKED_WHOLE)), longest - 1}):
             yield tuple((each, each.values[number % len(each.values)]) for each in case)
 
 
@@ -175,7 +193,7 @@ def _trial(composer: Composer, number: int, combination: Combination, swept: Ite
     words = tuple(dimension.word(value) for dimension, value in combination)
     composed = composer.compose(words)
     HydraConfig.instance().set_config(composed)  # what `${hydra:…}` looks at
-    config = typed(composed)
+    config = config_of(composed)
     values = {each.key: redacted(each.key, value) for each, value in combination if each.key in swept}
     others = [f"{key}={value}" for key, value in values.items() if key.split(".")[0] != "model"]
     return Trial(number, words, config, config_hash(config), " ".join([run_name(config, words), *others]), values)
@@ -183,10 +201,10 @@ def _trial(composer: Composer, number: int, combination: Combination, swept: Ite
 
 def _shown(combination: Combination) -> list[str]:
     """The words as they were typed, secrets out."""
-    return [f"{each.key}={redacted(each.key, value)}" for each, value in combination]
+    return [f"{each.key}={redacted(each.key, value)}" for each, value in combination if each.key != CASES]
 
 
-def typed(composed: DictConfig) -> Config:
+def config_of(composed: DictConfig) -> Config:
     """The typed config of what Hydra composed for a job."""
     OmegaConf.set_readonly(composed, False)
     with open_dict(composed):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import ConfigError
@@ -12,6 +14,7 @@ from experiments.processes import PROCESS_TAG, is_gone, process_tag
 from experiments.redaction import redact_text
 from experiments.sweep.plan import Plan
 from experiments.tracking import (
+    CHOICE_TAG,
     FAILURE_TAG,
     HASH_TAG,
     LONGEST_PARAM,
@@ -82,8 +85,10 @@ def _log_plan(run: TrackedRun, plan: Plan) -> None:
     from mlflow.entities import Param
 
     known = run.client.get_run(run.run_id).data.params
+    # How many trials there are may change when the sweep goes on.
+    words = {key: value for key, value in {**plan.fixed, **plan.swept}.items() if key != "sweep.trials"}
     # MLflow's names of params have fewer signs than Hydra's words, as in `~model.stages.scaler`.
-    values = {re.sub(r"[^\w./: -]", "_", key): value for key, value in {**plan.fixed, **plan.swept}.items()}
+    values = {re.sub(r"[^\w./: -]", "_", key): value for key, value in words.items()}
     params = [Param(key, value[:LONGEST_PARAM]) for key, value in values.items() if key not in known]
     run.client.log_batch(run.run_id, params=params)
 
@@ -109,10 +114,30 @@ def finished_runs(client: MlflowClient, plan: Plan) -> dict[str, Run]:
     return found
 
 
-def finished_choices(client: MlflowClient, plan: Plan) -> list[Run]:
-    """The finished trials of a sweep that chooses its values, the newest first."""
-    places = list(experiments_of(client, plan).values())
-    return list(_pages(client, places, f"tags.`{STUDY_TAG}` = '{plan.hash}' AND attributes.status = 'FINISHED'"))
+@dataclass(frozen=True)
+class Choice:
+    """Values that an earlier command chose.
+
+    Attributes:
+        params: Optuna's.
+        runs: the finished ones, by the hash of what they computed.
+    """
+
+    params: dict[str, Any]
+    runs: dict[str, Run] = field(default_factory=dict)
+
+
+def earlier_choices(client: MlflowClient, plan: Plan) -> dict[int, Choice]:
+    """What was chosen for each place among the choices that the plan has: what finished, else what was tried last."""
+    found: dict[int, Choice] = {}
+    runs = list(_pages(client, list(experiments_of(client, plan).values()), f"tags.`{STUDY_TAG}` = '{plan.hash}'"))
+    for run in sorted(runs, key=lambda run: (run.info.status != "FINISHED", -run.info.start_time)):
+        said = json.loads(run.data.tags[CHOICE_TAG])
+        if said["number"] < (plan.config.sweep.trials or 0):
+            choice = found.setdefault(said["number"], Choice(said["params"]))
+            if run.info.status == "FINISHED" and choice.params == said["params"]:
+                choice.runs.setdefault(run.data.tags[HASH_TAG], run)
+    return found
 
 
 def _pages(client: MlflowClient, places: Sequence[str], wanted: str) -> Iterator[Run]:

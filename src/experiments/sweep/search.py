@@ -8,13 +8,14 @@ time a sweep that was killed and goes on chooses what it would have chosen.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -24,20 +25,18 @@ from experiments.config import SweepMethod
 from experiments.evaluation import more_is_better
 from experiments.sweep.outcome import Outcome, deciding_of
 from experiments.sweep.plan import Plan, Trial
-from experiments.sweep.space import Combination, Dimension, Interval, spell
-from experiments.tracking import STUDY_TAG
+from experiments.sweep.space import Combination, Dimension, Interval
+from experiments.tracking import CHOICE_TAG, STUDY_TAG
 
-if TYPE_CHECKING:
-    from mlflow.entities import Run
-
-SAMPLE_TAG = "experiments.sample"
 CASE = "case"
-# So often another choice is asked for in place of one that was tried, before there seems to be nothing left.
-MOST_REPEATS = 50
+# So often another choice is asked for in place of one that was tried, before those that were not are taken in order.
+MOST_REPEATS = 10
+# A default of Optuna's is 10, which would leave small sweeps to chance.
+RANDOM_AT_FIRST = 5
 
 
 @dataclass
-class _Sample:
+class _Chosen:
     """One choice of values.
 
     Attributes:
@@ -61,84 +60,91 @@ class Search:
     """The choices of a sweep. Asked from one thread, told from any.
 
     Args:
-        earlier: finished runs of the same sweep.
+        earlier: what earlier commands chose: the number of each choice to Optuna's params.
     """
 
-    def __init__(self, plan: Plan, earlier: Iterable[Run]) -> None:
+    def __init__(self, plan: Plan, earlier: Mapping[int, Mapping[str, Any]]) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._plan, self._lock = plan, threading.Lock()
         self._distributions = dict(_distributions(plan))
         objectives = max(1, len(plan.config.sweep.objectives))
         self._study = optuna.create_study(directions=["maximize"] * objectives)
-        # To the number of each choice, what was chosen.
-        self._earlier: dict[int, dict[str, Any]] = {}
-        for run in earlier:
-            said = json.loads(run.data.tags[SAMPLE_TAG])
-            self._earlier[said["number"]] = said["params"]
-        self._samples: dict[str, _Sample] = {}
+        self._earlier = earlier
+        # To the hash of each trial, the choice that has it.
+        self._by_hash: dict[str, _Chosen] = {}
+        self._untried = _all_params(plan, self._distributions)
 
     def trials(self) -> Iterator[Trial]:
         """All trials of the sweep, added to its plan: first those of choices that were begun before. A choice is made
         when it is asked for, so that it knows as much as can be."""
-        most = self._plan.config.sweep.trials or 0
         for number in sorted(self._earlier):
-            if number < most:
-                yield from self._sample(number, self._earlier[number], None).trials
-        for number in range(most):
+            yield from self._chosen(number, self._earlier[number], None).trials
+        for number in range(self._plan.config.sweep.trials or 0):
             if number not in self._earlier:
-                sample = self._asked(number)
-                if sample is None:
+                chosen = self._asked(number)
+                if chosen is None:
                     return
-                yield from sample.trials
+                yield from chosen.trials
 
     def tags(self, trial: Trial) -> dict[str, str]:
         """What the trial's run says of it, for the command that goes on."""
-        sample = self._samples[trial.hash]
-        said = {"number": sample.number, "params": sample.params}
-        return {STUDY_TAG: self._plan.hash, SAMPLE_TAG: json.dumps(said)}
+        chosen = self._by_hash[trial.hash]
+        said = {"number": chosen.number, "params": chosen.params}
+        return {STUDY_TAG: self._plan.hash, CHOICE_TAG: json.dumps(said)}
 
     def ended(self, trial: Trial, outcome: Outcome) -> None:
         """How a trial ended; of its choice the means count, once it has ended with every seed."""
         with self._lock:
-            sample = self._samples[trial.hash]
-            sample.ended += 1
+            chosen = self._by_hash[trial.hash]
+            chosen.ended += 1
             if outcome.status == "FINISHED":
-                sample.values[trial.hash] = _objectives(trial, outcome.metrics)
-            if sample.ended == len(sample.trials):
-                self._tell(sample)
+                chosen.values[trial.hash] = _objectives(trial, outcome.metrics)
+            if chosen.ended == len(chosen.trials):
+                self._tell(chosen)
 
-    def _tell(self, sample: _Sample) -> None:
-        means = [math.fsum(each) / len(each) for each in zip(*sample.values.values(), strict=True)]
-        is_known = len(sample.values) == len(sample.trials) and all(map(math.isfinite, means))
-        if sample.asked is not None:
+    def _tell(self, chosen: _Chosen) -> None:
+        means = [math.fsum(each) / len(each) for each in zip(*chosen.values.values(), strict=True)]
+        is_known = len(chosen.values) == len(chosen.trials) and all(map(math.isfinite, means))
+        if chosen.asked is not None:
             state = TrialState.COMPLETE if is_known else TrialState.FAIL
-            self._study.tell(sample.asked, means if is_known else None, state)
+            self._study.tell(chosen.asked, means if is_known else None, state)
         elif is_known:
-            known = {name: self._distributions[name] for name in sample.params}
-            self._study.add_trial(create_trial(params=sample.params, distributions=known, values=means))
+            known = {name: self._distributions[name] for name in chosen.params}
+            self._study.add_trial(create_trial(params=chosen.params, distributions=known, values=means))
 
-    def _asked(self, number: int) -> _Sample | None:
-        """A choice that was not made yet, or None where there seems to be none left."""
+    def _asked(self, number: int) -> _Chosen | None:
+        """A choice that was not made yet, or None where none is left."""
         for attempt in range(MOST_REPEATS):
-            with self._lock:
-                self._study.sampler = self._sampler(number, attempt)
-                asked = self._study.ask()
-                self._choose(asked)
-            sample = self._sample(number, asked.params, asked)
-            if sample.trials:
-                return sample
-            with self._lock:
-                self._study.tell(asked, state=TrialState.FAIL)
+            chosen = self._ask(number, attempt)
+            if chosen.trials:
+                return chosen
+        for params in self._untried:
+            self._study.enqueue_trial(params)
+            chosen = self._ask(number, 0)
+            if chosen.trials:
+                return chosen
         return None
 
-    def _sample(self, number: int, params: dict[str, Any], asked: optuna.trial.Trial | None) -> _Sample:
+    def _ask(self, number: int, attempt: int) -> _Chosen:
+        """What Optuna chooses; a choice that another one has made before is told to have failed."""
+        with self._lock:
+            self._study.sampler = self._sampler(number, attempt)
+            asked = self._study.ask()
+            self._choose(asked)
+        chosen = self._chosen(number, asked.params, asked)
+        if not chosen.trials:
+            with self._lock:
+                self._study.tell(asked, state=TrialState.FAIL)
+        return chosen
+
+    def _chosen(self, number: int, params: Mapping[str, Any], asked: optuna.trial.Trial | None) -> _Chosen:
         """A choice with its trials, but for those of another one."""
-        sample = _Sample(number, params, asked)
+        chosen = _Chosen(number, dict(params), asked)
         for combination in self._combinations(params):
             trial = self._plan.trial(combination)
-            if self._samples.setdefault(trial.hash, sample) is sample:
-                sample.trials.append(trial)
-        return sample
+            if self._by_hash.setdefault(trial.hash, chosen) is chosen:
+                chosen.trials.append(trial)
+        return chosen
 
     def _sampler(self, number: int, attempt: int) -> optuna.samplers.BaseSampler:
         text = f"{self._plan.config.seed} {number} {attempt}"
@@ -149,7 +155,9 @@ class Search:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             # Parameters are looked at together, each case apart; trials that run count as bad ones meanwhile, so that
             # those beside each other differ.
-            return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+            return optuna.samplers.TPESampler(
+                n_startup_trials=RANDOM_AT_FIRST, seed=seed, multivariate=True, group=True, constant_liar=True
+            )
 
     def _choose(self, asked: optuna.trial.Trial) -> None:
         """Have Optuna choose whatever there is to choose in the case that it chooses first."""
@@ -186,6 +194,22 @@ def _distributions(plan: Plan) -> Iterator[tuple[str, BaseDistribution]]:
                 yield name, _of_values(each)
 
 
+def _all_params(plan: Plan, distributions: Mapping[str, BaseDistribution]) -> Iterator[dict[str, Any]]:
+    """Everything that can be chosen, case by case; nothing of a case with numbers that cannot be counted."""
+    for case in range(len(plan.space.own)):
+        names = [name for name, _ in _named(plan, case) if name in distributions]
+        if not any(isinstance(distributions[name], FloatDistribution) for name in names):
+            for values in itertools.product(*(_values_of(distributions[name]) for name in names)):
+                yield {**({CASE: case} if CASE in distributions else {}), **dict(zip(names, values, strict=True))}
+
+
+def _values_of(distribution: BaseDistribution) -> Sequence[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    assert isinstance(distribution, IntDistribution)
+    return range(distribution.low, distribution.high + 1)
+
+
 def _of_interval(interval: Interval) -> BaseDistribution:
     if isinstance(interval.low, int) and isinstance(interval.high, int):
         return IntDistribution(interval.low, interval.high, log=interval.is_log)
@@ -196,7 +220,7 @@ def _of_values(dimension: Dimension) -> BaseDistribution:
     """Numbers have an order, by which neighbours are alike; names have none."""
     if _is_numeric(dimension):
         return IntDistribution(0, len(dimension.values) - 1)
-    return CategoricalDistribution(dimension.values)
+    return CategoricalDistribution(range(len(dimension.values)))  # and not the values, which may hold secrets
 
 
 def _is_numeric(dimension: Dimension) -> bool:
@@ -216,10 +240,11 @@ def _suggest(asked: optuna.trial.Trial, name: str, distribution: BaseDistributio
 
 
 def _spelled(dimension: Dimension, chosen: Any) -> str:
-    """What an override says for what Optuna chose."""
+    """What an override says for what Optuna chose: a number of an interval, else the place of a value."""
     if dimension.interval is not None:
-        return spell(chosen)
-    return sorted(dimension.values, key=float)[chosen] if _is_numeric(dimension) else str(chosen)
+        return dimension.interval.spell(chosen)
+    values = sorted(dimension.values, key=float) if _is_numeric(dimension) else dimension.values
+    return values[int(chosen)]
 
 
 def _objectives(trial: Trial, metrics: Mapping[str, float]) -> list[float]:

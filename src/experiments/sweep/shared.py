@@ -20,7 +20,6 @@ from experiments.pipeline.wiring import Wired
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Data sets that nobody uses are kept up to this many while it is not known whether they will be asked for again.
 MOST_IDLE = 4
 
 
@@ -42,11 +41,18 @@ class SharedData:
     Args:
         expected: how many trials will need each data set, by `data_key`; None where that is not known.
         begin_alike: of several trials, what they do before their estimator, by `stages_key`.
+        most_idle: so many that nobody uses are kept while it is not known how many trials will need them.
     """
 
-    def __init__(self, expected: Mapping[str, int] | None = None, begin_alike: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        expected: Mapping[str, int] | None = None,
+        begin_alike: Container[str] = (),
+        most_idle: int = MOST_IDLE,
+    ) -> None:
         self._left = None if expected is None else Counter(expected)
         self._begin_alike = begin_alike
+        self._most_idle = most_idle
         self._loaded: dict[str, _Loaded] = {}
         self._lock = threading.Lock()
 
@@ -110,7 +116,7 @@ class SharedData:
     def _free(self) -> None:
         with self._lock:
             idle = [key for key, loaded in self._loaded.items() if loaded.users == 0]
-            freed = idle[:-MOST_IDLE] if self._left is None else [key for key in idle if self._left[key] <= 0]
+            freed = idle[: -self._most_idle] if self._left is None else [key for key in idle if self._left[key] <= 0]
             stacks = [self._loaded.pop(key).kept for key in freed]
         for stack in stacks:
             stack.close()

@@ -14,11 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments import run_log
-from experiments.config import Task
 from experiments.inspection.output import Rows
 from experiments.redaction import redact_text
 from experiments.store import tracking_uri
+from experiments.sweep.outcome import Kind
 from experiments.sweep.plan import Plan, Trial
+from experiments.sweep.summary import by_metric
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -113,13 +114,12 @@ def _dry_run_of_choices(plan: Plan, done: int) -> None:
     console.print(f"{plan.size} trials, {done} done already, {max(plan.size - done, 0)} to run")
 
 
-def print_table(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], run_id: str) -> None:
-    """The trials, the best of each kind first, on standard output."""
+def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run_id: str) -> None:
+    """The trials by their metric, the best of each kind first, on standard output."""
     numbers = {trial.number for trial in best.values()}
     table = Table("", "trial", "metric", "value", "status", "seconds", title=f"{len(rows)} trials")
     table.columns[1].overflow = "fold"
-    ordered = sorted(rows, key=lambda row: row["trial"] not in numbers)
-    for row in ordered[:MOST_LINES]:
+    for row in by_metric(plan, rows, numbers)[:MOST_LINES]:
         value = f"{row['value']:.6g}" if isinstance(row["value"], float) else ""
         mark = "best" if row["trial"] in numbers else ""
         table.add_row(mark, row["name"], row["metric"], value, row["status"], str(row["seconds"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,17 @@ class Interval:
     low: float
     high: float
     is_log: bool
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether there is something to choose, by magnitude too."""
+        least = (1 if isinstance(self.low, int) else math.ulp(0)) if self.is_log else -math.inf
+        return math.isfinite(self.low) and math.isfinite(self.high) and self.low >= least
+
+    def spell(self, value: float) -> str:
+        """A number of it as an override has it: six digits can be read, unless they lie outside."""
+        short = spell(value)
+        return short if self.low <= float(short) <= self.high else repr(value)
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,9 @@ class Dimension:
         return f"{self.element}={value}"
 
 
+# Their words stand in a text, where secrets cannot be told by their keys.
+CASES = "sweep.cases"
+
 Case = tuple[Dimension, ...]
 Combination = tuple[tuple[Dimension, str], ...]
 
@@ -108,7 +123,7 @@ class Space:
 
     def seeds(self) -> tuple[str, ...]:
         """The values of `seed`, of a space to choose from: each choice is tried with all of them."""
-        return next((each.values for each in self.common if each.is_seed), ("",))
+        return next((tuple(dict.fromkeys(each.values)) for each in self.common if each.is_seed), ("",))
 
     def swept(self) -> dict[str, str]:
         """Key to its values as typed, secrets out, of whatever differs between trials."""
@@ -123,7 +138,8 @@ class Space:
     def fixed(self) -> dict[str, str]:
         """Key to value, secrets out, of what is the same for all trials."""
         swept = self.swept()
-        return {each.key: each.shown for each in self.dimensions if each.key not in swept}
+        left_out = {*swept, CASES}  # whose values are among what is swept
+        return {each.key: each.shown for each in self.dimensions if each.key not in left_out}
 
 
 def space_of(loader: ConfigLoader, words: Sequence[str], cases: Sequence[str]) -> Space:
@@ -136,21 +152,37 @@ def space_of(loader: ConfigLoader, words: Sequence[str], cases: Sequence[str]) -
         ConfigError: a case that sets what stands outside of it too, or is no words.
     """
     common = _dimensions(loader, words)
+    _check_once(common, "")
     if not cases:
         return Space(common)
-    made, keys = [], {each.key for each in common}
+    made = []
     for number, text in enumerate(cases):
+        key = f"sweep.cases.{number}"
         try:
             own = _dimensions(loader, [open_override(word) for word in shlex.split(text)])
         except (OverrideParseException, ValueError) as error:
             raise ConfigError(
-                [f"sweep.cases.{number} must be words such as 'model=ridge seed=1,2', got '{text}'"]
-            ) from (error)
-        twice = sorted(keys & {each.key for each in own})
-        if twice:
-            raise ConfigError([f"sweep.cases.{number} must not set what is set outside of it, got {', '.join(twice)}"])
+                [f"{key} must be words such as 'model=ridge seed=1,2', got some that are none"]
+            ) from error
+        wrong = [each.key for each in own if each.key.split(".")[0] in ("hydra", "sweep")]
+        if wrong:
+            raise ConfigError([f"{key} must not set how the sweep goes, got {', '.join(wrong)}"])
+        _check_once((*common, *own), f"{key}: ")
         made.append(own)
     return Space(common, tuple(made))
+
+
+def _check_once(case: Case, where: str) -> None:
+    """
+    Raises:
+        ConfigError: a key that is set twice, of which only the last value would count.
+    """
+    keys = [each.key for each in case]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise ConfigError(
+            [f"{where}{key} must be set once, got it twice; put all values into one list" for key in twice]
+        )
 
 
 def _dimensions(loader: ConfigLoader, words: Sequence[str]) -> Case:

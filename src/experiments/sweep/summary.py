@@ -19,6 +19,7 @@ from experiments.inspection import plots
 from experiments.inspection.output import Output, Rows
 from experiments.sweep import sweep_plots
 from experiments.sweep.importance import importances
+from experiments.sweep.outcome import Kind
 from experiments.sweep.plan import Plan, Trial
 from experiments.tracking import TrackedRun, write_outputs
 
@@ -28,7 +29,7 @@ td,th{padding:.3em .6em;border-bottom:1px solid #ddd;text-align:left;font-size:1
 .FAILED{color:#b3261e}img{max-width:100%}"""
 
 
-def log_summary(run: TrackedRun, plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> None:
+def log_summary(run: TrackedRun, plan: Plan, rows: Rows, best: Mapping[Kind, Trial]) -> None:
     """Table, figures, report, description and counts of the sweep's run."""
     outputs = [Output("trials", rows), *_figures(plan, rows)]
     with tempfile.TemporaryDirectory() as folder:
@@ -40,13 +41,17 @@ def log_summary(run: TrackedRun, plan: Plan, rows: Rows, best: Mapping[tuple[str
     metrics |= _best_values(rows, best)
     run.log_metrics({"trials": float(len(rows)), **metrics})
     run.client.set_tag(run.run_id, "mlflow.note.content", _note(rows, best))
-    # A param never changes, and of a sweep that is continued another may be the best.
-    if len(best) == 1 and all(row["status"] == "FINISHED" for row in rows):
+
+
+def log_best(run: TrackedRun, best: Mapping[Kind, Trial]) -> None:
+    """The best parameters, where all trials can be compared, as params: of a sweep that is complete, as a param never
+    changes. Those that the run has, as it was complete before it was given more trials, stay."""
+    if len(best) == 1 and not any(key.startswith("best.") for key in run.client.get_run(run.run_id).data.params):
         (trial,) = best.values()
         run.log_best(trial.values)
 
 
-def _best_values(rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> dict[str, float]:
+def _best_values(rows: Rows, best: Mapping[Kind, Trial]) -> dict[str, float]:
     """The best value under its metric's name, where all trials can be compared."""
     if len(best) != 1:
         return {}
@@ -60,7 +65,7 @@ def _figures(plan: Plan, rows: Rows) -> list[Output]:
     finished = [row for row in rows if row["metric"] and row["status"] == "FINISHED" and math.isfinite(row["value"])]
     if len(finished) < 2 or not plan.swept or len({row["metric"] for row in finished}) > 1:
         return []
-    keys = list(plan.swept)
+    keys = [key for key in plan.swept if any(row[key] != "" for row in finished)]
     outputs = [
         Output("parameters", finished, partial(sweep_plots.parameters, keys=keys)),
         Output("parallel_coordinates", finished, partial(sweep_plots.parallel_coordinates, keys=keys)),
@@ -93,14 +98,14 @@ def front(rows: Rows, objectives: Sequence[str], task: Task) -> Rows:
     ]
 
 
-def _note(rows: Rows, best: Mapping[tuple[str, Task], Trial]) -> str:
+def _note(rows: Rows, best: Mapping[Kind, Trial]) -> str:
     """The best trials as MLflow's description of the run, in Markdown."""
     numbers = {trial.number for trial in best.values()}
     lines = [f"- **{row['name']}**: {row['metric']} {row['value']:.6g}" for row in rows if row["trial"] in numbers]
-    return "\n".join(["Best of the sweep:", *lines]) if lines else "No trial has finished."
+    return "\n".join(["Best of the sweep:", *lines]) if lines else "No trial has finished that could be judged."
 
 
-def report(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], figures: Path) -> str:
+def report(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], figures: Path) -> str:
     """One HTML page that needs nothing else: what was swept, the best, the figures, all trials from the best on.
 
     Args:
@@ -127,8 +132,8 @@ def report(plan: Plan, rows: Rows, best: Mapping[tuple[str, Task], Trial], figur
     )
 
 
-def _table(plan: Plan, rows: Rows, best: Container[int]) -> str:
-    """The trials as HTML, the best on top; those without a value, which failed or were stopped, come last."""
+def by_metric(plan: Plan, rows: Rows, best: Container[int]) -> Rows:
+    """The trials, the best on top; those without a value, which failed or were stopped, come last."""
     task = plan.config.model.task
 
     def place(row: dict[str, Any]) -> tuple[bool, bool, float]:
@@ -137,6 +142,10 @@ def _table(plan: Plan, rows: Rows, best: Container[int]) -> str:
             return True, True, 0.0
         return row["trial"] not in best, False, -value if more_is_better(row["metric"], task) else value
 
+    return sorted(rows, key=place)
+
+
+def _table(plan: Plan, rows: Rows, best: Container[int]) -> str:
     columns = [
         "trial",
         "status",
@@ -152,7 +161,7 @@ def _table(plan: Plan, rows: Rows, best: Container[int]) -> str:
         f'<tr class="{row["status"]}{" best" if row["trial"] in best else ""}">'
         + "".join(f"<td>{html.escape(_short(row[column]))}</td>" for column in columns)
         + "</tr>"
-        for row in sorted(rows, key=place)
+        for row in by_metric(plan, rows, best)
     )
     return f"<table><tr>{head}</tr>{body}</table>"
 

@@ -22,13 +22,20 @@ from experiments.store import check_store, tracking_uri
 from experiments.sweep.best import BestModels
 from experiments.sweep.outcome import Kind, Outcome, best_of, deciding_of, earlier
 from experiments.sweep.plan import Plan, Trial
-from experiments.sweep.record import close_gone, experiments_of, finished_choices, finished_runs, sweep_run
-from experiments.sweep.shared import SharedData, data_key, stages_key
+from experiments.sweep.record import (
+    Choice,
+    close_gone,
+    earlier_choices,
+    experiments_of,
+    finished_runs,
+    sweep_run,
+)
+from experiments.sweep.shared import MOST_IDLE, SharedData, data_key, stages_key
 from experiments.sweep.show import Shown, dry_run, print_table
-from experiments.sweep.summary import log_summary
+from experiments.sweep.summary import log_best, log_summary
 from experiments.sweep.threads import SECONDS_TO_LOOK
 from experiments.sweep.trials import Trials, current
-from experiments.tracking import HASH_TAG, Parent, TrackedRun, given_experiment, open_store
+from experiments.tracking import Parent, TrackedRun, given_experiment, open_store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -72,12 +79,13 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
     check_store(config.tracking)
     client = open_store(config)
     close_gone(client, sorted(set(experiments_of(client, plan).values())))
-    done = {} if config.sweep.rerun else _done(client, plan)
+    choices = {} if plan.is_grid or config.sweep.rerun else earlier_choices(client, plan)
+    done = {} if config.sweep.rerun else _done(client, plan, choices)
     if len(done) < plan.size:
         starting.allow()
     given = given_experiment(client)
     with sweep_run(client, plan) as run:
-        sweep = Sweep(plan, run, Parent(run.run_id, given), done)
+        sweep = Sweep(plan, run, Parent(run.run_id, given), done, choices)
         token = current.set(sweep)
         try:
             with sweep.shown, drawing_process():
@@ -89,11 +97,11 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
         sweep.check()
 
 
-def _done(client: MlflowClient, plan: Plan) -> dict[str, Run]:
+def _done(client: MlflowClient, plan: Plan, choices: Mapping[int, Choice]) -> dict[str, Run]:
     """The finished runs by the hash of what they computed."""
     if plan.is_grid:
         return finished_runs(client, plan)
-    return {run.data.tags[HASH_TAG]: run for run in reversed(finished_choices(client, plan))}
+    return {key: run for choice in choices.values() for key, run in choice.runs.items()}
 
 
 def _done_without_writing(plan: Plan) -> dict[str, Run]:
@@ -102,7 +110,8 @@ def _done_without_writing(plan: Plan) -> dict[str, Run]:
     if plan.config.sweep.rerun or (uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()):
         return {}
     check_store(plan.config.tracking)
-    return _done(open_store(plan.config), plan)
+    client = open_store(plan.config)
+    return _done(client, plan, {} if plan.is_grid else earlier_choices(client, plan))
 
 
 class Sweep(Trials):
@@ -110,14 +119,18 @@ class Sweep(Trials):
 
     Args:
         done: finished runs of earlier commands, by the hash of what they computed.
+        choices: what earlier commands chose, by place.
     """
 
-    def __init__(self, plan: Plan, run: TrackedRun, parent: Parent, done: dict[str, Run]) -> None:
+    def __init__(
+        self, plan: Plan, run: TrackedRun, parent: Parent, done: dict[str, Run], choices: Mapping[int, Choice]
+    ) -> None:
         missing = [trial for trial in plan.trials if trial.hash not in done]
         # Of values that are not chosen yet nobody knows what data they will need.
         needed = Counter(data_key(trial.config) for trial in missing) if plan.is_grid else None
         begin = Counter(stages_key(trial.config) for trial in plan.checked)
-        super().__init__(SharedData(needed, {key for key, trials in begin.items() if trials > 1}))
+        alike = {key for key, trials in begin.items() if trials > 1}
+        super().__init__(SharedData(needed, alike, max(MOST_IDLE, len(plan.space.seeds()))))
         self.parent: Parent = parent
         self.logs_models = plan.config.sweep.models is LoggedModels.all
         self.plan = plan
@@ -126,7 +139,7 @@ class Sweep(Trials):
         self.outcomes = {key: earlier(run) for key, run in done.items()}
         self._by_words: dict[tuple[str, ...], Trial] = {}
         self._best = BestModels(plan.config.sweep.models, self.shared)
-        self._search = None if plan.is_grid else _search(plan, done)
+        self._search = None if plan.is_grid else _search(plan, choices)
         self._lock = threading.Lock()
         self._written = 0.0
 
@@ -140,6 +153,8 @@ class Sweep(Trials):
         finally:
             self._best.close()
             self._log_summary()
+        if all(self._outcome(trial).status == "FINISHED" for trial in self.plan.trials):
+            log_best(self.run, self.best)
 
     def _missing(self) -> Iterator[Trial]:
         """The trials that are to run. A search chooses when it is asked, and is told of what is done already."""
@@ -204,8 +219,9 @@ class Sweep(Trials):
 
     def is_tried_again(self, trial: Trial, error: BaseException, attempt: int) -> bool:
         """Whether a trial that was failed by what it runs on has another attempt, after a while."""
-        if attempt >= self.plan.config.sweep.retries or not is_of_infrastructure(error):
+        if attempt >= self.plan.config.sweep.retries or self.stopping.is_set() or not is_of_infrastructure(error):
             return False
+        self._best.drop(trial)  # a run that could not be closed was offered all the same
         self.shown.say(f"{trial.name}: is tried again after {redact_text(readable_cause(error))}")
         return not self.stopping.wait(SECONDS_TO_RETRY * 2**attempt)
 
@@ -295,8 +311,8 @@ class Sweep(Trials):
         return self.outcomes.get(trial.hash) or Outcome()
 
 
-def _search(plan: Plan, done: dict[str, Run]) -> Search:
+def _search(plan: Plan, choices: Mapping[int, Choice]) -> Search:
     # Half a second that a grid does not need.
     from experiments.sweep.search import Search
 
-    return Search(plan, done.values())
+    return Search(plan, {number: choice.params for number, choice in choices.items()})
