@@ -24,6 +24,7 @@ HELP = """Machine learning experiments on Spark, composed by Hydra and recorded 
   experiments model=ridge data=diabetes                     on another data set
   experiments model=ridge,lasso model.estimator.regParam=0.1,1 -m    a sweep: a run for each, in one session
   experiments model=ridge,lasso --dry-run                   which trials there are, and which are done already
+  experiments -m sweep=tpe 'model.estimator.regParam=interval(0,1)'    values chosen by what earlier trials yielded
   experiments data=table data.path=houses.csv data.label=price
   experiments compare diabetes                              finished runs side by side, over their seeds
   mlflow ui                                                 the same with figures

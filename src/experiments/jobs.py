@@ -155,13 +155,17 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
     from hydra.core.hydra_config import HydraConfig
     from rich.console import Console
 
-    from experiments.config import from_composed, run_name
+    from experiments.config import SweepMethod, from_composed, run_name
     from experiments.experiment import run
     from experiments.progress import Progress
 
     config = from_composed(composed)
     if config.sweep.dry_run:
         raise ConfigError(["sweep.dry_run must be false without -m or with a sweeper other than spark; use --dry-run"])
+    if config.sweep.method is not SweepMethod.grid:
+        raise ConfigError(
+            [f"sweep must be grid without -m or with another sweeper, got {config.sweep.method.value}; add -m"]
+        )
     name = run_name(config, HydraConfig.get().overrides.task)
     result = run(config, name, Progress(name, Console(stderr=True)), trials)
     _summarise(config, result)
