@@ -137,7 +137,7 @@ def test_random_forest_on_purchases_is_the_documents(spark, store, words):
         assert importances[feature] == pytest.approx(importance, abs=0.05)
     names = ("feature_importances", "confusion_matrix", "roc_curve", "precision_recall_curve", "calibration")
     outputs = {f"{name}.{kind}" for name in names for kind in ("csv", "png")}
-    assert artifacts(client, result.run_id) == {*outputs, "config.yaml", "spark.yaml"}
+    assert artifacts(client, result.run_id) == {*outputs, "config.yaml", "run.log", "spark.yaml"}
     confusion = read_csv(client, result.run_id, "confusion_matrix")
     assert confusion["rows"].sum() == result.rows["test_rows"]
     right = confusion[confusion["true"] == confusion["predicted"]]["rows"].sum()
