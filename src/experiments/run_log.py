@@ -29,6 +29,11 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
 
+_listening = 0
+_lock = threading.Lock()
+_HANDLER = _Handler(logging.WARNING)
+
+
 def write(text: str) -> None:
     """A line of the log of the run that this thread is at, if it is at one."""
     log = _current.get()
@@ -47,11 +52,6 @@ def kept() -> Iterator[io.StringIO]:
     finally:
         _listen(-1)
         _current.reset(token)
-
-
-_listening = 0
-_lock = threading.Lock()
-_HANDLER = _Handler(logging.WARNING)
 
 
 def _listen(more: int) -> None:

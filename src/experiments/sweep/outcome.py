@@ -39,7 +39,7 @@ class Outcome:
     model_uri: str = ""
 
 
-def earlier(run: Run) -> Outcome:
+def outcome_of(run: Run) -> Outcome:
     """The outcome of a run of an earlier command."""
     info = run.info
     seconds = (info.end_time - info.start_time) / 1000 if info.end_time else None

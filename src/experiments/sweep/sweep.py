@@ -20,7 +20,7 @@ from experiments.redaction import redact_text
 from experiments.session import StartingSession, starting_session
 from experiments.store import check_store, tracking_uri
 from experiments.sweep.best import BestModels
-from experiments.sweep.outcome import Kind, Outcome, best_of, deciding_of, earlier
+from experiments.sweep.outcome import Kind, Outcome, best_of, deciding_of, outcome_of
 from experiments.sweep.plan import Plan, Trial
 from experiments.sweep.record import (
     Choice,
@@ -79,8 +79,7 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
     check_store(config.tracking)
     client = open_store(config)
     close_gone(client, sorted(set(experiments_of(client, plan).values())))
-    choices = {} if plan.is_grid or config.sweep.rerun else earlier_choices(client, plan)
-    done = {} if config.sweep.rerun else _done(client, plan, choices)
+    done, choices = _earlier(client, plan)
     if len(done) < plan.size:
         starting.allow()
     given = given_experiment(client)
@@ -97,11 +96,14 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
         sweep.check()
 
 
-def _done(client: MlflowClient, plan: Plan, choices: Mapping[int, Choice]) -> dict[str, Run]:
-    """The finished runs by the hash of what they computed."""
+def _earlier(client: MlflowClient, plan: Plan) -> tuple[dict[str, Run], dict[int, Choice]]:
+    """What earlier commands left: finished runs by the hash of what they computed, and what was chosen by place."""
+    if plan.config.sweep.rerun:
+        return {}, {}
     if plan.is_grid:
-        return finished_runs(client, plan)
-    return {key: run for choice in choices.values() for key, run in choice.runs.items()}
+        return finished_runs(client, plan), {}
+    choices = earlier_choices(client, plan)
+    return {key: run for choice in choices.values() for key, run in choice.runs.items()}, choices
 
 
 def _done_without_writing(plan: Plan) -> dict[str, Run]:
@@ -110,8 +112,7 @@ def _done_without_writing(plan: Plan) -> dict[str, Run]:
     if plan.config.sweep.rerun or (uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()):
         return {}
     check_store(plan.config.tracking)
-    client = open_store(plan.config)
-    return _done(client, plan, {} if plan.is_grid else earlier_choices(client, plan))
+    return _earlier(open_store(plan.config), plan)[0]
 
 
 class Sweep(Trials):
@@ -136,7 +137,7 @@ class Sweep(Trials):
         self.plan = plan
         self.run = run
         self.shown = Shown(plan.size, len(done))
-        self.outcomes = {key: earlier(run) for key, run in done.items()}
+        self.outcomes = {key: outcome_of(run) for key, run in done.items()}
         self._by_words: dict[tuple[str, ...], Trial] = {}
         self._best = BestModels(plan.config.sweep.models, self.shared)
         self._search = None if plan.is_grid else _search(plan, choices)
