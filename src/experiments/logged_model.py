@@ -58,7 +58,7 @@ def save_model(
             model_uuid=logged.model_id,
             model_id=logged.model_id,
         ),
-        pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "pyspark", "numpy")],
+        pip_requirements=[f"{package}=={version(package)}" for package in _requirements(fitted)],
         signature=_signature(dataset.feature_types),
         input_example=_example(dataset),
         dfs_tmpdir=shared_folder,
@@ -76,6 +76,12 @@ def _with_names(fitted: PipelineModel, dataset: Dataset) -> PipelineModel:
         return fitted
     names = IndexToString(inputCol="prediction", outputCol=f"predicted_{dataset.label}", labels=dataset.class_names)
     return PipelineModel([*fitted.stages, names])
+
+
+def _requirements(fitted: PipelineModel) -> list[str]:
+    """Packages that the model needs; a stage may say what it needs beside Spark."""
+    own = [package for stage in fitted.stages for package in getattr(stage, "pip_requirements", ())]
+    return ["mlflow", "pyspark", "numpy", *dict.fromkeys(own)]
 
 
 def _needs_our_code(fitted: PipelineModel) -> bool:

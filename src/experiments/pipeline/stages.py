@@ -109,6 +109,8 @@ def _stage(key: str, node: Any, packages: Sequence[str]) -> Stage:
             problems += error.problems
         except (TypeError, ValueError) as error:
             problems.append(f"{key}.{name} must be what Spark takes for it, got {value!r}: {error}")
+    if not problems and (check := getattr(stage_type, "problems", None)) is not None:  # of our own stages
+        problems = [f"{key}.{problem}" for problem in check(params, packages)]
     if problems:
         raise ConfigError(problems)
     return Stage(key, stage_type, params)

@@ -1,0 +1,89 @@
+"""Epochs on their way from the first rank to the driver while it trains. Training never depends on it."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import hmac
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+_SECONDS_TO_CONNECT = 3
+_SECONDS_TO_DRAIN = 5
+_LONGEST_LINE = 1 << 16
+
+
+class Sender:
+    """Sends lines to the driver, as long as that can be reached.
+
+    Args:
+        address: of the driver; None sends nothing.
+        token: which the driver knows.
+    """
+
+    def __init__(self, address: tuple[str, int] | None, token: str) -> None:
+        self._socket: socket.socket | None = None
+        if address is not None:
+            with contextlib.suppress(OSError):
+                self._socket = socket.create_connection(address, _SECONDS_TO_CONNECT)
+                self._socket.sendall(f"{token}\n".encode())
+
+    def send(self, line: str) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendall(f"{line}\n".encode())
+        except OSError:
+            self._socket = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
+
+@contextlib.contextmanager
+def listening(host: str, token: str, hear: Callable[[dict[str, Any]], None]) -> Iterator[tuple[str, int] | None]:
+    """Hear each line that comes from whoever knows the token, until the end of the block. Runs on the driver.
+
+    Args:
+        hear: called in another thread with the caller's context variables, one line at a time.
+
+    Yields:
+        The address, or None where no port can be had.
+    """
+    try:
+        server = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError:
+        yield None
+        return
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(_serve, server, token, hear), daemon=True)
+    thread.start()
+    try:
+        yield host, server.getsockname()[1]
+    finally:
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)  # which ends the waiting for someone to connect
+        server.close()
+        thread.join(_SECONDS_TO_DRAIN)
+
+
+def _serve(server: socket.socket, token: str, hear: Callable[[dict[str, Any]], None]) -> None:
+    while True:
+        try:
+            peer, _ = server.accept()
+        except OSError:
+            return
+        with contextlib.suppress(OSError, ValueError), peer, peer.makefile("rb") as lines:
+            peer.settimeout(_SECONDS_TO_CONNECT)
+            if not hmac.compare_digest(lines.readline(_LONGEST_LINE).strip(), token.encode()):
+                continue
+            peer.settimeout(None)
+            while line := lines.readline(_LONGEST_LINE):
+                hear(json.loads(line))

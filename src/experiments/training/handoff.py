@@ -1,0 +1,164 @@
+"""A DataFrame's rows on their way to the ranks: numbered, split, and dealt out one by one. Runs on the driver.
+
+Numbers follow the order of the rows and nothing else, so that neither the partitions nor the number of ranks decides
+which batch a row is in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from experiments.training.batches import mixed
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_MOST_PRODUCT = 2**62
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Rows ready to be dealt out, and what one look at them has told.
+
+    Attributes:
+        rows: `features` (array of float), `label` (double), `weight` (double).
+        starts: number of the first row of each partition, by its id.
+        count: of all rows.
+        inputs: length of the feature vectors.
+        largest_label: of all.
+    """
+
+    rows: DataFrame
+    starts: dict[int, int]
+    count: int
+    inputs: int
+    largest_label: float
+
+
+@contextlib.contextmanager
+def counted(
+    dataset: DataFrame, features: str, label: str, weight: str | None, is_classification: bool
+) -> Iterator[Counted]:
+    """Look at the rows once, to number them and to refuse what cannot be trained on.
+
+    Raises:
+        ValueError: no rows, nulls, vectors of several lengths, labels that are no classes, negative weights.
+    """
+    from pyspark.sql import functions as F
+
+    rows = dataset.select(
+        floats(dataset, features).alias("features"),
+        F.col(label).cast("double").alias("label"),
+        (F.col(weight).cast("double") if weight else F.lit(1.0)).alias("weight"),
+    )
+    is_kept = _may_be_parted_anew(rows)
+    if is_kept:
+        rows = rows.persist()
+    try:
+        size = F.size("features")
+        is_class = (F.col("label") >= 0) & (F.col("label") == F.floor("label"))
+        nothing = F.lit(None).cast("double")
+        found = (
+            rows.groupBy(F.spark_partition_id().alias("partition"))
+            .agg(
+                F.count("*").alias("rows"),
+                F.min(size).alias("least"),
+                F.max(size).alias("most"),
+                F.max("label").alias("label"),
+                F.count_if(F.col("features").isNull()).alias("no_features"),
+                F.count_if(F.col("label").isNull() | F.isnan("label")).alias("no_label"),
+                F.count_if(F.col("weight").isNull() | F.isnan("weight") | (F.col("weight") < 0)).alias("no_weight"),
+                F.first(F.when(~is_class, F.col("label")).otherwise(nothing), ignorenulls=True).alias("no_class"),
+            )
+            .collect()
+        )
+        found = sorted(found, key=lambda row: int(row["partition"]))
+        _check(found, features, label, weight, is_classification)
+        counts = [row["rows"] for row in found]
+        starts = dict(zip([row["partition"] for row in found], accumulate([0, *counts[:-1]]), strict=True))
+        yield Counted(rows, starts, sum(counts), found[0]["most"], max(row["label"] for row in found))
+    finally:
+        if is_kept:
+            rows.unpersist()
+
+
+def dealt(counted: Counted, validation_rows: int, ranks: int, seed: int) -> DataFrame:
+    """Each rank's rows as one partition: `features`, `label`, `weight`, `place`, `number`, `is_validation`.
+
+    Rows get new numbers, in an order that has nothing to do with the one they came in; the first of them are held out.
+    """
+    from pyspark.sql import functions as F
+
+    count = counted.count
+    factor, offset = _scramble(count, seed)
+    last = max(counted.starts) + 1
+    starts = F.array(*(F.lit(counted.starts.get(partition, 0)).cast("bigint") for partition in range(last)))
+    within = F.monotonically_increasing_id().bitwiseAND(F.lit((1 << 33) - 1))
+    numbered = counted.rows.withColumn("came", F.get(starts, F.spark_partition_id()) + within)
+    numbered = numbered.withColumn("number", (F.col("came") * factor + offset) % count)
+    is_validation = F.col("number") < validation_rows
+    on_its_side = F.when(is_validation, F.col("number")).otherwise(F.col("number") - validation_rows)
+    rank = (on_its_side % ranks).cast("int")
+    return (
+        numbered.withColumn("is_validation", is_validation)
+        .withColumn("place", F.floor(on_its_side / ranks).cast("bigint"))
+        .withColumn("rank", rank)
+        .repartitionById(ranks, F.col("rank"))
+        .select(
+            "features", F.col("label").cast("float"), F.col("weight").cast("float"), "place", "number", "is_validation"
+        )
+    )
+
+
+def _scramble(count: int, seed: int) -> tuple[int, int]:
+    """Factor and offset of a one-to-one renumbering of `count` rows that stays within 63 bits."""
+    import numpy as np
+
+    drawn, offset = (int(value) for value in mixed(np.array([seed, seed + 1]), np.uint64(5)))
+    factor = drawn % max(1, min(count, _MOST_PRODUCT // max(1, count))) or 1
+    while math.gcd(factor, count) != 1:
+        factor += 1
+    return factor, offset % count
+
+
+def floats(dataset: DataFrame, features: str) -> Column:
+    """A vector column, or one of arrays, as arrays of float."""
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F
+
+    kind = dict(dataset.dtypes)[features]
+    return vector_to_array(features, "float32") if kind == "vector" else F.col(features).cast("array<float>")
+
+
+def _may_be_parted_anew(rows: DataFrame) -> bool:
+    """Whether Spark could part the rows otherwise when it computes them again: behind a shuffle it looks at sizes."""
+    plan = rows._jdf.queryExecution().executedPlan()
+    return bool(plan.getClass().getSimpleName() == "AdaptiveSparkPlanExec")
+
+
+def _check(
+    found: list[dict[str, float]], features: str, label: str, weight: str | None, is_classification: bool
+) -> None:
+    if not found:
+        raise ValueError("there must be rows to train on, got none")
+    totals = {name: sum(row[name] for row in found) for name in ("rows", "no_features", "no_label", "no_weight")}
+    if totals["no_features"]:
+        raise ValueError(
+            f"{features} must be vectors of numbers, got {totals['no_features']:,} nulls; data.missing=drop leaves "
+            "such rows out"
+        )
+    lengths = {row[name] for row in found for name in ("least", "most")}
+    if len(lengths) > 1:
+        raise ValueError(f"{features} must be vectors of one length, got {min(lengths)} to {max(lengths)} entries")
+    if totals["no_label"]:
+        raise ValueError(f"{label} must be numbers, got {totals['no_label']:,} nulls or NaN; data.missing=drop")
+    if totals["no_weight"]:
+        raise ValueError(f"{weight} must be 0 or more, got {totals['no_weight']:,} rows that are negative or null")
+    wrong = next((row["no_class"] for row in found if row["no_class"] is not None), None)
+    if is_classification and wrong is not None:
+        raise ValueError(f"{label} must be numbers of classes, 0, 1, 2 …, got {wrong:g}")

@@ -1,0 +1,35 @@
+"""Has the Python workers of a cluster find this package, where it is not installed there."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+_FOLDER = Path(__file__).parent.parent
+_asked: WeakSet[SparkContext] = WeakSet()
+
+
+def ensure_package(context: SparkContext) -> None:
+    """Send the package unless the workers have it, as where a model is loaded from what was logged with it."""
+    if context in _asked:
+        return
+    (is_there,) = context.parallelize([0], 1).map(_is_there).collect()
+    if not is_there:
+        folder = Path(tempfile.mkdtemp(prefix="experiments-"))
+        path = folder / "experiments.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in sorted(_FOLDER.rglob("*.py")):
+                archive.write(file, file.relative_to(_FOLDER.parent))
+        context.addPyFile(str(path))
+    _asked.add(context)
+
+
+def _is_there(_: int) -> bool:
+    return importlib.util.find_spec("experiments") is not None

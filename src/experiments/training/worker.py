@@ -1,0 +1,420 @@
+"""One rank's training process: `python -m experiments.training.worker FOLDER`.
+
+FOLDER holds `setup.json` and the rank's rows; what comes of it is written there. Nothing of Spark, Hydra or MLflow is
+imported here, and TensorFlow only once this process is sure to end with the one that started it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.training import checkpoints
+from experiments.training.batches import NO_ROW, epoch_order, mixed, shard_rows, steps_of
+from experiments.training.collectives import Collective, gather, join, share
+from experiments.training.shard import TRAIN, VALIDATION, open_rows
+from experiments.training.spec import RankSetup, TrainingSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SETUP, EPOCHS, REPORT, FAILURE, MODEL, PULSE = (
+    *("setup.json", "epochs.jsonl", "report.json", "failure.json"),
+    *("model.keras", "pulse"),
+)
+VALIDATION_BATCH = 4096
+_PR_SET_PDEATHSIG = 1
+
+
+class Pulse:
+    """Tells who watches that this rank gets on, and whether it waits for the others."""
+
+    def __init__(self, path: Path, mode: Any = "r") -> None:
+        self._values = np.memmap(path, np.int64, mode, shape=(2,))
+
+    @property
+    def beats(self) -> int:
+        return int(self._values[0])
+
+    @property
+    def waits(self) -> bool:
+        return bool(self._values[1])
+
+    def beat(self, waits: bool = False) -> None:
+        self._values[1] = waits
+        self._values[0] += 1
+
+
+@dataclass
+class Best:
+    """What early stopping knows: the least loss, when it was, and the weights of then."""
+
+    loss: float = math.inf
+    epoch: int = 0
+    weights: list[NDArray[Any]] = field(default_factory=list)
+
+
+def main(folder: Path) -> int:
+    """Train; a failure is told in `failure.json`, and the exit code is 1."""
+    setup = RankSetup.from_json((folder / SETUP).read_text())
+    _end_with_parent(setup.parent)
+    faulthandler.register(signal.SIGUSR1)
+    pulse = Pulse(folder / PULSE, "r+")
+    try:
+        train(setup, folder, pulse)
+    except Exception as error:  # Keras, TensorFlow and Horovod each have their own
+        text = {"message": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+        traceback.print_exc()
+        (folder / FAILURE).write_text(json.dumps(text))
+        return 1
+    return 0
+
+
+def train(setup: RankSetup, folder: Path, pulse: Pulse) -> None:
+    """Meet the other ranks, train, and leave the result in the folder."""
+    spec = setup.training
+    started = time.perf_counter()
+    pulse.beat(waits=True)
+    collective = _join(setup)
+    pulse.beat()
+    training = Training(setup, folder, collective, pulse)
+    training.resume()
+    while not training.is_done:
+        training.run_epoch()
+    training.finish(time.perf_counter() - started)
+    print(f"rank {setup.rank} of {spec.world_size} is done", flush=True)
+
+
+def _join(setup: RankSetup) -> Collective:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
+    for device in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(device, True)
+    collective = join(setup.training.engine)
+    tf.config.experimental.enable_op_determinism()
+    if (collective.rank, collective.size) != (setup.rank, setup.training.world_size):
+        raise RuntimeError(
+            f"this is rank {setup.rank} of {setup.training.world_size}, but {setup.training.engine} says "
+            f"{collective.rank} of {collective.size}"
+        )
+    return collective
+
+
+class Training:
+    """A network on its way through the epochs, on one rank."""
+
+    def __init__(self, setup: RankSetup, folder: Path, collective: Collective, pulse: Pulse) -> None:
+        from experiments.training.network import build_network, build_optimizer, row_measures
+
+        self.setup, self.spec, self.folder = setup, setup.training, folder
+        self.collective, self.pulse = collective, pulse
+        self.rows, self.held_out = (
+            open_rows(folder, side, shard_rows(count, self.spec.world_size, setup.shard), self.spec.inputs)
+            for side, count in ((TRAIN, self.spec.train_rows), (VALIDATION, self.spec.validation_rows))
+        )
+        self.model = build_network(self.spec)
+        self.optimizer = build_optimizer(self.spec)
+        self.optimizer.build(self.model.trainable_variables)
+        self.measure, _ = row_measures(self.spec)
+        self.history: list[dict[str, float]] = []
+        self.best = Best()
+        self.seconds_of_sums, self.steps = 0.0, 0
+        self._gradients, self._judged, self._apply = _functions(self.spec, self.model, self.optimizer)
+        share(collective, self._state_variables())
+
+    @property
+    def is_done(self) -> bool:
+        epoch, patience = len(self.history), self.spec.patience
+        return epoch >= self.spec.epochs or bool(patience and epoch - self.best.epoch >= patience)
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint that rank 0 finds."""
+        if self.spec.checkpoint_folder is None:
+            return
+        found = None
+        if self.collective.rank == 0:
+            path = Path(self.spec.checkpoint_folder)
+            found = checkpoints.newest(path, self.spec.identity, self.setup.digest)
+        told = json.dumps(found.about) if found else ""
+        about = json.loads(_told_by_first(self.collective, told) or "null")
+        if about is None:
+            return
+        self.history = about["history"]
+        self.best = Best(math.inf if about["best_loss"] is None else about["best_loss"], about["best_epoch"])
+        variables = self._state_variables()
+        if found is not None:
+            for variable, array in zip(variables, found.arrays, strict=False):
+                variable.assign(array)
+            self.best.weights = found.arrays[len(variables) :]
+            print(f"resumed after epoch {about['epoch']}", flush=True)
+        share(self.collective, variables)
+        if about["has_best"]:
+            self._share_best()
+
+    def run_epoch(self) -> None:
+        """One pass over the rows: train, judge, compare the ranks, and tell."""
+        started = time.perf_counter()
+        epoch = len(self.history) + 1
+        self._seed_dropout(epoch)
+        sums = np.zeros(3)
+        for step, (features, labels, weights) in enumerate(self._batches(epoch)):
+            self._warm_up(epoch, step)
+            *gradients, measured = self._gradients(features, labels, weights)
+            summed = self._sum(gradients)
+            self._apply(summed)
+            sums += measured.numpy()
+        values = self._values(sums)
+        if self.spec.validation_rows:
+            values |= {f"val_{name}": value for name, value in self._values(self._validate()).items()}
+        self._agree(epoch)
+        self._keep_best(epoch, values)
+        row = {f"epoch_{name}": value for name, value in values.items()}
+        rate = float(np.asarray(self.optimizer.learning_rate))
+        self.history.append(
+            {
+                "epoch": epoch,
+                **row,
+                "epoch_learning_rate": rate,
+                "epoch_seconds": round(time.perf_counter() - started, 4),
+            }
+        )
+        if self.collective.rank == 0:
+            self._tell()
+
+    def finish(self, seconds: float) -> None:
+        """Leave the model (rank 0) and what this rank did."""
+        from experiments.training.network import layer_table
+
+        if self.spec.patience and self.best.weights:
+            self.model.set_weights(self.best.weights)
+        if self.collective.rank == 0:
+            self.model.save(self.folder / MODEL)
+        report = {
+            "seconds": round(seconds, 3),
+            "seconds_of_sums": round(self.seconds_of_sums, 3),
+            "steps": self.steps,
+            "bytes_of_a_step": 4 * (sum(int(np.prod(v.shape)) for v in self.model.trainable_variables) + 1),
+            "device": self._device(),
+            "history": self.history,
+            "layers": layer_table(self.model),
+        }
+        (self.folder / REPORT).write_text(json.dumps(report))
+
+    def _batches(self, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
+        """This rank's share of each batch. Where there is no row, its first one stands in with a weight of 0."""
+        spec, rows = self.spec, self.rows
+        order = epoch_order(spec.train_rows, spec.batch_size, spec.world_size, self.setup.shard, spec.seed, epoch)
+        for places in order:
+            is_short = bool((places == NO_ROW).any())
+            chosen = np.where(places == NO_ROW, 0, places) if is_short else places
+            weights = rows.weights[chosen]
+            yield (
+                rows.features[chosen],
+                rows.labels[chosen],
+                np.where(places == NO_ROW, 0, weights) if is_short else weights,
+            )
+
+    def _sum(self, tensors: list[Any]) -> list[Any]:
+        started = time.perf_counter()
+        self.pulse.beat(waits=True)
+        summed = self.collective.sum(tensors)
+        self.pulse.beat()
+        self.seconds_of_sums += time.perf_counter() - started
+        self.steps += 1
+        return summed
+
+    def _warm_up(self, epoch: int, step: int) -> None:
+        """The learning rate grows from what was set to what the ranks make of it."""
+        spec = self.spec
+        length = spec.warmup_epochs * steps_of(spec.train_rows, spec.batch_size)
+        done = (epoch - 1) * steps_of(spec.train_rows, spec.batch_size) + step
+        if done > length + 1 or length == 0:
+            return
+        share_of_way = min(1.0, (done + 1) / length)
+        self.optimizer.learning_rate.assign(spec.learning_rate + (spec.scaled_rate - spec.learning_rate) * share_of_way)
+
+    def _validate(self) -> NDArray[np.float64]:
+        sums, rows = np.zeros(3), self.held_out
+        for start in range(0, len(self.held_out), VALIDATION_BATCH):
+            part = slice(start, start + VALIDATION_BATCH)
+            sums += self._judged(rows.features[part], rows.labels[part], rows.weights[part]).numpy()
+            self.pulse.beat()
+        return sums
+
+    def _values(self, sums: NDArray[np.float64]) -> dict[str, float]:
+        """Means over all ranks' rows, from this rank's sums."""
+        self.pulse.beat(waits=True)
+        loss, measure, weight = gather(self.collective, sums.tolist()).sum(axis=0)
+        self.pulse.beat()
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"loss must stay finite, got {loss} in epoch {len(self.history) + 1}; lower learningRate, or scale the "
+                "features (preprocessing=scale)"
+            )
+        weight = weight or math.nan
+        return {"loss": loss / weight, self.measure: measure / weight}
+
+    def _agree(self, epoch: int) -> None:
+        """All ranks must hold the same weights; what batch normalisation saw on each is averaged.
+
+        Raises:
+            RuntimeError: they do not.
+        """
+        if self.collective.size == 1:
+            return
+        self.pulse.beat(waits=True)
+        moving = [v for v in self.model.non_trainable_variables if "float" in v.dtype]
+        if moving:
+            for variable, total in zip(moving, self.collective.sum([v.value for v in moving]), strict=True):
+                variable.assign(total / self.collective.size)
+        checksum = 0
+        for variable in self._state_variables():
+            checksum = zlib.crc32(np.ascontiguousarray(variable.numpy()).tobytes(), checksum)
+        checksums = gather(self.collective, [float(checksum)])[:, 0]
+        self.pulse.beat()
+        if len(set(checksums)) > 1:
+            raise RuntimeError(
+                f"all ranks must hold the same weights, but after epoch {epoch} ranks "
+                f"{', '.join(str(rank) for rank, value in enumerate(checksums) if value != checksums[0])} differ from "
+                "rank 0: gradients were not summed, or a layer does something else on each rank"
+            )
+
+    def _keep_best(self, epoch: int, values: dict[str, float]) -> None:
+        loss = values.get("val_loss", values["loss"])
+        if self.spec.patience and loss < self.best.loss:
+            self.best = Best(loss, epoch, self.model.get_weights())
+
+    def _share_best(self) -> None:
+        """Give all ranks the best weights that rank 0 has from a checkpoint."""
+        import tensorflow as tf
+
+        held = [tf.Variable(value) for value in (self.best.weights or self.model.get_weights())]
+        share(self.collective, held)
+        self.best.weights = [value.numpy() for value in held]
+
+    def _tell(self) -> None:
+        """Keep the epoch, then say that it is done."""
+        row = self.history[-1]
+        if self.spec.checkpoint_folder is not None:
+            about = {
+                "epoch": row["epoch"],
+                "identity": self.spec.identity,
+                "digest": self.setup.digest,
+                "history": self.history,
+                "best_loss": self.best.loss if math.isfinite(self.best.loss) else None,
+                "best_epoch": self.best.epoch,
+                "has_best": bool(self.best.weights),
+            }
+            arrays = [variable.numpy() for variable in self._state_variables()]
+            checkpoints.save(Path(self.spec.checkpoint_folder), checkpoints.State(about, [*arrays, *self.best.weights]))
+        with (self.folder / EPOCHS).open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print("  ".join(f"{name} {value:.6g}" for name, value in row.items()), flush=True)
+
+    def _state_variables(self) -> list[Any]:
+        """Weights, moving statistics and what the optimizer keeps; the state of dropout is each rank's own."""
+        floats = [v for v in self.model.variables if not _is_of_seeds(v)]
+        return [*floats, *self.optimizer.variables]
+
+    def _seed_dropout(self, epoch: int) -> None:
+        """Each rank drops other units, and an epoch does the same whether or not the training was resumed there."""
+        for number, variable in enumerate(v for v in self.model.variables if _is_of_seeds(v)):
+            salt = mixed(np.array([self.spec.seed, epoch, self.setup.shard, number]), np.uint64(3))
+            variable.assign(np.array([int(mixed(salt, np.uint64(4)).sum(dtype=np.uint64) & np.uint64(0x7FFFFFFF)), 0]))
+
+    def _device(self) -> str:
+        import tensorflow as tf
+
+        gpus = tf.config.list_logical_devices("GPU")
+        return f"GPU {os.environ.get('CUDA_VISIBLE_DEVICES', '')}" if gpus else f"CPU x {self.setup.threads}"
+
+
+def _functions(spec: TrainingSpec, model: Any, optimizer: Any) -> tuple[Any, Any, Any]:
+    """Gradients with what was measured, the judgement of held-out rows, and the step of the optimizer, as graphs."""
+    import tensorflow as tf
+
+    from experiments.training.network import row_losses, row_measures
+
+    losses_of, (_, measures_of) = row_losses(spec), row_measures(spec)
+    variables = model.trainable_variables
+    values = [variable.value for variable in variables]
+
+    def measured(labels: Any, outputs: Any, weights: Any, losses: Any) -> Any:
+        sums = [tf.reduce_sum(each * weights) for each in (losses, measures_of(labels, outputs))]
+        return tf.cast(tf.stack([*sums, tf.reduce_sum(weights)]), tf.float64)
+
+    def gradients(features: Any, labels: Any, weights: Any) -> list[Any]:
+        """Of the weighted sum of the losses: what the other ranks have can be added to it."""
+        with tf.GradientTape() as tape:
+            outputs = model(features, training=True)
+            losses = losses_of(labels, outputs)
+            weight = tf.reduce_sum(weights)
+            objective = tf.reduce_sum(losses * weights)
+            if model.losses:  # penalties, which are for each row alike
+                objective += tf.add_n(model.losses) * weight
+        found = tape.gradient(objective, values)
+        dense = [
+            tf.zeros_like(value) if gradient is None else tf.convert_to_tensor(gradient)
+            for gradient, value in zip(found, values, strict=True)
+        ]
+        return [*dense, weight, measured(labels, outputs, weights, losses)]
+
+    def judged(features: Any, labels: Any, weights: Any) -> Any:
+        outputs = model(features, training=False)
+        return measured(labels, outputs, weights, losses_of(labels, outputs))
+
+    def apply(summed: list[Any]) -> None:
+        *totals, weight = summed
+        optimizer.apply([tf.math.divide_no_nan(total, weight) for total in totals], variables)
+
+    row = tf.TensorSpec((None,), tf.float32)
+    signature = (tf.TensorSpec((None, spec.inputs), tf.float32), row, row)
+    return (
+        tf.function(gradients, autograph=False),
+        tf.function(judged, autograph=False, input_signature=signature),
+        tf.function(apply, autograph=False),
+    )
+
+
+def _is_of_seeds(variable: Any) -> bool:
+    return str(variable.path).endswith("seed_generator_state")
+
+
+def _told_by_first(collective: Collective, text: str) -> str:
+    """A text of rank 0, on all ranks."""
+    data = text.encode() if collective.rank == 0 else b""
+    length = int(gather(collective, [float(len(data))])[0, 0])
+    padded = np.frombuffer(data.ljust(length, b"\0"), np.uint8)
+    return bytes(gather(collective, padded.tolist())[0].astype(np.uint8)).decode() if length else ""
+
+
+def _end_with_parent(parent: int) -> None:
+    """Spark kills its Python workers, but nobody kills what they have started."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
