@@ -7,27 +7,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
-
-from experiments.config import Config, load
-from experiments.errors import ConfigError, ExperimentError
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from experiments.comparison import runs
+    from experiments.config import Config, load
+    from experiments.errors import ConfigError, ExperimentError
 
 try:
     __version__ = version("spark-experiments")
 except PackageNotFoundError:  # `mlflow run` in an environment that holds only the dependencies
     __version__ = "0+checkout"
 
+# Where the public names are. Found when they are asked for: a training process has this package too, but not Hydra.
+_PLACES = {
+    "Config": "config",
+    "ConfigError": "errors",
+    "ExperimentError": "errors",
+    "load": "config",
+    "runs": "comparison",
+}
 
-def runs(of: str | None = None, words: Sequence[str] = ()) -> pd.DataFrame:
-    """Recorded runs as a table; see `experiments.comparison.runs`."""
-    from experiments import comparison
 
-    return comparison.runs(of, words)
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'experiments' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"experiments.{_PLACES[name]}"), name)
 
 
 __all__ = ["Config", "ConfigError", "ExperimentError", "__version__", "load", "runs"]

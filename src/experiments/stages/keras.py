@@ -183,6 +183,8 @@ class _KerasEstimator(Estimator[Any], _KerasParams, DefaultParamsWritable):
             engine="local",
             numWorkers=1,
             stallTimeout=600.0,
+            # Spark's own default differs from process to process.
+            seed=0,
         )
         self._set(**self._input_kwargs)
 

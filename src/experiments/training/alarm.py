@@ -7,7 +7,7 @@ import hmac
 import socket
 import threading
 
-_ALARM = b"!"
+_ALARM, _FAREWELL = b"!", b"."
 _SECONDS_TO_CONNECT = 10
 
 
@@ -55,6 +55,9 @@ class Alarm:
         """Part without alarm."""
         self._closing = True
         with self._lock:
+            for peer in self._peers:
+                with contextlib.suppress(OSError):
+                    peer.sendall(_FAREWELL)
             for each in [*self._peers, *([self._server] if self._server else [])]:
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
@@ -91,10 +94,11 @@ class Alarm:
         threading.Thread(target=self._hear, args=(peer,), daemon=True).start()
 
     def _hear(self, peer: socket.socket) -> None:
+        said = b""
         with contextlib.suppress(OSError):
-            peer.recv(1)
-        # Either it rings there, or whoever was there is gone.
-        if not self._closing and not self.ringing.is_set():
+            said = peer.recv(1)
+        # Either it rings there, or whoever was there is gone without a word.
+        if said != _FAREWELL and not self._closing and not self.ringing.is_set():
             self.ring()
 
 

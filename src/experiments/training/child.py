@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.training.alarm import Alarm
-from experiments.training.worker import EPOCHS, FAILURE, PULSE, Pulse
+from experiments.training.worker import EPOCHS, FAILURE, PULSE, REPORT, Pulse
 
 LOG = "rank.log"
 LOG_BYTES = 64 * 1024
@@ -74,7 +74,7 @@ def watch(
         time.sleep(SECONDS_BETWEEN_LOOKS)
     for line in epochs.new():
         tell(line)
-    if process.returncode == 0:
+    if (folder / REPORT).exists():  # written last, when all ranks were done
         return Ending()
     return _failed(process.returncode, folder, pulse.waits)
 

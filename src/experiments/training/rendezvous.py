@@ -8,8 +8,8 @@ import json
 import os
 import platform
 import socket
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "horovod")
@@ -26,6 +26,8 @@ class Member:
         rows: of both sides.
         digest: of its rows.
         versions: of what must be alike.
+        gpus: of its machine, where Spark does not share them out.
+        ports: at which it is found: `ranks` (TensorFlow), and of partition 0 `alarm` and `server` (Horovod).
         problem: why it cannot train, or empty.
     """
 
@@ -35,10 +37,15 @@ class Member:
     rows: int
     digest: int
     versions: dict[str, str]
+    gpus: int = 0
+    ports: dict[str, int] = field(default_factory=dict)
     problem: str = ""
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
+    @property
+    def address(self) -> str:
+        """Where TensorFlow finds it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.ports['ranks']}"
 
 
 @dataclass(frozen=True)
@@ -77,16 +84,22 @@ def machine() -> str:
 
 def disagreement(members: Sequence[Member], ranks: int, rows: int) -> str:
     """Why these tasks cannot train together, the same sentence on all of them, or nothing."""
-    problems = [
-        f"rank of partition {member.shard} on {member.host}: {member.problem}" for member in members if member.problem
-    ]
+    problems = dict.fromkeys(member.problem for member in members if member.problem)
     if problems:
-        return "; ".join(dict.fromkeys(member.problem for member in members if member.problem))
+        return "; ".join(problems)
     if len(members) != ranks:
         return f"Spark must start {ranks} tasks, one for each rank, but started {len(members)}"
     found = sum(member.rows for member in members)
     if found != rows:
         return f"the ranks must hold {rows:,} rows together, but hold {found:,}"
+    crowded = next(
+        (each for each in members if 0 < each.gpus < sum(each.machine == other.machine for other in members)), None
+    )
+    if crowded is not None:
+        return (
+            f"numWorkers must leave each worker a GPU, got more than the {crowded.gpus} of {crowded.host}; lower it, "
+            "or have Spark share them out (spark.task.resource.gpu.amount)"
+        )
     for package in sorted({name for member in members for name in member.versions}):
         by_version: dict[str, list[str]] = {}
         for member in members:
@@ -98,7 +111,7 @@ def disagreement(members: Sequence[Member], ranks: int, rows: int) -> str:
 
 
 def places(members: Sequence[Member]) -> dict[int, Place]:
-    """Each shard's place: the ranks of one machine stand together, in the order of partitions."""
+    """Each shard's place: those of one machine stand together, in the order of partitions; 0 is rank 0."""
     machines = list(dict.fromkeys(member.machine for member in members))
     ordered = sorted(members, key=lambda member: (machines.index(member.machine), member.shard))
     on_machine = {name: [member for member in ordered if member.machine == name] for name in machines}
@@ -129,13 +142,18 @@ def hold_port(host: str) -> socket.socket:
     return holder
 
 
-def start_horovod_server(members: Sequence[Member], found: dict[int, Place]) -> tuple[Any, int]:
+def start_horovod_server() -> tuple[Any, int]:
     """The server at which Horovod's ranks look each other up, and its port. Runs in the first rank's task."""
-    from horovod.runner.common.util.hosts import SlotInfo
     from horovod.runner.http.http_server import RendezvousServer
 
     server = RendezvousServer()
-    port = server.start()
+    return server, server.start()
+
+
+def tell_horovod_server(server: Any, members: Sequence[Member], found: Mapping[int, Place]) -> None:
+    """Who is where."""
+    from horovod.runner.common.util.hosts import SlotInfo
+
     slots = []
     for member in members:
         place = found[member.shard]
@@ -151,17 +169,12 @@ def start_horovod_server(members: Sequence[Member], found: dict[int, Place]) -> 
             )
         )
     server.init(slots)
-    return server, port
 
 
-def engine_environment(
-    engine: str, place: Place, addresses: Sequence[str], server_port: int, seconds: float
-) -> dict[str, str]:
+def engine_environment(engine: str, place: Place, seconds: float) -> dict[str, str]:
     """What TensorFlow or Horovod is told by environment variables.
 
     Args:
-        addresses: `host:port` of each rank, for TensorFlow.
-        server_port: of Horovod's server, on the first rank's host.
         seconds: after which a rank that does not answer is given up.
     """
     hosts = [member.host for member in place.members]
@@ -170,7 +183,10 @@ def engine_environment(
     direct = ",".join(dict.fromkeys([*filter(None, known), *hosts, "localhost"]))
     found = {"no_proxy": direct, "NO_PROXY": direct}
     if engine == "tensorflow":
-        task = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": place.rank}}
+        task = {
+            "cluster": {"worker": [member.address for member in place.members]},
+            "task": {"type": "worker", "index": place.rank},
+        }
         return {**found, "TF_CONFIG": json.dumps(task)}
     if engine == "horovod":
         told = {
@@ -182,7 +198,7 @@ def engine_environment(
             "CROSS_SIZE": place.cross_size,
             "HOSTNAME": hosts[place.rank],
             "GLOO_RENDEZVOUS_ADDR": hosts[0],
-            "GLOO_RENDEZVOUS_PORT": server_port,
+            "GLOO_RENDEZVOUS_PORT": place.members[0].ports["server"],
             "GLOO_IFACE": interface(hosts[place.rank]),
             "CONTROLLER": "gloo",
             "CPU_OPERATIONS": "gloo",

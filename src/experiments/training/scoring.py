@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+
+from experiments.training.importing import import_keras
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,9 +27,8 @@ def network(content: bytes, checksum: str) -> Callable[[Any], Any]:
     Code that the file may hold is not run (Keras's safe mode).
     """
     if checksum not in _loaded:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        os.environ["KERAS_BACKEND"] = "tensorflow"
         first = not _loaded
+        import_keras()
         import keras
         import tensorflow as tf
 

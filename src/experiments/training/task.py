@@ -1,7 +1,4 @@
-"""A rank's Spark task: takes its rows to disk, meets the other tasks, and watches over its training process.
-
-Every way through `train_rank` makes the same calls of `allGather`, or the other tasks would wait for ever.
-"""
+"""A rank's Spark task: takes its rows to disk, meets the other tasks, and watches over its training process."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +17,7 @@ from experiments.training import child, rendezvous
 from experiments.training.alarm import Alarm
 from experiments.training.batches import shard_rows
 from experiments.training.channel import Sender
-from experiments.training.devices import count_gpus, visible_gpus
+from experiments.training.devices import VISIBLE, count_gpus, visible_gpus
 from experiments.training.shard import TRAIN, VALIDATION, Spool
 from experiments.training.spec import RankSetup, TrainingSpec
 from experiments.training.worker import MODEL, REPORT, SETUP
@@ -57,31 +54,24 @@ def train_rank(batches: Iterable[pa.RecordBatch], order: Order) -> Iterator[pa.R
     from pyspark import BarrierTaskContext
 
     context = BarrierTaskContext.get()
+    spec = order.training
     with tempfile.TemporaryDirectory(prefix="rank-", dir=_local_folder()) as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        member = _spooled(batches, order.training, folder, context)
-        members = [rendezvous.Member(**told) for told in _gathered(context, asdict(member))]
-        spec = order.training
+        openings = _Openings(order, stack)
+        told = json.dumps(asdict(openings.of(_spooled(batches, spec, folder, context))))
+        # The one time that all wait for each other through Spark, which takes a second; in the order of partitions.
+        members = [rendezvous.Member(**json.loads(text)) for text in context.allGather(told)]
+        member = members[context.partitionId()]
         problem = rendezvous.disagreement(members, spec.world_size, spec.train_rows + spec.validation_rows)
-        if not problem:
-            places = rendezvous.places(members)
-            place = places[member.shard]
-            meeting = _Meeting(order, place, places, member, context, stack)
-            told = _gathered(context, meeting.offer())
-            problem = next((each["problem"] for each in told if each["problem"]), "")
         if problem:
             if member.shard == 0:
                 yield _row("problem", 0, 0, problem.encode())
             return
-        ending = meeting.train(folder, told, sum(each.digest for each in members) % 2**64)
-        # Nobody leaves before all have ended: a task that raised would have Spark train once more.
-        _gathered(context, {})
-        yield from _results(folder, place, member, ending)
-
-
-def _gathered(context: Any, told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What all tasks say, in the order of partitions."""
-    return [json.loads(text) for text in context.allGather(json.dumps(told))]
+        places = rendezvous.places(members)
+        openings.tell(members, places)
+        digest = sum(each.digest for each in members) % 2**64
+        ending = _trained(order, places[member.shard], member, folder, openings.alarm, f"{digest:016x}", context)
+        yield from _results(folder, places[member.shard].rank, member, ending)
 
 
 def _spooled(batches: Iterable[pa.RecordBatch], spec: TrainingSpec, folder: Path, context: Any) -> rendezvous.Member:
@@ -92,7 +82,8 @@ def _spooled(batches: Iterable[pa.RecordBatch], spec: TrainingSpec, folder: Path
         TRAIN: shard_rows(spec.train_rows, spec.world_size, shard),
         VALIDATION: shard_rows(spec.validation_rows, spec.world_size, shard),
     }
-    member = rendezvous.Member(shard, host, rendezvous.machine(), sum(counts.values()), 0, rendezvous.versions())
+    gpus = 0 if "gpu" in context.resources() else len(visible_gpus([], os.environ.get(VISIBLE), count_gpus()))
+    member = rendezvous.Member(shard, host, rendezvous.machine(), sum(counts.values()), 0, rendezvous.versions(), gpus)
     try:
         spool = Spool(folder, counts, spec.inputs)
         for batch in batches:
@@ -110,99 +101,92 @@ def _spooled(batches: Iterable[pa.RecordBatch], spec: TrainingSpec, folder: Path
     return replace(member, digest=spool.digest)
 
 
-class _Meeting:
-    """A rank that is about to train: what it offers the others, and the training itself."""
+class _Openings:
+    """Ports that are open before the tasks tell each other of them, until the stack unwinds.
 
-    def __init__(
-        self,
-        order: Order,
-        place: rendezvous.Place,
-        places: dict[int, rendezvous.Place],
-        member: rendezvous.Member,
-        context: Any,
-        stack: contextlib.ExitStack,
-    ) -> None:
-        self._order, self._place, self._places, self._member = order, place, places, member
-        self._context, self._stack = context, stack
-        self._alarm = Alarm(order.token)
-        stack.callback(self._alarm.close)
-        self._gpus = ""
+    Attributes:
+        alarm: of this training.
+    """
 
-    def offer(self) -> dict[str, Any]:
-        """Ports at which the others find this rank, or the problem with it."""
-        found: dict[str, Any] = {"rank": self._place.rank, "problem": "", "address": "", "alarm": 0, "server": 0}
-        spec, host = self._order.training, self._member.host
+    def __init__(self, order: Order, stack: contextlib.ExitStack) -> None:
+        self.alarm = Alarm(order.token)
+        stack.callback(self.alarm.close)
+        self._engine, self._stack = order.training.engine, stack
+        self._server: Any = None
+
+    def of(self, member: rendezvous.Member) -> rendezvous.Member:
+        """Open what the member is to offer the others."""
+        ports = {}
         try:
-            resources = self._context.resources()
-            addresses = resources["gpu"].addresses if "gpu" in resources else []
-            self._gpus = visible_gpus(
-                addresses,
-                os.environ.get("CUDA_VISIBLE_DEVICES"),
-                self._place.local_rank,
-                self._place.local_size,
-                count_gpus(),
-            )
-            if spec.engine == "tensorflow":
-                holder = self._stack.enter_context(contextlib.closing(rendezvous.hold_port(host)))
-                found["address"] = (
-                    f"[{host}]:{holder.getsockname()[1]}" if ":" in host else f"{host}:{holder.getsockname()[1]}"
-                )
-            if self._place.rank == 0:
-                found["alarm"] = self._alarm.listen(host)
-                if spec.engine == "horovod":
-                    server, found["server"] = rendezvous.start_horovod_server(self._place.members, self._places)
-                    self._stack.callback(server.stop)
-        except Exception as error:  # a port, a package or a device
-            found["problem"] = f"rank {self._place.rank} on {host} cannot begin: {type(error).__name__}: {error}"
-        return found
+            if self._engine == "tensorflow":
+                holder = self._stack.enter_context(contextlib.closing(rendezvous.hold_port(member.host)))
+                ports["ranks"] = holder.getsockname()[1]
+            if member.shard == 0:
+                ports["alarm"] = self.alarm.listen(member.host)
+                if self._engine == "horovod":
+                    self._server, ports["server"] = rendezvous.start_horovod_server()
+                    self._stack.callback(self._server.stop)
+        except Exception as error:  # a port or a package
+            return replace(member, problem=f"{member.host} cannot begin: {type(error).__name__}: {error}")
+        return replace(member, ports=ports)
 
-    def train(self, folder: Path, told: list[dict[str, Any]], digest: int) -> child.Ending:
-        """Run the training process to its end."""
-        by_rank = sorted(told, key=lambda each: int(each["rank"]))
-        spec, place = self._order.training, self._place
-        if place.rank:
-            self._alarm.connect(place.members[0].host, by_rank[0]["alarm"])
-        threads = self._context.cpus()
-        setup = RankSetup(spec, place.rank, self._member.shard, os.getpid(), f"{digest:016x}", threads)
-        (folder / SETUP).write_text(setup.to_json())
-        environment = {
-            **os.environ,
-            **rendezvous.engine_environment(
-                spec.engine, place, [each["address"] for each in by_rank], by_rank[0]["server"], spec.stall_seconds
-            ),
-            "CUDA_VISIBLE_DEVICES": self._gpus,
-            "OMP_NUM_THREADS": str(threads),
-            "KERAS_BACKEND": "tensorflow",
-            "TF_CPP_MIN_LOG_LEVEL": "2",
-            # Where this process has found the package; a zip that Spark has sent too.
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        }
-        process = child.start(folder, environment)
-        try:
-            with Sender(self._order.driver if place.rank == 0 else None, self._order.token) as sender:
-                ending = child.watch(process, folder, self._alarm, spec.stall_seconds, sender.send)
-        finally:
-            if process.poll() is None:
-                process.kill()
-        if ending.problem:
-            self._alarm.ring()
-        return ending
+    def tell(self, members: Sequence[rendezvous.Member], places: Mapping[int, rendezvous.Place]) -> None:
+        """Say to who asks here where the others are."""
+        if self._server is not None:
+            rendezvous.tell_horovod_server(self._server, members, places)
 
 
-def _results(
-    folder: Path, place: rendezvous.Place, member: rendezvous.Member, ending: child.Ending
-) -> Iterator[pa.RecordBatch]:
+def _trained(
+    order: Order,
+    place: rendezvous.Place,
+    member: rendezvous.Member,
+    folder: Path,
+    alarm: Alarm,
+    digest: str,
+    context: Any,
+) -> child.Ending:
+    """Run the training process to its end."""
+    spec, threads = order.training, context.cpus()
+    if place.rank:
+        alarm.connect(place.members[0].host, place.members[0].ports["alarm"])
+    setup = RankSetup(spec, place.rank, member.shard, os.getpid(), digest, threads)
+    (folder / SETUP).write_text(setup.to_json())
+    resources = context.resources()
+    gpus = visible_gpus(resources["gpu"].addresses if "gpu" in resources else [], os.environ.get(VISIBLE), count_gpus())
+    # Spark has given this task its own; otherwise each rank of a machine takes one.
+    chosen = gpus if "gpu" in resources else gpus[place.local_rank : place.local_rank + 1]
+    environment = {
+        **os.environ,
+        **rendezvous.engine_environment(spec.engine, place, spec.stall_seconds),
+        VISIBLE: ",".join(chosen),
+        "OMP_NUM_THREADS": str(threads),
+        # Where this process has found the package; a zip that Spark has sent too.
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    process = child.start(folder, environment)
+    try:
+        with Sender(order.driver if place.rank == 0 else None, order.token) as sender:
+            ending = child.watch(process, folder, alarm, spec.stall_seconds, sender.send)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    if ending.problem:
+        alarm.ring()
+    return ending
+
+
+def _results(folder: Path, rank: int, member: rendezvous.Member, ending: child.Ending) -> Iterator[pa.RecordBatch]:
     report = json.loads((folder / REPORT).read_text()) if (folder / REPORT).exists() else {}
     about = {
         **report,
-        "rank": place.rank,
+        "rank": rank,
         "host": member.host,
         "rows": member.rows,
         "ending": asdict(ending),
         "log": child.log_tail(folder),
     }
-    yield _row("rank", place.rank, 0, json.dumps(about).encode())
-    if place.rank or ending.problem:
+    yield _row("rank", rank, 0, json.dumps(about).encode())
+    if rank or ending.problem:
         return
     digest, part = hashlib.sha256(), 0
     with (folder / MODEL).open("rb") as file:

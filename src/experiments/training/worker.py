@@ -27,6 +27,7 @@ import numpy as np
 from experiments.training import checkpoints
 from experiments.training.batches import NO_ROW, epoch_order, mixed, shard_rows, steps_of
 from experiments.training.collectives import Collective, gather, join, share
+from experiments.training.importing import import_keras
 from experiments.training.shard import TRAIN, VALIDATION, open_rows
 from experiments.training.spec import RankSetup, TrainingSpec
 
@@ -101,6 +102,7 @@ def train(setup: RankSetup, folder: Path, pulse: Pulse) -> None:
 
 
 def _join(setup: RankSetup) -> Collective:
+    import_keras()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
@@ -214,6 +216,9 @@ class Training:
             "history": self.history,
             "layers": layer_table(self.model),
         }
+        # Ranks leave together: one that is gone would look to the others as if it had failed.
+        self.pulse.beat(waits=True)
+        gather(self.collective, [1.0])
         (self.folder / REPORT).write_text(json.dumps(report))
 
     def _batches(self, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
@@ -417,4 +422,8 @@ def _end_with_parent(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    code = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not by way of what the engines do at exit: they wait for, or complain of, ranks that have left before.
+    os._exit(code)
