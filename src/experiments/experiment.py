@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments import reports
 from experiments.config import Config, TuningMethod
 from experiments.data.checks import check_data
 from experiments.data.dataset import Dataset
@@ -142,7 +143,8 @@ def _fitted_and_recorded(
         with progress.phase("fit"):
             chosen = tuned.best.config if tuned else config
             prepare = functools.partial(trials.shared.prepared, chosen) if trials else None
-            fitted, transformed = fit(chosen, dataset, stack, prepare)
+            with reports.heard(functools.partial(_epoch, tracked, progress)):
+                fitted, transformed = fit(chosen, dataset, stack, prepare)
         # Saving the model waits for disks, judging it for a processor. `score` is left first: it ends Spark's jobs when
         # the run is interrupted, so that there is no wait for the saving.
         beside = stack.enter_context(ThreadPoolExecutor(1, "save-model"))
@@ -166,6 +168,12 @@ def _fitted_and_recorded(
     registered = register(tracked, model_uri, config) if model_uri and is_registered else None
     decides = objective(metrics, model.task)
     return Result(tracked.run_id, model_uri, metrics, rows, seconds, decides, registered)
+
+
+def _epoch(tracked: TrackedRun, progress: Progress, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
+    """Record and show an epoch of a fit that goes on."""
+    progress.epoch(epoch, epochs, values)
+    tracked.log_step(epoch, values)
 
 
 def fit(

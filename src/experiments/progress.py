@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -67,6 +67,14 @@ class Progress:
         """Count one more of the steps of this phase."""
         self._steps_done += 1
         self._steps = f" · {self._steps_done} of {steps} {unit}"
+
+    def epoch(self, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
+        """Say how an epoch of the fit went."""
+        told = " ".join(f"{name.removeprefix('epoch_')} {value:.4g}" for name, value in values.items())
+        self._steps = f" · epoch {epoch} of {epochs} · {told}"
+        run_log.write(f"{self._name}{self._steps}")
+        if self._console is not None and not self._console.is_terminal:
+            self._console.print(f"{self.title}: {self._name}{self._steps}", highlight=False, soft_wrap=True)
 
     def line(self) -> str:
         """The phase that runs, for how long, and its steps."""

@@ -1,4 +1,4 @@
-"""What a fit says while it goes on, for whoever listens in the same context: a value for each of its steps."""
+"""What a fit says while it goes on, for whoever listens in the same context."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 
-Listener = Callable[[int, Mapping[str, float]], None]
+# Of an epoch: its number from 1, how many there are to be, and values by the names that they are to have as metrics.
+Listener = Callable[[int, int, Mapping[str, float]], None]
 
 _listener: ContextVar[Listener | None] = ContextVar("reports", default=None)
 
 
-def report(step: int, values: Mapping[str, float]) -> None:
-    """Say the values of a step, by the names that they are to have as metrics."""
+def report(epoch: int, epochs: int, values: Mapping[str, float]) -> None:
+    """Say how an epoch went."""
     listener = _listener.get()
     if listener is not None:
-        listener(step, values)
+        listener(epoch, epochs, values)
 
 
 @contextlib.contextmanager

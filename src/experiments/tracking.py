@@ -140,6 +140,13 @@ class TrackedRun:
         batch = [Metric(name, float(row[name]), now, int(row[step])) for row in output.rows for name in names]
         self.client.log_batch(self.run_id, metrics=batch)
 
+    def log_step(self, step: int, values: Mapping[str, float]) -> None:
+        """Metrics of a step, as soon as they are known."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self.client.log_batch(self.run_id, metrics=[Metric(name, float(v), now, step) for name, v in values.items()])
+
     def log_spark_conf(self, spark: SparkSession) -> None:
         """The settings that Spark runs with, secrets out, as `spark.yaml`."""
         settings = redact(dict(sorted(spark.sparkContext.getConf().getAll())))
@@ -200,8 +207,11 @@ class TrackedRun:
 
 
 def write_outputs(outputs: Sequence[Output], folder: Path) -> None:
-    """Each as `NAME.csv` and, where it has a figure, `NAME.png`."""
+    """Each as `NAME.csv` and, where it has a figure, `NAME.png`; a text as `NAME`."""
     for output in outputs:
+        if output.text is not None:
+            (folder / output.name).write_text(output.text)
+            continue
         path = folder / f"{output.name}.csv"
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(output.rows[0]))

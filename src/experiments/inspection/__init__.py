@@ -13,6 +13,7 @@ from experiments.inspection.learnt import coefficients, importances, isotonic_st
 from experiments.inspection.output import Output
 from experiments.inspection.projected import components, explained_variance, projection
 from experiments.inspection.text import class_priors, deciding_features, topics
+from experiments.inspection.trained import network_layers, ranks, training_history
 from experiments.scored import Scored
 
 OUTPUTS: tuple[Callable[[Scored], Iterator[Output]], ...] = (
@@ -21,6 +22,9 @@ OUTPUTS: tuple[Callable[[Scored], Iterator[Output]], ...] = (
     isotonic_steps,
     layers,
     loss_history,
+    training_history,
+    network_layers,
+    ranks,
     class_priors,
     deciding_features,
     topics,

@@ -106,6 +106,20 @@ def scree(rows: Rows) -> Figure:
     return figure
 
 
+def epochs(rows: Rows) -> Figure:
+    """Loss, and what people know better, of the rows that were trained on and of those that judge each epoch."""
+    measures = [name for name in rows[0] if name in ("epoch_loss", "epoch_accuracy", "epoch_mae")]
+    figure, panels = plots.empty(len(measures), 1, width=5.2 * len(measures))
+    for axes, name in zip(np.atleast_1d(panels), measures, strict=True):
+        for column, label in ((name, "training"), (name.replace("epoch_", "epoch_val_"), "validation")):
+            if column in rows[0]:
+                marker = "." if len(rows) < 200 else ""
+                axes.plot([row["epoch"] for row in rows], [row[column] for row in rows], marker=marker, label=label)
+        axes.set(title=name.removeprefix("epoch_").capitalize(), xlabel="epoch")
+        axes.legend(frameon=False)
+    return figure
+
+
 def tuning(rows: Rows, keys: Sequence[str], metric: str) -> Figure:
     """Of two parameters a map, of one a line with deviations, of more the best candidates as bars."""
     varied = [key for key in keys if len({str(row[key]) for row in rows}) > 1]

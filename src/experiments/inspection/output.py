@@ -1,4 +1,4 @@
-"""What an output is: a table, and a figure drawn from it."""
+"""What an output is: a table, and a figure drawn from it; or a text."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ class Output:
 
     Attributes:
         name: of its files in the run.
-        rows: table rows by column name; at least one.
+        rows: table rows by column name; at least one, but of a text.
         draw: makes the figure from the rows.
         stepped: whether the columns after the first are metrics by step, which is the first column.
+        text: kept as it is, in a file of just this name, in place of the table.
     """
 
     name: str
     rows: Rows
     draw: Callable[[Rows], Figure] | None = None
     stepped: bool = False
+    text: str | None = None

@@ -6,10 +6,13 @@ import contextlib
 import contextvars
 import hmac
 import json
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
+
+logger = logging.getLogger(__name__)
 
 _SECONDS_TO_CONNECT = 3
 _SECONDS_TO_DRAIN = 5
@@ -86,4 +89,11 @@ def _serve(server: socket.socket, token: str, hear: Callable[[dict[str, Any]], N
                 continue
             peer.settimeout(None)
             while line := lines.readline(_LONGEST_LINE):
-                hear(json.loads(line))
+                _heard(json.loads(line), hear)
+
+
+def _heard(told: dict[str, Any], hear: Callable[[dict[str, Any]], None]) -> None:
+    try:
+        hear(told)
+    except Exception as error:  # a store that does not answer must not end the training
+        logger.warning("epoch %s could not be recorded yet: %s", told.get("epoch"), error)

@@ -56,8 +56,8 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
     token, heard = secrets.token_hex(16), set[int]()
 
     def hear(row: dict[str, Any]) -> None:
-        heard.add(row["epoch"])
-        _report(row)
+        _report(row, spec.epochs)
+        heard.add(row["epoch"])  # else it is said again at the end
 
     context, tag = spark.sparkContext, f"training-{token[:8]}"
     host = context.getConf().get("spark.driver.host", "127.0.0.1")
@@ -72,7 +72,7 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
             raise
         finally:
             context.removeJobTag(tag)
-    return _result(found, heard)
+    return _result(found, heard, spec)
 
 
 def check_cluster(spark: SparkSession, ranks: int) -> None:
@@ -98,11 +98,11 @@ def check_cluster(spark: SparkSession, ranks: int) -> None:
         logger.warning("Spark's connections are encrypted, but gradients travel between the ranks as plain numbers")
 
 
-def _report(row: dict[str, Any]) -> None:
-    report(row["epoch"], {name: value for name, value in row.items() if name != "epoch"})
+def _report(row: dict[str, Any], epochs: int) -> None:
+    report(row["epoch"], epochs, {name: value for name, value in row.items() if name != "epoch"})
 
 
-def _result(found: list[Any], heard: set[int]) -> tuple[bytes, Summary]:
+def _result(found: list[Any], heard: set[int], spec: TrainingSpec) -> tuple[bytes, Summary]:
     """The model and the summary out of the rows that the tasks have yielded.
 
     Raises:
@@ -125,7 +125,7 @@ def _result(found: list[Any], heard: set[int]) -> tuple[bytes, Summary]:
     history = ranks[0]["history"]
     for row in history:
         if row["epoch"] not in heard:  # where the driver could not be reached
-            _report(row)
+            _report(row, spec.epochs)
     names = ("rank", "host", "device", "rows", "seconds", "seconds_of_sums", "steps", "bytes_of_a_step")
     table = [{name: each[name] for name in names} for each in ranks]
     return model, Summary(history, table, ranks[0]["layers"], [each["log"] for each in ranks])
