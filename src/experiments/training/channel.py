@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 _SECONDS_TO_CONNECT = 3
 _SECONDS_TO_DRAIN = 5
 _LONGEST_LINE = 1 << 16
+_END = "end"
 
 
 class Sender:
@@ -71,10 +72,11 @@ def listening(host: str, token: str, hear: Callable[[dict[str, Any]], None]) -> 
     try:
         yield host, server.getsockname()[1]
     finally:
-        with contextlib.suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)  # which ends the waiting for someone to connect
-        server.close()
+        # Behind all who have connected before, so that what they say is heard.
+        with Sender(server.getsockname(), token) as last:
+            last.send(_END)
         thread.join(_SECONDS_TO_DRAIN)
+        server.close()
 
 
 def _serve(server: socket.socket, token: str, hear: Callable[[dict[str, Any]], None]) -> None:
@@ -89,6 +91,8 @@ def _serve(server: socket.socket, token: str, hear: Callable[[dict[str, Any]], N
                 continue
             peer.settimeout(None)
             while line := lines.readline(_LONGEST_LINE):
+                if line.strip() == _END.encode():
+                    return
                 _heard(json.loads(line), hear)
 
 
