@@ -60,7 +60,10 @@ def layers(width: int) -> list[dict[str, Any]]:
 
 def scaling(spark: SparkSession) -> None:
     """One rank and two, the same batches: efficiency is half of how much sooner two are done with an epoch."""
-    print("| weights | rows a step and rank | bytes a step | engine | 1 rank, s | 2 ranks, s | efficiency | in sums | loss differs by |")
+    print(
+        "| weights | rows a step and rank | bytes a step | engine | 1 rank, s | 2 ranks, s | efficiency | in sums "
+        "| loss differs by |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for width, batch, count in ((64, 256, 60_000), (256, 512, 60_000), (1024, 1024, 40_000), (1024, 4096, 60_000)):
         rows = rows_of(spark, count)
@@ -75,7 +78,11 @@ def scaling(spark: SparkSession) -> None:
             share = rank["seconds_of_sums"] / sum(row["epoch_seconds"] for row in both.epochs)
             apart = max(abs(a["epoch_loss"] - b["epoch_loss"]) for a, b in zip(alone.epochs, both.epochs, strict=True))
             size = rank["bytes_of_a_step"]
-            print(f"| {size // 4:,} | {batch // 2:,} | {size:,} | {engine} | {one:.2f} | {two:.2f} | {one / two / 2:.2f} | {share:.0%} | {apart:.0e} |", flush=True)  # fmt: skip
+            print(
+                f"| {size // 4:,} | {batch // 2:,} | {size:,} | {engine} | {one:.2f} | {two:.2f} | {one / two / 2:.2f} "
+                f"| {share:.0%} | {apart:.0e} |",
+                flush=True,
+            )
         rows.unpersist()
 
 
@@ -123,7 +130,8 @@ def epoch(spark: SparkSession) -> None:
             words = [sys.executable, "-c", KERAS_FIT, folder, str(width), str(batch)]
             done = subprocess.run(words, capture_output=True, text=True, check=True)
         theirs = statistics.median(json.loads(done.stdout.splitlines()[-1])[1:])
-        print(f"| {summary.ranks[0]['bytes_of_a_step'] // 4:,} | {batch} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} |", flush=True)  # fmt: skip
+        weights = summary.ranks[0]["bytes_of_a_step"] // 4
+        print(f"| {weights:,} | {batch} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} |", flush=True)
         rows.unpersist()
 
 

@@ -1,5 +1,6 @@
 """Networks that go wrong on purpose, built by the training processes; sent to them as a user sends code."""
 
+import itertools
 import json
 import os
 import sys
@@ -17,32 +18,24 @@ def rank():
     return int(os.environ.get("HOROVOD_RANK", 0))
 
 
-@keras.saving.register_keras_serializable("troubled")
-class Trouble(keras.layers.Layer):
-    """Passes rows on, after doing something at one of its calls while it trains."""
-
-    def __init__(self, act=None, **kwargs):
-        super().__init__(**kwargs)
-        self.act, self.calls = act, 0
-
-    def call(self, rows, training=False):
-        if not training:
-            return rows
-
-        def passed(values):
-            self.calls += 1
-            self.act(self.calls)
-            return np.zeros((), np.float32)
-
-        return rows + tf.stop_gradient(tf.ensure_shape(tf.numpy_function(passed, [rows], tf.float32), ()))
-
-    def compute_output_shape(self, shape):
-        return shape
-
-
 def _network(inputs, outputs, act):
-    activation = "sigmoid" if outputs == 1 else "softmax"
-    return keras.Sequential([keras.Input((inputs,)), Trouble(act), keras.layers.Dense(outputs, activation)])
+    """A network whose first layer does something at each call of a step; what is saved of it is plain."""
+    calls = itertools.count(1)
+
+    def passed(_):
+        act(next(calls))
+        return np.zeros((), np.float32)
+
+    layer = keras.layers.Dense(outputs, "sigmoid" if outputs == 1 else "softmax")
+    model = keras.Sequential([keras.Input((inputs,)), layer])
+    original = layer.call
+
+    def call(rows, *args, **kwargs):
+        nothing = tf.ensure_shape(tf.numpy_function(passed, [rows], tf.float32), ())
+        return original(rows + tf.stop_gradient(nothing), *args, **kwargs)
+
+    layer.call = call
+    return model
 
 
 def raises(inputs, outputs):

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 _MOST_PRODUCT = 2**62
+# Parts of a plan that give the same rows in the same partitions each time; what is cached is one of them.
+_STEADY = {
+    *("Project", "Filter", "InMemoryRelation", "LogicalRDD", "LocalRelation", "Range", "LogicalRelation", "Relation"),
+    *("Union", "Generate", "Scan ExistingRDD"),
+}
 
 
 @dataclass(frozen=True)
@@ -132,13 +137,20 @@ def floats(dataset: DataFrame, features: str) -> Column:
     from pyspark.sql import functions as F
 
     kind = dict(dataset.dtypes)[features]
-    return vector_to_array(features, "float32") if kind == "vector" else F.col(features).cast("array<float>")
+    if kind != "vector":
+        return F.col(features).cast("array<float>")
+    return F.when(F.col(features).isNotNull(), vector_to_array(features, "float32"))
 
 
 def _may_be_parted_anew(rows: DataFrame) -> bool:
-    """Whether Spark could part the rows otherwise when it computes them again: behind a shuffle it looks at sizes."""
-    plan = rows._jdf.queryExecution().executedPlan()
-    return bool(plan.getClass().getSimpleName() == "AdaptiveSparkPlanExec")
+    """Whether Spark could part the rows otherwise when it computes them again, as it does behind a shuffle."""
+    left = [rows._jdf.queryExecution().optimizedPlan()]
+    while left:
+        plan = left.pop()
+        if plan.nodeName() not in _STEADY:
+            return True
+        left += [plan.children().apply(index) for index in range(plan.children().size())]
+    return False
 
 
 def _check(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TRAIN, VALIDATION = "train", "validation"
+CHANGED = "the rows must be the same each time that Spark computes them"
+KEEP_THEM = "cache them, or leave out what is random"
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class Spool:
             if not chosen.any():
                 continue
             rows, where = self._sides[side], places[chosen]
+            if int(where.max()) >= len(rows):
+                raise ValueError(f"{CHANGED}, but more came than were counted; {KEEP_THEM}")
             everything = chosen.all()
             rows.features[where] = features if everything else features[chosen]
             rows.labels[where] = labels[chosen]
@@ -108,10 +112,7 @@ class Spool:
         """
         missing = sum(int((~seen).sum()) for seen in self._seen.values())
         if missing:
-            raise ValueError(
-                f"the rows must be the same each time that Spark computes them, but {missing:,} that were counted did "
-                "not come; cache them, or leave out what is random"
-            )
+            raise ValueError(f"{CHANGED}, but {missing:,} that were counted did not come; {KEEP_THEM}")
 
     def _matrix(self, column: Any) -> NDArray[np.float32]:
         values = column.flatten().to_numpy()
