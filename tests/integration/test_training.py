@@ -244,7 +244,8 @@ def test_rows_of_any_kind(spark, values):
         ("SELECT features, score AS label, 1.0 AS w FROM rows", "label must be numbers of classes, 0, 1, 2"),
         ("SELECT features, label, -1.0 AS w FROM rows", "w must be 0 or more, got 203 rows"),
         ("SELECT array(1D, if(score > 0, double('NaN'), 2D)) AS features, label, 1.0 AS w FROM rows", "nan in entry 1"),
-        ("SELECT if(score > 0, array(1D), array(1D, 2D)) AS features, label, 1.0 AS w FROM rows", "got 1 to 2 entries"),
+        ("SELECT if(score > 0, array(1D), array(1D, 2D)) AS features, label, 1.0 AS w FROM rows",
+         "all feature vectors must have [12] entr"),
     ],
 )  # fmt: skip
 def test_rows_that_cannot_be_trained_on(spark, frame, query, message):

@@ -31,7 +31,7 @@ class Counted:
     """Rows ready to be dealt out, and what one look at them has told.
 
     Attributes:
-        rows: `features` (array of float), `label` (double), `weight` (double).
+        rows: `features` (vector, or array), `label` (double), `weight` (double).
         starts: number of the first row of each partition, by its id.
         count: of all rows.
         inputs: length of the feature vectors.
@@ -57,7 +57,7 @@ def counted(
     from pyspark.sql import functions as F
 
     rows = dataset.select(
-        floats(dataset, features).alias("features"),
+        F.col(features).alias("features"),
         F.col(label).cast("double").alias("label"),
         (F.col(weight).cast("double") if weight else F.lit(1.0)).alias("weight"),
     )
@@ -65,28 +65,24 @@ def counted(
     if is_kept:
         rows = rows.persist()
     try:
-        size = F.size("features")
         is_class = (F.col("label") >= 0) & (F.col("label") == F.floor("label"))
         nothing = F.lit(None).cast("double")
-        found = (
-            rows.groupBy(F.spark_partition_id().alias("partition"))
-            .agg(
-                F.count("*").alias("rows"),
-                F.min(size).alias("least"),
-                F.max(size).alias("most"),
-                F.max("label").alias("label"),
-                F.count_if(F.col("features").isNull()).alias("no_features"),
-                F.count_if(F.col("label").isNull() | F.isnan("label")).alias("no_label"),
-                F.count_if(F.col("weight").isNull() | F.isnan("weight") | (F.col("weight") < 0)).alias("no_weight"),
-                F.first(F.when(~is_class, F.col("label")).otherwise(nothing), ignorenulls=True).alias("no_class"),
-            )
-            .collect()
+        grouped = rows.groupBy(F.spark_partition_id().alias("partition")).agg(
+            F.count("*").alias("rows"),
+            # Of one row; that all are as long is seen when they are written down.
+            F.first(floats(rows, "features"), ignorenulls=True).alias("features"),
+            F.max("label").alias("label"),
+            F.count_if(F.col("features").isNull()).alias("no_features"),
+            F.count_if(F.col("label").isNull() | F.isnan("label")).alias("no_label"),
+            F.count_if(F.col("weight").isNull() | F.isnan("weight") | (F.col("weight") < 0)).alias("no_weight"),
+            F.first(F.when(~is_class, F.col("label")).otherwise(nothing), ignorenulls=True).alias("no_class"),
         )
+        found = grouped.withColumn("features", F.size("features")).collect()
         found = sorted(found, key=lambda row: int(row["partition"]))
         _check(found, features, label, weight, is_classification)
         counts = [row["rows"] for row in found]
         starts = dict(zip([row["partition"] for row in found], accumulate([0, *counts[:-1]]), strict=True))
-        yield Counted(rows, starts, sum(counts), found[0]["most"], max(row["label"] for row in found))
+        yield Counted(rows, starts, sum(counts), found[0]["features"], max(row["label"] for row in found))
     finally:
         if is_kept:
             rows.unpersist()
@@ -109,14 +105,17 @@ def dealt(counted: Counted, validation_rows: int, ranks: int, seed: int) -> Data
     is_validation = F.col("number") < validation_rows
     on_its_side = F.when(is_validation, F.col("number")).otherwise(F.col("number") - validation_rows)
     rank = (on_its_side % ranks).cast("int")
-    return (
-        numbered.withColumn("is_validation", is_validation)
+    rows = (
+        numbered.withColumn("features", floats(numbered, "features"))
+        .withColumn("is_validation", is_validation)
         .withColumn("place", F.floor(on_its_side / ranks).cast("bigint"))
         .withColumn("rank", rank)
-        .repartitionById(ranks, F.col("rank"))
-        .select(
-            "features", F.col("label").cast("float"), F.col("weight").cast("float"), "place", "number", "is_validation"
-        )
+    )
+    # One partition for one rank is there already where the data is small.
+    if ranks > 1 or rows._jdf.queryExecution().toRdd().getNumPartitions() > 1:
+        rows = rows.repartitionById(ranks, F.col("rank"))
+    return rows.select(
+        "features", F.col("label").cast("float"), F.col("weight").cast("float"), "place", "number", "is_validation"
     )
 
 
@@ -164,9 +163,6 @@ def _check(
             f"{features} must be vectors of numbers, got {totals['no_features']:,} nulls; data.missing=drop leaves "
             "such rows out"
         )
-    lengths = {row[name] for row in found for name in ("least", "most")}
-    if len(lengths) > 1:
-        raise ValueError(f"{features} must be vectors of one length, got {min(lengths)} to {max(lengths)} entries")
     if totals["no_label"]:
         raise ValueError(f"{label} must be numbers, got {totals['no_label']:,} nulls or NaN; data.missing=drop")
     if totals["no_weight"]:

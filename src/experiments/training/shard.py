@@ -44,7 +44,8 @@ def open_rows(folder: Path, side: str, rows: int, inputs: int, mode: Any = "r") 
     def mapped(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         if 0 in shape:  # which no file can be mapped as
             return np.zeros(shape, np.float32)
-        return np.memmap(folder / f"{side}.{name}", np.float32, mode, shape=shape)
+        # A plain array over the map, which is quicker to index.
+        return np.asarray(np.memmap(folder / f"{side}.{name}", np.float32, mode, shape=shape))
 
     return Rows(mapped("features", (rows, inputs)), mapped("labels", (rows,)), mapped("weights", (rows,)))
 

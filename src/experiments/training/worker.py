@@ -137,7 +137,7 @@ class Training:
         self.history: list[dict[str, float]] = []
         self.best = Best()
         self.seconds_of_sums, self.steps = 0.0, 0
-        self._gradients, self._judged, self._apply = _functions(self.spec, self.model, self.optimizer)
+        self.graphs = Graphs(self.spec, self.model, self.optimizer)
         share(collective, self._state_variables())
 
     @property
@@ -174,14 +174,10 @@ class Training:
         started = time.perf_counter()
         epoch = len(self.history) + 1
         self._seed_dropout(epoch)
-        sums = np.zeros(3)
-        for step, (features, labels, weights) in enumerate(self._batches(epoch)):
+        for step, batch in enumerate(self._batches(epoch)):
             self._warm_up(epoch, step)
-            *gradients, measured = self._gradients(features, labels, weights)
-            summed = self._sum(gradients)
-            self._apply(summed)
-            sums += measured.numpy()
-        values = self._values(sums)
+            self._step(*batch)
+        values = self._values(self.graphs.measured())
         if self.spec.validation_rows:
             values |= {f"val_{name}": value for name, value in self._values(self._validate()).items()}
         self._agree(epoch)
@@ -235,13 +231,21 @@ class Training:
                 np.where(places == NO_ROW, 0, weights) if is_short else weights,
             )
 
+    def _step(self, features: Any, labels: Any, weights: Any) -> None:
+        """What all ranks' rows of a batch say together changes the weights of each."""
+        self.steps += 1
+        self.pulse.beat()
+        if self.collective.size == 1:
+            self.graphs.step(features, labels, weights)
+        else:
+            self.graphs.apply(self._sum(self.graphs.gradients(features, labels, weights)))
+
     def _sum(self, tensors: list[Any]) -> list[Any]:
         started = time.perf_counter()
         self.pulse.beat(waits=True)
         summed = self.collective.sum(tensors)
         self.pulse.beat()
         self.seconds_of_sums += time.perf_counter() - started
-        self.steps += 1
         return summed
 
     def _warm_up(self, epoch: int, step: int) -> None:
@@ -255,12 +259,12 @@ class Training:
         self.optimizer.learning_rate.assign(spec.learning_rate + (spec.scaled_rate - spec.learning_rate) * share_of_way)
 
     def _validate(self) -> NDArray[np.float64]:
-        sums, rows = np.zeros(3), self.held_out
+        rows = self.held_out
         for start in range(0, len(self.held_out), VALIDATION_BATCH):
             part = slice(start, start + VALIDATION_BATCH)
-            sums += self._judged(rows.features[part], rows.labels[part], rows.weights[part]).numpy()
+            self.graphs.judge(rows.features[part], rows.labels[part], rows.weights[part])
             self.pulse.beat()
-        return sums
+        return self.graphs.measured()
 
     def _values(self, sums: NDArray[np.float64]) -> dict[str, float]:
         """Means over all ranks' rows, from this rank's sums."""
@@ -350,51 +354,75 @@ class Training:
         return f"GPU {os.environ.get('CUDA_VISIBLE_DEVICES', '')}" if gpus else f"CPU x {self.setup.threads}"
 
 
-def _functions(spec: TrainingSpec, model: Any, optimizer: Any) -> tuple[Any, Any, Any]:
-    """Gradients with what was measured, the judgement of held-out rows, and the step of the optimizer, as graphs."""
-    import tensorflow as tf
+class Graphs:
+    """What a rank computes, as graphs of TensorFlow. What they measure adds up beside, so that no step waits for it.
 
-    from experiments.training.network import row_losses, row_measures
+    Attributes:
+        gradients: of the weighted sum of the losses, and the weight: what other ranks have can be added to it.
+        apply: changes the weights by such sums.
+        step: both, for a rank that is alone.
+        judge: measures rows that are held out.
+    """
 
-    losses_of, (_, measures_of) = row_losses(spec), row_measures(spec)
-    variables = model.trainable_variables
-    values = [variable.value for variable in variables]
+    def __init__(self, spec: TrainingSpec, model: Any, optimizer: Any) -> None:
+        import tensorflow as tf
 
-    def measured(labels: Any, outputs: Any, weights: Any, losses: Any) -> Any:
-        sums = [tf.reduce_sum(each * weights) for each in (losses, measures_of(labels, outputs))]
-        return tf.cast(tf.stack([*sums, tf.reduce_sum(weights)]), tf.float64)
+        from experiments.training.network import row_losses, row_measures
 
-    def gradients(features: Any, labels: Any, weights: Any) -> list[Any]:
-        """Of the weighted sum of the losses: what the other ranks have can be added to it."""
+        self._model, self._optimizer = model, optimizer
+        self._losses, (_, self._measures) = row_losses(spec), row_measures(spec)
+        # Sums of loss, of the second measure, and of the weights.
+        self._totals = tf.Variable(tf.zeros(3, tf.float64), trainable=False)
+        row = tf.TensorSpec((None,), tf.float32)
+        signature = (tf.TensorSpec((None, spec.inputs), tf.float32), row, row)
+        self.gradients = tf.function(self._gradients, autograph=False)
+        self.apply = tf.function(self._apply, autograph=False)
+        self.step = tf.function(lambda *batch: self._apply(self._gradients(*batch)), autograph=False)
+        self.judge = tf.function(self._judge, autograph=False, input_signature=signature)
+
+    def measured(self) -> NDArray[np.float64]:
+        """The sums since they were last asked for."""
+        import tensorflow as tf
+
+        sums: NDArray[np.float64] = self._totals.numpy()
+        self._totals.assign(tf.zeros(3, tf.float64))
+        return sums
+
+    def _gradients(self, features: Any, labels: Any, weights: Any) -> list[Any]:
+        import tensorflow as tf
+
+        values = [variable.value for variable in self._model.trainable_variables]
         with tf.GradientTape() as tape:
-            outputs = model(features, training=True)
-            losses = losses_of(labels, outputs)
+            outputs = self._model(features, training=True)
+            losses = self._losses(labels, outputs)
             weight = tf.reduce_sum(weights)
             objective = tf.reduce_sum(losses * weights)
-            if model.losses:  # penalties, which are for each row alike
-                objective += tf.add_n(model.losses) * weight
+            if self._model.losses:  # penalties, which are for each row alike
+                objective += tf.add_n(self._model.losses) * weight
         found = tape.gradient(objective, values)
+        self._measure(labels, outputs, weights, losses)
         dense = [
             tf.zeros_like(value) if gradient is None else tf.convert_to_tensor(gradient)
             for gradient, value in zip(found, values, strict=True)
         ]
-        return [*dense, weight, measured(labels, outputs, weights, losses)]
+        return [*dense, weight]
 
-    def judged(features: Any, labels: Any, weights: Any) -> Any:
-        outputs = model(features, training=False)
-        return measured(labels, outputs, weights, losses_of(labels, outputs))
+    def _apply(self, summed: list[Any]) -> None:
+        import tensorflow as tf
 
-    def apply(summed: list[Any]) -> None:
         *totals, weight = summed
-        optimizer.apply([tf.math.divide_no_nan(total, weight) for total in totals], variables)
+        gradients = [tf.math.divide_no_nan(total, weight) for total in totals]
+        self._optimizer.apply(gradients, self._model.trainable_variables)
 
-    row = tf.TensorSpec((None,), tf.float32)
-    signature = (tf.TensorSpec((None, spec.inputs), tf.float32), row, row)
-    return (
-        tf.function(gradients, autograph=False),
-        tf.function(judged, autograph=False, input_signature=signature),
-        tf.function(apply, autograph=False),
-    )
+    def _judge(self, features: Any, labels: Any, weights: Any) -> None:
+        outputs = self._model(features, training=False)
+        self._measure(labels, outputs, weights, self._losses(labels, outputs))
+
+    def _measure(self, labels: Any, outputs: Any, weights: Any, losses: Any) -> None:
+        import tensorflow as tf
+
+        sums = [tf.reduce_sum(each * weights) for each in (losses, self._measures(labels, outputs))]
+        self._totals.assign_add(tf.cast(tf.stack([*sums, tf.reduce_sum(weights)]), tf.float64))
 
 
 def _is_of_seeds(variable: Any) -> bool:
