@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 _MOST_PRODUCT = 2**62
+# The part of Spark's own row ids that counts within a partition.
+_WITHIN = (1 << 33) - 1
 # Parts of a plan that give the same rows in the same partitions each time; what is cached is one of them.
 _STEADY = {
     *("Project", "Filter", "InMemoryRelation", "LogicalRDD", "LocalRelation", "Range", "LogicalRelation", "Relation"),
@@ -67,22 +69,23 @@ def counted(
     try:
         is_class = (F.col("label") >= 0) & (F.col("label") == F.floor("label"))
         nothing = F.lit(None).cast("double")
-        grouped = rows.groupBy(F.spark_partition_id().alias("partition")).agg(
+        # Of the first row of each partition; that all are as long is seen when they are written down.
+        size = F.when(F.monotonically_increasing_id().bitwiseAND(_WITHIN) == 0, F.size(floats(rows, "features")))
+        looked_at = rows.withColumn("size", size).withColumn("no_features", F.col("features").isNull())
+        grouped = looked_at.groupBy(F.spark_partition_id().alias("partition")).agg(
             F.count("*").alias("rows"),
-            # Of one row; that all are as long is seen when they are written down.
-            F.first(floats(rows, "features"), ignorenulls=True).alias("features"),
+            F.max("size").alias("size"),
             F.max("label").alias("label"),
-            F.count_if(F.col("features").isNull()).alias("no_features"),
+            F.count_if("no_features").alias("no_features"),
             F.count_if(F.col("label").isNull() | F.isnan("label")).alias("no_label"),
             F.count_if(F.col("weight").isNull() | F.isnan("weight") | (F.col("weight") < 0)).alias("no_weight"),
-            F.first(F.when(~is_class, F.col("label")).otherwise(nothing), ignorenulls=True).alias("no_class"),
+            F.max(F.when(~is_class, F.col("label")).otherwise(nothing)).alias("no_class"),
         )
-        found = grouped.withColumn("features", F.size("features")).collect()
-        found = sorted(found, key=lambda row: int(row["partition"]))
+        found = sorted(grouped.collect(), key=lambda row: int(row["partition"]))
         _check(found, features, label, weight, is_classification)
         counts = [row["rows"] for row in found]
         starts = dict(zip([row["partition"] for row in found], accumulate([0, *counts[:-1]]), strict=True))
-        yield Counted(rows, starts, sum(counts), found[0]["features"], max(row["label"] for row in found))
+        yield Counted(rows, starts, sum(counts), found[0]["size"], max(row["label"] for row in found))
     finally:
         if is_kept:
             rows.unpersist()
@@ -99,7 +102,7 @@ def dealt(counted: Counted, validation_rows: int, ranks: int, seed: int) -> Data
     factor, offset = _scramble(count, seed)
     last = max(counted.starts) + 1
     starts = F.array(*(F.lit(counted.starts.get(partition, 0)).cast("bigint") for partition in range(last)))
-    within = F.monotonically_increasing_id().bitwiseAND(F.lit((1 << 33) - 1))
+    within = F.monotonically_increasing_id().bitwiseAND(_WITHIN)
     numbered = counted.rows.withColumn("came", F.get(starts, F.spark_partition_id()) + within)
     numbered = numbered.withColumn("number", (F.col("came") * factor + offset) % count)
     is_validation = F.col("number") < validation_rows

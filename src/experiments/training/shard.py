@@ -70,7 +70,7 @@ class Spool:
     def __init__(self, folder: Path, rows: dict[str, int], inputs: int) -> None:
         self.digest = 0
         self._inputs = inputs
-        self._coefficients = mixed(np.arange(inputs + 2), np.uint64(1)) | np.uint64(1)
+        self._coefficients = mixed(np.arange(inputs + 2), np.uint64(1)).astype(np.uint32) | np.uint32(1)
         self._sides, self._seen = {}, {}
         for side, count in rows.items():
             for name, width in (("features", inputs), ("labels", 1), ("weights", 1)):
@@ -143,7 +143,9 @@ class Spool:
         numbers: NDArray[np.int64],
     ) -> None:
         """Add each row's own number, so that neither their order nor who holds them counts."""
-        wide = np.column_stack([features, labels, weights]).view(np.uint32).astype(np.uint64)
+        wide, label, weight = (values.view(np.uint32) for values in (features, labels, weights))
         with np.errstate(over="ignore"):
-            each = mixed((wide * self._coefficients).sum(axis=1), np.uint64(0)) ^ mixed(numbers, np.uint64(2))
-            self.digest = int(np.uint64(self.digest) + each.sum(dtype=np.uint64))
+            each = np.einsum("ij,j->i", wide, self._coefficients[:-2])  # without a copy of the features
+            each += label * self._coefficients[-2] + weight * self._coefficients[-1]
+            known = mixed(mixed(each, np.uint64(0)) ^ mixed(numbers, np.uint64(2)), np.uint64(3))
+            self.digest = int(np.uint64(self.digest) + known.sum(dtype=np.uint64))
