@@ -148,14 +148,15 @@ def test_engines_are_told_where_everybody_is(monkeypatch):
         Member(1, "::1", "b", 1, 0, {}, ports={"ranks": 2}),
     ]
     found = places(members)
-    environment = engine_environment("tensorflow", found[1], 60)
+    environment = engine_environment(replace(SPEC, engine="tensorflow"), found[1])
     assert json.loads(environment["TF_CONFIG"]) == {
         "cluster": {"worker": ["127.0.0.1:1", "[::1]:2"]},
         "task": {"type": "worker", "index": 1},
     }
     assert environment["no_proxy"].split(",") == ["intern", "127.0.0.1", "::1", "localhost"]
-    environment = engine_environment("horovod", found[0], 60)
+    environment = engine_environment(SPEC, found[0])
     assert environment["HOROVOD_GLOO_IFACE"] == "lo"
+    assert environment["HOROVOD_CYCLE_TIME"] == "1"
     assert (environment["HOROVOD_GLOO_RENDEZVOUS_PORT"], environment["HOROVOD_CROSS_SIZE"]) == ("9", "2")
 
 

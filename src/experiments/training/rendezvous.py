@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from experiments.training.spec import TrainingSpec
+
+_ROWS_OF_LONG_STEPS = 1024
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "horovod")
 
 
@@ -171,24 +174,21 @@ def tell_horovod_server(server: Any, members: Sequence[Member], found: Mapping[i
     server.init(slots)
 
 
-def engine_environment(engine: str, place: Place, seconds: float) -> dict[str, str]:
-    """What TensorFlow or Horovod is told by environment variables.
-
-    Args:
-        seconds: after which a rank that does not answer is given up.
-    """
+def engine_environment(spec: TrainingSpec, place: Place) -> dict[str, str]:
+    """What TensorFlow or Horovod is told by environment variables."""
     hosts = [member.host for member in place.members]
     # gRPC, and Horovod's requests, would go through a proxy otherwise.
     known = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
     direct = ",".join(dict.fromkeys([*filter(None, known), *hosts, "localhost"]))
     found = {"no_proxy": direct, "NO_PROXY": direct}
-    if engine == "tensorflow":
+    if spec.engine == "tensorflow":
         task = {
             "cluster": {"worker": [member.address for member in place.members]},
             "task": {"type": "worker", "index": place.rank},
         }
         return {**found, "TF_CONFIG": json.dumps(task)}
-    if engine == "horovod":
+    if spec.engine == "horovod":
+        rows = spec.batch_size // spec.world_size
         told = {
             "RANK": place.rank,
             "SIZE": place.size,
@@ -204,9 +204,12 @@ def engine_environment(engine: str, place: Place, seconds: float) -> dict[str, s
             "CPU_OPERATIONS": "gloo",
             # Gloo gives up after 30 s otherwise, which is less than some take to import TensorFlow, and a rank that
             # stalls is waited for for ever.
-            "GLOO_TIMEOUT_SECONDS": max(300, int(seconds)),
+            "GLOO_TIMEOUT_SECONDS": max(300, int(spec.stall_seconds)),
             "STALL_CHECK_TIME_SECONDS": 60,
-            "STALL_SHUTDOWN_TIME_SECONDS": max(120, int(seconds)),
+            "STALL_SHUTDOWN_TIME_SECONDS": max(120, int(spec.stall_seconds)),
+            # How often, in ms, its thread looks for work, which takes a tenth of a core from short looks. Where steps
+            # are long it need not.
+            "CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME") or (5 if rows >= _ROWS_OF_LONG_STEPS else 1),
         }
         return {**found, **{f"HOROVOD_{name}": str(value) for name, value in told.items()}}
     return found

@@ -157,7 +157,7 @@ def _trained(
     chosen = gpus if "gpu" in resources else gpus[place.local_rank : place.local_rank + 1]
     environment = {
         **os.environ,
-        **rendezvous.engine_environment(spec.engine, place, spec.stall_seconds),
+        **rendezvous.engine_environment(spec, place),
         VISIBLE: ",".join(chosen),
         "OMP_NUM_THREADS": str(threads),
         # Where this process has found the package; a zip that Spark has sent too.

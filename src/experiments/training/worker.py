@@ -105,7 +105,9 @@ def _join(setup: RankSetup) -> Collective:
     import_keras()
     import tensorflow as tf
 
+    # Within an operation and beside each other; engines have threads of their own for what they send.
     tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
     for device in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(device, True)
     collective = join(setup.training.engine)
