@@ -35,3 +35,8 @@ def test_an_installed_wheel_runs_in_an_empty_folder(command, store, runs, enviro
     assert run.info.status == "FINISHED"
     listed = command(str(program), "models")
     assert "model=random_forest" in listed.stdout
+    # An installation without the extra says what to do.
+    done = command(str(program), "model=keras_horovod")
+    assert done.returncode == 2
+    assert "model.estimator.engine must have TensorFlow and Keras, which are not installed" in done.stderr
+    assert "pip install 'spark-experiments[horovod]'" in done.stderr

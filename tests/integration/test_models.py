@@ -63,6 +63,7 @@ def test_no_shipped_model_is_left_out_here():
     from experiments.composition import choices
 
     elsewhere = {"ridge", "random_forest", "kmeans"}  # test_experiment.py
+    elsewhere |= {"keras_local", "keras_tensorflow", "keras_horovod", "keras_regressor"}  # test_networks.py
     assert set(choices("model")) == {*MODELS, *elsewhere}
 
 

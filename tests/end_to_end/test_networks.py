@@ -1,0 +1,120 @@
+"""Networks by commands: swept over workers, by `mlflow run`, on executors of their own, and how they end."""
+
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow.tracking import MlflowClient
+
+FEW = ["data=breast_cancer", "model.estimator.epochs=3"]
+NETWORK = """
+import time
+from pathlib import Path
+import keras
+
+def built(inputs, outputs):
+    with Path({mark!r}).open("a") as mark:
+        mark.write("built\\n")
+    return keras.Sequential([keras.Input((inputs,)), keras.layers.Dense(outputs, "sigmoid")])
+
+def fails(inputs, outputs):
+    built(inputs, outputs)
+    raise ArithmeticError("there is no such network")
+"""
+
+
+@pytest.fixture
+def network(tmp_path, environment):
+    """A module of the user's own, `my_networks`, which leaves a line in a file each time that it builds one."""
+    mark = tmp_path / "mark"
+    mark.touch()
+    (tmp_path / "my_networks.py").write_text(NETWORK.format(mark=str(mark)))
+    environment["PYTHONPATH"] = str(tmp_path)
+    return mark
+
+
+def ranks_running():
+    found = psutil.process_iter(["cmdline"])
+    return [process for process in found if "experiments.training.worker" in (process.info["cmdline"] or [])]
+
+
+def test_a_sweep_over_the_number_of_workers(command, store, runs):
+    words = ["model=keras_horovod", *FEW, "model.estimator.learningRateScaling=none", "model.estimator.numWorkers=1,2"]
+    done = command("experiments", "-m", *words)
+    assert done.returncode == 0, done.stderr
+    children = [run for run in runs(store, "breast_cancer") if "mlflow.parentRunId" in run.data.tags]
+    assert sorted(run.data.params["model.estimator.numWorkers"] for run in children) == ["1", "2"]
+    one, two = (run.data.metrics for run in children)
+    assert one["epoch_loss"] == pytest.approx(two["epoch_loss"], abs=1e-5)
+    assert one["accuracy"] == two["accuracy"] > 0.9
+
+
+def test_mlflow_run_trains_on_two_workers(command, store, runs, request):
+    words = [
+        "-P",
+        "model=keras_regressor",
+        "-P",
+        "model.estimator.engine=tensorflow",
+        "-P",
+        "model.estimator.numWorkers=2",
+    ]
+    done = command(
+        "mlflow", "run", str(request.config.rootpath), "--env-manager", "local", "--experiment-name", "net", *words
+    )
+    assert done.returncode == 0, done.stderr
+    (run,) = runs(store, "net")
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["r2"] > 0.3
+    assert "keras_regressor" in run.info.run_name
+
+
+def test_each_epoch_is_a_line(command):
+    done = command("experiments", "model=keras_local", *FEW)
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"fit · epoch (\d) of 3 · loss [\d.]+ accuracy", done.stderr) == ["1", "2", "3"]
+
+
+def test_ctrl_c_ends_all_ranks(start, store, wait_for, runs):
+    process = start("experiments", "model=keras_horovod", "data=breast_cancer", "model.estimator.epochs=100000")
+    wait_for(lambda: len(ranks_running()) == 2, 120)
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    (run,) = runs(store, "breast_cancer")
+    assert run.info.status == "KILLED"
+    assert run.data.metrics["epoch_loss"] > 0  # what was heard until then is kept
+    wait_for(lambda: not ranks_running(), 30)
+
+
+def test_a_rank_that_fails_fails_the_run_in_its_own_words(command, store, runs, network):
+    """On executors that are processes of their own, where Spark would try a stage that fails four times."""
+    folder = network.parent
+    words = [
+        *("cluster.master='local-cluster[2,1,1024]'", f"cluster.shared_folder={folder / 'shared'}"),
+        *(f"cluster.conf.spark.pyspark.python={sys.executable}", "allowed_packages=[my_networks]"),
+        *("model=keras_horovod", *FEW, "model.estimator.layers=[]"),
+    ]
+    (folder / "shared").mkdir()
+    done = command("experiments", *words, "model.estimator.network=my_networks:built")
+    assert done.returncode == 0, done.stderr
+    assert network.read_text().split() == ["built"] * 2
+    done = command("experiments", *words, "model.estimator.network=my_networks:fails")
+    assert done.returncode == 1
+    assert "there is no such network" in done.stderr
+    assert "model.estimator must be able to fit the training rows" in done.stderr
+    assert network.read_text().split() == ["built"] * 4
+    failed, _ = runs(store, "breast_cancer")
+    assert failed.info.status == "FAILED"
+    trace = Path(MlflowClient(store).download_artifacts(failed.info.run_id, "failure.txt")).read_text()
+    assert 'my_networks.py", line' in trace
+
+
+def test_dynamic_allocation_is_refused(command):
+    done = command("experiments", "model=keras_horovod", *FEW, "cluster.conf.spark.dynamicAllocation.enabled=true")
+    assert done.returncode == 1
+    assert "cluster.conf.spark.dynamicAllocation.enabled must be false where ranks train together" in done.stderr
