@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,8 +28,10 @@ from pyspark.sql import functions as F
 from experiments import load
 from experiments.session import start_session
 from experiments.stages.keras import KerasClassifier
+from experiments.training import launch
 from experiments.training.handoff import counted, dealt
 from experiments.training.shard import TRAIN, VALIDATION, Spool
+from experiments.training.task import train_rank
 
 INPUTS = 100
 
@@ -65,7 +68,7 @@ def scaling(spark: SparkSession) -> None:
         "| loss differs by |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for width, batch, count in ((64, 256, 60_000), (256, 512, 60_000), (1024, 1024, 40_000), (1024, 4096, 60_000)):
+    for width, batch, count in ((64, 256, 60_000), (256, 1024, 60_000), (1024, 2048, 40_960), (1024, 16_384, 65_536)):
         rows = rows_of(spark, count)
         params = {"layers": layers(width), "optimizer": "sgd", "batchSize": batch, "epochs": 5, "seed": 1}
         found = {(engine, workers): KerasClassifier(**params, engine=engine, numWorkers=workers).fit(rows).summary
@@ -219,6 +222,49 @@ def scoring(spark: SparkSession) -> None:
     rows.unpersist()
 
 
+GROUPS = Path("/sys/fs/cgroup/memory")
+
+
+def memory(spark: SparkSession) -> None:
+    """A rank that may have 1 GiB of memory, files in the system's cache included, trains on 4 GiB of rows."""
+    group, limit = GROUPS / "experiments-benchmark", 2**30
+    try:
+        group.mkdir(exist_ok=True)
+        (group / "memory.limit_in_bytes").write_text(str(limit))
+    except OSError as error:
+        print(f"not measured: no control group can be made here ({error})")
+        return
+
+    def limited(batches: Iterator[pa.RecordBatch], order: Any) -> Iterator[pa.RecordBatch]:
+        # The task's process, and with it the one that it starts.
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+        try:
+            yield from train_rank(batches, order)
+        finally:
+            (GROUPS / "cgroup.procs").write_text(str(os.getpid()))
+
+    count = 4 * limit // (4 * (INPUTS + 2))
+    features = F.array(*(F.rand(seed).cast("float") for seed in range(INPUTS)))
+    rows = spark.range(0, count, 1, 8).select(
+        features.alias("features"), (F.col("id") % 2).cast("double").alias("label")
+    )
+    launch.train_rank = limited
+    started = time.perf_counter()
+    try:
+        summary = KerasClassifier(layers=layers(64), optimizer="sgd", batchSize=8192, epochs=2).fit(rows).summary
+    finally:
+        launch.train_rank = train_rank
+    most = int((group / "memory.max_usage_in_bytes").read_text())
+    seconds = [row["epoch_seconds"] for row in summary.epochs]
+    print("| rows | bytes of rows | allowed | most used | refusals | until the end, s | epochs, s |")
+    print("|---|---|---|---|---|---|---|")
+    print(
+        f"| {count:,} | {count * 4 * (INPUTS + 2):,} | {limit:,} | {most:,} | "
+        f"{(group / 'memory.failcnt').read_text().strip()} | {time.perf_counter() - started:.0f} | {seconds} |"
+    )
+    group.rmdir()
+
+
 def in_turns(ways: dict[str, Callable[[], None]], turns: int) -> dict[str, float]:
     """Median seconds of each, after a turn that does not count."""
     found: dict[str, list[float]] = {name: [] for name in ways}
@@ -236,6 +282,7 @@ PARTS: dict[str, Callable[[SparkSession], None]] = {
     "epoch": epoch,
     "handoff": handoff,
     "scoring": scoring,
+    "memory": memory,
 }
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from experiments import ConfigError, load, reports
 from experiments.experiment import validate
 from experiments.training import checkpoints, keras_names
 from experiments.training.alarm import Alarm
-from experiments.training.batches import NO_ROW, epoch_order, shard_rows, steps_of
+from experiments.training.batches import NO_ROW, WINDOW_BYTES, epoch_batches, shard_rows, steps_of
 from experiments.training.channel import Sender, listening
 from experiments.training.child import start, watch
 from experiments.training.devices import visible_gpus
@@ -32,11 +32,16 @@ SPEC = TrainingSpec(
 )  # fmt: skip
 
 
+def order_of(rows, batch, ranks, shard, seed=7, epoch=2, row_bytes=1):
+    return np.stack(list(epoch_batches(rows, batch, ranks, shard, seed, epoch, row_bytes)))
+
+
 @pytest.mark.parametrize(("rows", "batch"), [(103, 12), (12, 12), (5, 12), (96, 12), (13, 12)])
 @pytest.mark.parametrize("ranks", [2, 3, 4, 12])
-def test_each_batch_is_the_same_rows_for_any_number_of_ranks(rows, batch, ranks):
-    alone = epoch_order(rows, batch, 1, 0, seed=7, epoch=2)
-    shares = [epoch_order(rows, batch, ranks, shard, seed=7, epoch=2) for shard in range(ranks)]
+@pytest.mark.parametrize("row_bytes", [1, WINDOW_BYTES // 36])  # all in one window, and three steps in each
+def test_each_batch_is_the_same_rows_for_any_number_of_ranks(rows, batch, ranks, row_bytes):
+    alone = order_of(rows, batch, 1, 0, row_bytes=row_bytes)
+    shares = [order_of(rows, batch, ranks, shard, row_bytes=row_bytes) for shard in range(ranks)]
     assert {share.shape for share in shares} == {(steps_of(rows, batch), batch // ranks)}
     for step, expected in enumerate(alone):
         found = [place * ranks + shard for shard in range(ranks) for place in shares[shard][step] if place != NO_ROW]
@@ -47,12 +52,18 @@ def test_each_batch_is_the_same_rows_for_any_number_of_ranks(rows, batch, ranks)
 
 def test_epochs_and_seeds_have_orders_of_their_own():
     orders = {
-        epoch_order(1000, 10, 1, 0, seed, epoch).tobytes() for seed, epoch in ((1, 1), (1, 2), (2, 1), (2, 2), (0, 1))
+        order_of(1000, 10, 1, 0, seed, epoch).tobytes() for seed, epoch in ((1, 1), (1, 2), (2, 1), (2, 2), (0, 1))
     }
     assert len(orders) == 5
-    order = epoch_order(100_000, 10, 1, 0, 1, 1)
+    order = order_of(100_000, 10, 1, 0)
     # Where a row comes has nothing to do with where it stands.
     assert abs(np.corrcoef(order[:, 0], np.arange(len(order)))[0, 1]) < 0.03
+
+
+def test_windows_are_read_one_after_another():
+    order = order_of(1200, 10, 1, 0, row_bytes=WINDOW_BYTES // 200) // 200  # windows of 20 steps
+    assert [len(set(order[start : start + 20].ravel())) for start in range(0, 120, 20)] == [1] * 6
+    assert order[::20, 0].tolist() != sorted(order[::20, 0])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 97, 1000])

@@ -7,6 +7,7 @@ as n divides B. So each rank finds its share of every batch without asking the o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_ROW = -1
+WINDOW_BYTES = 256 * 1024 * 1024
 _LAST = np.uint64(2**64 - 1)
 
 
@@ -24,31 +26,43 @@ def shard_rows(rows: int, ranks: int, shard: int) -> int:
 
 
 def steps_of(rows: int, batch_size: int) -> int:
-    """Steps of an epoch; the last may have fewer rows."""
+    """Steps of an epoch; one of them may have fewer rows."""
     return -(-rows // batch_size)
 
 
-def epoch_order(rows: int, batch_size: int, ranks: int, shard: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """A rank's own rows in the order of an epoch.
+def epoch_batches(
+    rows: int, batch_size: int, ranks: int, shard: int, seed: int, epoch: int, row_bytes: int = 1
+) -> Iterator[NDArray[np.int64]]:
+    """A rank's share of each batch of an epoch, step by step.
+
+    Rows that stand near each other are shuffled among themselves, and so are these windows of `WINDOW_BYTES`, so that
+    rows which no memory holds are read from the disk nearly in order.
 
     Args:
         rows: over all ranks.
         batch_size: over all ranks, which it must be a multiple of.
+        row_bytes: size of a row.
 
-    Returns:
-        Places among the rank's rows, shape (steps, batch_size / ranks); `NO_ROW` where the last batch is short.
+    Yields:
+        Places among the rank's rows, shape (batch_size / ranks,); `NO_ROW` where a batch is short.
     """
-    lanes = batch_size // ranks
     steps = steps_of(rows, batch_size)
-    place = np.arange(steps * lanes, dtype=np.int64).reshape(steps, lanes)
-    keys = mixed(place * ranks + shard, mixed(np.array([seed]), np.uint64(epoch))[0])
+    window = max(1, WINDOW_BYTES // (batch_size * row_bytes))
+    salt = mixed(np.array([seed]), np.uint64(epoch))[0]
+    for number in np.argsort(mixed(np.arange(-(-steps // window)), salt), kind="stable"):
+        first = int(number) * window
+        yield from _window(first, min(steps, first + window), rows, batch_size // ranks, ranks, shard, salt)
+
+
+def _window(first: int, end: int, rows: int, lanes: int, ranks: int, shard: int, salt: np.uint64) -> NDArray[np.int64]:
+    """The rank's rows of some steps, each lane shuffled on its own, shape (steps, lanes)."""
+    place = np.arange(first * lanes, end * lanes, dtype=np.int64).reshape(-1, lanes)
     is_there = place < shard_rows(rows, ranks, shard)
+    keys = mixed(place * ranks + shard, salt)
     keys[~is_there] = _LAST
-    order = np.argsort(keys, axis=0, kind="stable")
-    found = order * lanes + np.arange(lanes)
-    if steps:
-        # A lane that is a row short has none for the last step.
-        found[-1, ~is_there[-1]] = NO_ROW
+    found = (first + np.argsort(keys, axis=0, kind="stable")) * lanes + np.arange(lanes)
+    # A lane that is a row short has none for the last step.
+    found[-1, ~is_there[-1]] = NO_ROW
     return found
 
 

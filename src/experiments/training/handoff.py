@@ -114,10 +114,8 @@ def dealt(counted: Counted, validation_rows: int, ranks: int, seed: int) -> Data
         .withColumn("place", F.floor(on_its_side / ranks).cast("bigint"))
         .withColumn("rank", rank)
     )
-    # One partition for one rank is there already where the data is small.
-    if ranks > 1 or rows._jdf.queryExecution().toRdd().getNumPartitions() > 1:
-        rows = rows.repartitionById(ranks, F.col("rank"))
-    return rows.select(
+    # Even one partition for one rank is made so: in a barrier stage Spark allows no coalesce or union.
+    return rows.repartitionById(ranks, F.col("rank")).select(
         "features", F.col("label").cast("float"), F.col("weight").cast("float"), "place", "number", "is_validation"
     )
 

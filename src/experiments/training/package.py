@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 import zipfile
 from pathlib import Path
@@ -20,7 +19,14 @@ def ensure_package(context: SparkContext) -> None:
     """Send the package unless the workers have it, as where a model is loaded from what was logged with it."""
     if context in _asked:
         return
-    (is_there,) = context.parallelize([0], 1).map(_is_there).collect()
+
+    def find(_: int) -> bool:
+        # Within another function, so that it travels whole and not as a name of this package.
+        import importlib.util
+
+        return importlib.util.find_spec("experiments") is not None
+
+    (is_there,) = context.parallelize([0], 1).map(find).collect()
     if not is_there:
         folder = Path(tempfile.mkdtemp(prefix="experiments-"))
         path = folder / "experiments.zip"
@@ -29,7 +35,3 @@ def ensure_package(context: SparkContext) -> None:
                 archive.write(file, file.relative_to(_FOLDER.parent))
         context.addPyFile(str(path))
     _asked.add(context)
-
-
-def _is_there(_: int) -> bool:
-    return importlib.util.find_spec("experiments") is not None

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.training import checkpoints
-from experiments.training.batches import NO_ROW, epoch_order, mixed, shard_rows, steps_of
+from experiments.training.batches import NO_ROW, epoch_batches, mixed, shard_rows, steps_of
 from experiments.training.collectives import Collective, gather, join, share
 from experiments.training.importing import import_keras
 from experiments.training.shard import TRAIN, VALIDATION, open_rows
@@ -222,8 +222,11 @@ class Training:
     def _batches(self, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
         """This rank's share of each batch. Where there is no row, its first one stands in with a weight of 0."""
         spec, rows = self.spec, self.rows
-        order = epoch_order(spec.train_rows, spec.batch_size, spec.world_size, self.setup.shard, spec.seed, epoch)
-        for places in order:
+        row_bytes = 4 * (spec.inputs + 2)
+        shares = epoch_batches(
+            spec.train_rows, spec.batch_size, spec.world_size, self.setup.shard, spec.seed, epoch, row_bytes
+        )
+        for places in shares:
             is_short = bool((places == NO_ROW).any())
             chosen = np.where(places == NO_ROW, 0, places) if is_short else places
             weights = rows.weights[chosen]
