@@ -322,7 +322,7 @@ def steps_begun(count):
     while len(found := ranks_running()) < count:
         assert time.monotonic() < end
         time.sleep(0.1)
-    time.sleep(8)  # TensorFlow is imported, and steps are being made
+    time.sleep(5)  # TensorFlow is imported, and steps are being made
     return found
 
 
