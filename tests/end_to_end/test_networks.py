@@ -113,4 +113,4 @@ def test_a_rank_that_fails_fails_the_run_in_its_own_words(command, store, runs, 
 def test_dynamic_allocation_is_refused(command):
     done = command("experiments", "model=keras_horovod", *FEW, "cluster.conf.spark.dynamicAllocation.enabled=true")
     assert done.returncode == 1
-    assert "cluster.conf.spark.dynamicAllocation.enabled must be false where ranks train together" in done.stderr
+    assert "cluster.conf.spark.dynamicAllocation.enabled must be false where networks are trained" in done.stderr

@@ -432,6 +432,19 @@ def test_a_function_that_makes_no_network(frame):
         troubled("not_a_model").fit(frame)
 
 
+def test_a_network_that_could_not_be_loaded_where_it_scores(frame):
+    with pytest.raises(TrainingError, match=r"the network must be made of Keras's own layers.*Twice"):
+        troubled("own_layer").fit(frame)
+
+
+def test_a_loss_that_does_not_fit_the_label(frame):
+    with pytest.raises(ValueError, match=r"loss must be one of a single probability for two classes, got 'categ"):
+        KerasClassifier(**SGD, loss="categorical_crossentropy").fit(frame)
+    focal = KerasClassifier(**SGD, labelCol="kind", loss="categorical_crossentropy", epochs=1).fit(frame)
+    sparse = KerasClassifier(**SGD, labelCol="kind", epochs=1).fit(frame)
+    assert widest(weights(focal), weights(sparse)) < 1e-6
+
+
 def test_a_loss_that_is_not_finite(frame):
     with pytest.raises(TrainingError, match=r"loss must stay finite, got (nan|inf).* lower learningRate"):
         KerasRegressor(labelCol="score", optimizer="sgd", learningRate=1e9, epochs=3).fit(frame)
@@ -487,6 +500,14 @@ def test_a_checkpoint_that_is_broken_is_passed_over(frame, kept):
     assert "cannot be read" in model.summary.logs[0]
     fresh = KerasClassifier(**{**kept, "checkpointDir": f"{kept['checkpointDir']}-2"}, epochs=4).fit(frame)
     assert all((a == b).all() for a, b in zip(weights(model), weights(fresh), strict=True))
+
+
+def test_early_stopping_begins_where_a_training_goes_on(frame, kept):
+    KerasClassifier(**kept, epochs=2).fit(frame)
+    model = KerasClassifier(**kept, epochs=4, earlyStoppingPatience=2).fit(frame)
+    assert len(model.summary.epochs) == 4
+    with pytest.raises(TrainingError, match=r"epochs must be at least the 4 of the checkpoint"):
+        KerasClassifier(**kept, epochs=1).fit(frame)
 
 
 def test_a_checkpoint_goes_on_with_another_number_of_ranks(frame, kept):

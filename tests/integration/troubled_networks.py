@@ -102,3 +102,13 @@ def normalised(inputs, outputs):
 
 def not_a_model(inputs, outputs):
     return "a network"
+
+
+@keras.saving.register_keras_serializable("mine")
+class Twice(keras.layers.Layer):
+    def call(self, rows):
+        return 2 * rows
+
+
+def own_layer(inputs, outputs):
+    return keras.Sequential([keras.Input((inputs,)), Twice(), keras.layers.Dense(outputs, "sigmoid")])

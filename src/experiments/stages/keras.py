@@ -33,6 +33,7 @@ from pyspark.ml.util import (
 
 from experiments.errors import suggest, wrong_choice
 from experiments.training import keras_names
+from experiments.training.devices import tensorflow_package
 from experiments.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -204,6 +205,12 @@ class _KerasEstimator(Estimator[Any], _KerasParams, DefaultParamsWritable):
             found.append("learningRate must be more than 0, got 0")
         if params.get("validationFraction", 0.0) >= 1:
             found.append(f"validationFraction must be below 1, got {params['validationFraction']}")
+        folder = params.get("checkpointDir")
+        if folder is not None and not Path(folder).is_absolute():
+            found.append(
+                f"checkpointDir must be an absolute path of a folder that all machines see, got '{folder}'; an object "
+                "store or HDFS must be mounted"
+            )
         if "network" in params:
             found += _wrong_function(params["network"], bool(params.get("layers")), packages)
         return found
@@ -233,6 +240,12 @@ class _KerasEstimator(Estimator[Any], _KerasParams, DefaultParamsWritable):
             ValueError: too few rows.
         """
         classes = max(2, int(rows.largest_label) + 1) if self.is_classification else 0
+        loss = params.get("loss", "")
+        if classes == 2 and ("categorical" in loss or loss == "kl_divergence"):
+            raise ValueError(
+                f"loss must be one of a single probability for two classes, got '{loss}'; leave it unset, or set "
+                "binary_crossentropy"
+            )
         held_out = round(rows.count * params["validationFraction"])
         workers = params["numWorkers"]
         if params["validationFraction"] and not held_out:
@@ -277,9 +290,10 @@ class _KerasEstimator(Estimator[Any], _KerasParams, DefaultParamsWritable):
 
 
 class KerasClassifier(_KerasEstimator, HasProbabilityCol, DefaultParamsReadable["KerasClassifier"]):
-    """A Keras network that tells classes apart, trained by `numWorkers` processes exactly as by one.
+    """A Keras network that tells classes apart, trained by `numWorkers` processes to the weights that one comes to.
 
-    Its last layer is added to `layers`: a sigmoid for two classes, a softmax for more. Labels are 0, 1, 2 …
+    Dropout and batch normalisation apart, which each process has of its own. The last layer is added to `layers`: a
+    sigmoid for two classes, a softmax for more. Labels are 0, 1, 2 …
     """
 
     is_classification = True
@@ -289,9 +303,9 @@ class KerasClassifier(_KerasEstimator, HasProbabilityCol, DefaultParamsReadable[
 
 
 class KerasRegressor(_KerasEstimator, DefaultParamsReadable["KerasRegressor"]):
-    """A Keras network that predicts a number, trained by `numWorkers` processes exactly as by one.
+    """A Keras network that predicts a number, trained by `numWorkers` processes to the weights that one comes to.
 
-    Its last layer, of one unit, is added to `layers`.
+    The last layer, of one unit, is added to `layers`.
     """
 
     is_classification = False
@@ -310,12 +324,14 @@ class _KerasModel(Model, HasFeaturesCol, HasLabelCol, HasPredictionCol, MLReadab
     """
 
     # What a saved model needs beside Spark.
-    pip_requirements = ("tensorflow-cpu", "keras")
+    pip_requirements = (tensorflow_package(), "keras")
 
     def __init__(self, content: bytes = b"", inputs: int = 0) -> None:
         super().__init__()
         self.content, self.inputs = content, inputs
         self.summary: Summary | None = None
+        # The Spark context whose workers have the content, and what they find it by.
+        self._sent: tuple[Any, Any] | None = None
 
     @property
     def hasSummary(self) -> bool:
@@ -350,7 +366,9 @@ class _KerasModel(Model, HasFeaturesCol, HasLabelCol, HasPredictionCol, MLReadab
 
         context = dataset.sparkSession.sparkContext
         ensure_package(context)
-        content, inputs = context.broadcast(self.content), self.inputs
+        if self._sent is None or self._sent[0] is not context:
+            self._sent = context, context.broadcast(self.content)
+        content, inputs = self._sent[1], self.inputs
         checksum, shape = hashlib.sha256(self.content).hexdigest(), getattr(scoring, made)
 
         def score(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:

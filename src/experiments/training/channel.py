@@ -70,10 +70,10 @@ def listening(host: str, token: str, hear: Callable[[dict[str, Any]], None]) -> 
     thread = threading.Thread(target=context.run, args=(_serve, server, token, hear), daemon=True)
     thread.start()
     try:
-        yield host, server.getsockname()[1]
+        yield server.getsockname()[:2]
     finally:
         # Behind all who have connected before, so that what they say is heard.
-        with Sender(server.getsockname(), token) as last:
+        with Sender(server.getsockname()[:2], token) as last:
             last.send(_END)
         thread.join(_SECONDS_TO_DRAIN)
         server.close()
@@ -93,11 +93,12 @@ def _serve(server: socket.socket, token: str, hear: Callable[[dict[str, Any]], N
             while line := lines.readline(_LONGEST_LINE):
                 if line.strip() == _END.encode():
                     return
-                _heard(json.loads(line), hear)
+                heard_or_warned(json.loads(line), hear)
 
 
-def _heard(told: dict[str, Any], hear: Callable[[dict[str, Any]], None]) -> None:
+def heard_or_warned(told: dict[str, Any], hear: Callable[[dict[str, Any]], None]) -> None:
+    """Hand on an epoch; that it cannot be recorded must not end the training."""
     try:
         hear(told)
-    except Exception as error:  # a store that does not answer must not end the training
+    except Exception as error:  # a store that does not answer, mostly
         logger.warning("epoch %s could not be recorded yet: %s", told.get("epoch"), error)

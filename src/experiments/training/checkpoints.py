@@ -43,7 +43,8 @@ def save(folder: Path, state: State) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    for old in _newest_first(folder)[KEPT:]:
+    # Drafts are of processes that were killed.
+    for old in [*_newest_first(folder)[KEPT:], *folder.glob("*.draft")]:
         old.unlink(missing_ok=True)
 
 

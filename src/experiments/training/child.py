@@ -99,7 +99,8 @@ def _failed(code: int, folder: Path, waits: bool) -> Ending:
         reason = f"its training process was ended by {name}"
         if name == "SIGKILL":
             reason += ", as the operating system does where memory runs out"
-        return Ending(reason, log_tail(folder)[-4000:], False, time.time())
+        # Engines abort a process whose peers are gone.
+        return Ending(reason, log_tail(folder)[-4000:], waits and name != "SIGKILL", time.time())
     return Ending(f"its training process ended with exit code {code}", log_tail(folder)[-4000:], waits, time.time())
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 # The environment variable by which a process is told.
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def tensorflow_package() -> str:
+    """Name under which TensorFlow is installed."""
+    for name in ("tensorflow", "tensorflow-cpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            importlib.metadata.version(name)
+            return name
+    return "tensorflow"
 
 
 def visible_gpus(addresses: Sequence[str], visible: str | None, gpus: int) -> list[str]:
@@ -31,5 +42,7 @@ def visible_gpus(addresses: Sequence[str], visible: str | None, gpus: int) -> li
 
 
 def count_gpus() -> int:
-    """GPUs of NVIDIA on this machine, by their device files: no driver is loaded for it."""
+    """GPUs of NVIDIA on this machine that TensorFlow can use, by their device files: no driver is loaded for it."""
+    if tensorflow_package() == "tensorflow-cpu":
+        return 0
     return sum(1 for path in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 _MOST_PRODUCT = 2**62
+_GOLDEN = (math.sqrt(5) - 1) / 2
 # The part of Spark's own row ids that counts within a partition.
 _WITHIN = (1 << 33) - 1
 # Parts of a plan that give the same rows in the same partitions each time; what is cached is one of them.
@@ -62,6 +64,8 @@ def counted(
         F.col(features).alias("features"),
         F.col(label).cast("double").alias("label"),
         (F.col(weight).cast("double") if weight else F.lit(1.0)).alias("weight"),
+        # A plan of its own: of equal ones Spark would keep one, and free it when the first is done with it.
+        F.lit(secrets.token_hex(8)).alias("of"),
     )
     is_kept = _may_be_parted_anew(rows)
     if is_kept:
@@ -92,9 +96,9 @@ def counted(
 
 
 def dealt(counted: Counted, validation_rows: int, ranks: int, seed: int) -> DataFrame:
-    """Each rank's rows as one partition: `features`, `label`, `weight`, `place`, `number`, `is_validation`.
+    """Each rank's rows as one partition: `features`, `label`, `weight`, `place`, `is_validation`.
 
-    Rows get new numbers, in an order that has nothing to do with the one they came in; the first of them are held out.
+    Rows get new numbers, so that neighbours stand far apart; the first of them are held out.
     """
     from pyspark.sql import functions as F
 
@@ -116,19 +120,22 @@ def dealt(counted: Counted, validation_rows: int, ranks: int, seed: int) -> Data
     )
     # Even one partition for one rank is made so: in a barrier stage Spark allows no coalesce or union.
     return rows.repartitionById(ranks, F.col("rank")).select(
-        "features", F.col("label").cast("float"), F.col("weight").cast("float"), "place", "number", "is_validation"
+        "features", F.col("label").cast("float"), F.col("weight").cast("float"), "place", "is_validation"
     )
 
 
 def _scramble(count: int, seed: int) -> tuple[int, int]:
-    """Factor and offset of a one-to-one renumbering of `count` rows that stays within 63 bits."""
+    """Factor and offset of a one-to-one renumbering of `count` rows that stays within 63 bits.
+
+    By the golden section, which of all fractions spreads what stands together most evenly: what is held out is then a
+    fair share of each stretch of the rows.
+    """
     import numpy as np
 
-    drawn, offset = (int(value) for value in mixed(np.array([seed, seed + 1]), np.uint64(5)))
-    factor = drawn % max(1, min(count, _MOST_PRODUCT // max(1, count))) or 1
+    factor = max(1, min(round(count * _GOLDEN), _MOST_PRODUCT // count))
     while math.gcd(factor, count) != 1:
         factor += 1
-    return factor, offset % count
+    return factor, int(mixed(np.array([seed]), np.uint64(5))[0]) % count
 
 
 def floats(dataset: DataFrame, features: str) -> Column:

@@ -7,11 +7,12 @@ import hashlib
 import json
 import logging
 import secrets
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.reports import report
-from experiments.training.channel import listening
+from experiments.training.channel import heard_or_warned, listening
 from experiments.training.handoff import Counted, dealt
 from experiments.training.spec import TrainingSpec
 from experiments.training.task import SCHEMA, Order, train_rank
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
+
+_SECONDS_TO_REGISTER = 30
 
 
 class TrainingError(RuntimeError):
@@ -60,7 +63,7 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
         heard.add(row["epoch"])  # else it is said again at the end
 
     context, tag = spark.sparkContext, f"training-{token[:8]}"
-    host = context.getConf().get("spark.driver.host", "127.0.0.1")
+    host = context.getConf().get("spark.driver.host", "127.0.0.1").strip("[]")
     with listening(host, token, hear) as address:
         run = functools.partial(train_rank, order=Order(spec, token, address))
         rows = dealt(counted, spec.validation_rows, spec.world_size, spec.seed)
@@ -72,7 +75,11 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
             raise
         finally:
             context.removeJobTag(tag)
-    return _result(found, heard, spec)
+    model, summary = _result(found)
+    for row in summary.epochs:
+        if row["epoch"] not in heard:  # where the driver could not be reached
+            heard_or_warned(row, hear)
+    return model, summary
 
 
 def check_cluster(spark: SparkSession, ranks: int) -> None:
@@ -84,12 +91,15 @@ def check_cluster(spark: SparkSession, ranks: int) -> None:
     conf = spark.sparkContext.getConf()
     if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
         raise ValueError(
-            "cluster.conf.spark.dynamicAllocation.enabled must be false where ranks train together, got true; set "
-            "it, and spark.executor.instances to how many there are to be"
+            "cluster.conf.spark.dynamicAllocation.enabled must be false where networks are trained, as Spark starts "
+            "the tasks of a training together, got true; set it, and spark.executor.instances to how many there are to be"
         )
-    java = spark.sparkContext._jsc.sc()
-    slots = java.maxNumConcurrentTasks(java.resourceProfileManager().defaultResourceProfile())
-    if slots < ranks:
+    java, end = spark.sparkContext._jsc.sc(), time.monotonic() + _SECONDS_TO_REGISTER
+    is_local = spark.sparkContext.master.startswith("local[")
+    while (slots := java.maxNumConcurrentTasks(java.resourceProfileManager().defaultResourceProfile())) < ranks:
+        if not is_local and time.monotonic() < end:  # executors of a cluster come one by one
+            time.sleep(1)
+            continue
         raise ValueError(
             f"numWorkers must be at most the tasks that the cluster runs at a time, {slots}, got {ranks}; lower it, or "
             f"add cores (cluster.master='local[{ranks}]' on one machine)"
@@ -102,7 +112,7 @@ def _report(row: dict[str, Any], epochs: int) -> None:
     report(row["epoch"], epochs, {name: value for name, value in row.items() if name != "epoch"})
 
 
-def _result(found: list[Any], heard: set[int], spec: TrainingSpec) -> tuple[bytes, Summary]:
+def _result(found: list[Any]) -> tuple[bytes, Summary]:
     """The model and the summary out of the rows that the tasks have yielded.
 
     Raises:
@@ -123,9 +133,6 @@ def _result(found: list[Any], heard: set[int], spec: TrainingSpec) -> tuple[byte
     if hashlib.sha256(model).digest() != checksum:
         raise TrainingError("the model must arrive as it was sent, but its checksum differs; train it again")
     history = ranks[0]["history"]
-    for row in history:
-        if row["epoch"] not in heard:  # where the driver could not be reached
-            _report(row, spec.epochs)
     names = ("rank", "host", "device", "rows", "seconds", "seconds_of_sums", "steps", "bytes_of_a_step")
     table = [{name: each[name] for name in names} for each in ranks]
     return model, Summary(history, table, ranks[0]["layers"], [each["log"] for each in ranks])

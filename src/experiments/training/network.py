@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from experiments.training.spec import TrainingSpec
@@ -26,12 +27,37 @@ def build_network(spec: TrainingSpec) -> Any:
     else:
         layers = [_layer(name, config) for entry in spec.network["layers"] for name, config in entry.items()]
         model = keras.Sequential([keras.Input((spec.inputs,)), *layers, _last_layer(spec)])
-    if tuple(model.output_shape) != (None, spec.outputs):
+    if tuple(getattr(model, "output_shape", ())) != (None, spec.outputs):
         raise ValueError(
             f"the network must give {spec.outputs} numbers for each row, shape (None, {spec.outputs}), got "
-            f"{model.output_shape}; add a Flatten or pooling layer, or change what the function returns"
+            f"{getattr(model, 'output_shape', 'a model that does not say')}; add a Flatten or pooling layer, or have "
+            "the function return a Sequential or functional model"
         )
     return model
+
+
+def check_loading(model: Any, path: Path) -> None:
+    """See before the training that what is saved of the model can be loaded where it is to score.
+
+    Raises:
+        ValueError: it has layers, or functions, that a process which only scores does not know.
+    """
+    import keras
+
+    model.save(path)
+    known = keras.saving.get_custom_objects()
+    hidden = dict(known)
+    known.clear()
+    try:
+        keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises several kinds
+        raise ValueError(
+            "the network must be made of Keras's own layers, as nothing else is there where it scores; Keras says: "
+            f"{error}"
+        ) from error
+    finally:
+        known.update(hidden)
+        path.unlink()
 
 
 def _layer(name: str, config: Any) -> Any:
@@ -86,7 +112,9 @@ def row_losses(spec: TrainingSpec) -> Callable[[Any, Any], Any]:
         else:
             wanted = tf.one_hot(tf.cast(labels, tf.int32), spec.outputs)
         found = function(wanted, outputs)
-        return tf.ensure_shape(found, labels.shape)
+        if found.shape.rank != 1:
+            raise ValueError(f"loss must be one that gives a number for each row, got {spec.loss}")
+        return found
 
     return losses
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
+import threading
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +16,18 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent.parent
 _asked: WeakSet[SparkContext] = WeakSet()
+_asking = threading.Lock()
 
 
 def ensure_package(context: SparkContext) -> None:
     """Send the package unless the workers have it, as where a model is loaded from what was logged with it."""
-    if context in _asked:
-        return
+    with _asking:
+        if context not in _asked:
+            _send_where_missing(context)
+            _asked.add(context)
 
+
+def _send_where_missing(context: SparkContext) -> None:
     def find(_: int) -> bool:
         # Within another function, so that it travels whole and not as a name of this package.
         import importlib.util
@@ -34,4 +42,4 @@ def ensure_package(context: SparkContext) -> None:
             for file in sorted(_FOLDER.rglob("*.py")):
                 archive.write(file, file.relative_to(_FOLDER.parent))
         context.addPyFile(str(path))
-    _asked.add(context)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)  # executors fetch it when they come

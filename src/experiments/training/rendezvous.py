@@ -162,7 +162,7 @@ def tell_horovod_server(server: Any, members: Sequence[Member], found: Mapping[i
         place = found[member.shard]
         slots.append(
             SlotInfo(
-                member.host,
+                member.machine,  # two containers may share an address, not the ranks that are local to them
                 place.rank,
                 place.local_rank,
                 place.cross_rank,
@@ -196,7 +196,7 @@ def engine_environment(spec: TrainingSpec, place: Place) -> dict[str, str]:
             "LOCAL_SIZE": place.local_size,
             "CROSS_RANK": place.cross_rank,
             "CROSS_SIZE": place.cross_size,
-            "HOSTNAME": hosts[place.rank],
+            "HOSTNAME": place.members[place.rank].machine,
             "GLOO_RENDEZVOUS_ADDR": hosts[0],
             "GLOO_RENDEZVOUS_PORT": place.members[0].ports["server"],
             "GLOO_IFACE": interface(hosts[place.rank]),
@@ -219,7 +219,7 @@ def interface(host: str) -> str:
     """Name of the network interface that has an address."""
     import psutil
 
-    wanted = socket.gethostbyname(host)
+    wanted = str(socket.getaddrinfo(host, None)[0][4][0])
     for name, addresses in psutil.net_if_addrs().items():
         if any(address.address == wanted for address in addresses):
             return str(name)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from experiments.training.importing import import_keras
+from experiments.training.shard import matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,7 @@ def network(content: bytes, checksum: str) -> Callable[[Any], Any]:
         import tensorflow as tf
 
         if first:
+            tf.config.set_visible_devices([], "GPU")  # of which each of several workers would take all the memory
             tf.config.threading.set_intra_op_parallelism_threads(1)
             tf.config.threading.set_inter_op_parallelism_threads(1)
         with tempfile.TemporaryDirectory() as folder:
@@ -56,10 +58,9 @@ def outputs(batches: Iterator[pa.Array], content: bytes, checksum: str, inputs: 
     """
     predict = network(content, checksum)
     for batch in batches:
-        values = batch.flatten().to_numpy(zero_copy_only=False)
-        if batch.null_count or len(values) != inputs * len(batch):
+        rows = matrix(batch, inputs)
+        if rows is None:
             raise ValueError(f"features must be vectors of {inputs} entries, as those that the network was trained on")
-        rows = values.reshape(len(batch), inputs)
         parts = [predict(rows[start : start + MOST_ROWS]).numpy() for start in range(0, max(1, len(rows)), MOST_ROWS)]
         yield np.concatenate(parts)
 

@@ -50,6 +50,16 @@ def open_rows(folder: Path, side: str, rows: int, inputs: int, mode: Any = "r") 
     return Rows(mapped("features", (rows, inputs)), mapped("labels", (rows,)), mapped("weights", (rows,)))
 
 
+def matrix(column: pa.ListArray, width: int) -> NDArray[np.float32] | None:
+    """Lists of numbers as rows, shape (rows, width); None where one has another length, or a null is among them."""
+    values = column.flatten()
+    lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+    if column.null_count or values.null_count or (lengths != width).any():
+        return None
+    rows: NDArray[np.float32] = values.to_numpy().reshape(len(column), width)
+    return rows
+
+
 class Spool:
     """Takes Arrow batches of a rank's rows, in any order, to disk.
 
@@ -64,7 +74,7 @@ class Spool:
         OSError: there is not room enough on the disk.
 
     Attributes:
-        digest: of the rows' content and numbers, whatever their order, modulo 2^64.
+        digest: of the rows' content, whatever their order, modulo 2^64.
     """
 
     def __init__(self, folder: Path, rows: dict[str, int], inputs: int) -> None:
@@ -81,18 +91,22 @@ class Spool:
             self._seen[side] = np.zeros(count, bool)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Write a batch of `features`, `label`, `weight`, `place`, `number`, `is_validation`.
+        """Write a batch of `features`, `label`, `weight`, `place`, `is_validation`.
 
         Raises:
             ValueError: a row that cannot be trained on.
         """
         columns = {name: batch.column(name) for name in batch.schema.names}
-        features = self._matrix(columns["features"])
+        features = matrix(columns["features"], self._inputs)
+        if features is None:
+            raise ValueError(
+                f"all feature vectors must have {self._inputs} entries, as the first, and none of them null"
+            )
         labels, weights = (columns[name].to_numpy().astype(np.float32) for name in ("label", "weight"))
-        places, numbers = (columns[name].to_numpy() for name in ("place", "number"))
+        places = columns["place"].to_numpy()
         held_out = columns["is_validation"].to_numpy(zero_copy_only=False)
         self._check(features, labels)
-        self._digest(features, labels, weights, numbers)
+        self._digest(features, labels, weights)
         for side, chosen in ((TRAIN, ~held_out), (VALIDATION, held_out)):
             if not chosen.any():
                 continue
@@ -115,13 +129,6 @@ class Spool:
         if missing:
             raise ValueError(f"{CHANGED}, but {missing:,} that were counted did not come; {KEEP_THEM}")
 
-    def _matrix(self, column: Any) -> NDArray[np.float32]:
-        values = column.flatten().to_numpy()
-        if len(values) != len(column) * self._inputs:
-            raise ValueError(f"all feature vectors must have {self._inputs} entries, as the first")
-        matrix: NDArray[np.float32] = values.reshape(len(column), self._inputs)
-        return matrix
-
     def _check(self, features: NDArray[np.float32], labels: NDArray[np.float32]) -> None:
         # A sum is not finite if an entry is not; it may overflow without one, so that it only says where to look.
         if np.isfinite(features.sum(dtype=np.float64)) and np.isfinite(labels.sum(dtype=np.float64)):
@@ -140,12 +147,10 @@ class Spool:
         features: NDArray[np.float32],
         labels: NDArray[np.float32],
         weights: NDArray[np.float32],
-        numbers: NDArray[np.int64],
     ) -> None:
-        """Add each row's own number, so that neither their order nor who holds them counts."""
+        """Add a number of each row, so that neither their order nor who holds them counts."""
         wide, label, weight = (values.view(np.uint32) for values in (features, labels, weights))
         with np.errstate(over="ignore"):
             each = np.einsum("ij,j->i", wide, self._coefficients[:-2])  # without a copy of the features
             each += label * self._coefficients[-2] + weight * self._coefficients[-1]
-            known = mixed(mixed(each, np.uint64(0)) ^ mixed(numbers, np.uint64(2)), np.uint64(3))
-            self.digest = int(np.uint64(self.digest) + known.sum(dtype=np.uint64))
+            self.digest = int(np.uint64(self.digest) + mixed(each, np.uint64(0)).sum(dtype=np.uint64))

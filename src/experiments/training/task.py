@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -118,6 +119,8 @@ class _Openings:
         """Open what the member is to offer the others."""
         ports = {}
         try:
+            if self._engine == "horovod" and ":" in member.host:
+                raise ValueError("Horovod's server knows no IPv6 addresses; set engine=tensorflow")
             if self._engine == "tensorflow":
                 holder = self._stack.enter_context(contextlib.closing(rendezvous.hold_port(member.host)))
                 ports["ranks"] = holder.getsockname()[1]
@@ -148,13 +151,20 @@ def _trained(
     """Run the training process to its end."""
     spec, threads = order.training, context.cpus()
     if place.rank:
-        alarm.connect(place.members[0].host, place.members[0].ports["alarm"])
+        try:
+            alarm.connect(place.members[0].host, place.members[0].ports["alarm"])
+        except OSError as error:
+            where = f"{place.members[0].host}:{place.members[0].ports['alarm']}"
+            return child.Ending(
+                f"it must reach rank 0 at {where}, but: {error}; let the machines of the cluster connect to each other",
+                at=time.time(),
+            )
     setup = RankSetup(spec, place.rank, member.shard, os.getpid(), digest, threads)
     (folder / SETUP).write_text(setup.to_json())
     resources = context.resources()
     gpus = visible_gpus(resources["gpu"].addresses if "gpu" in resources else [], os.environ.get(VISIBLE), count_gpus())
-    # Spark has given this task its own; otherwise each rank of a machine takes one.
-    chosen = gpus if "gpu" in resources else gpus[place.local_rank : place.local_rank + 1]
+    # A rank computes on one: of those that Spark has given its task, or of the machine's.
+    chosen = gpus[:1] if "gpu" in resources else gpus[place.local_rank : place.local_rank + 1]
     environment = {
         **os.environ,
         **rendezvous.engine_environment(spec, place),

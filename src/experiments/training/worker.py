@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,20 @@ class Pulse:
         self._values[0] += 1
 
 
+class Watched:
+    """A collective of which it can be seen from outside that a rank waits in it for the others."""
+
+    def __init__(self, collective: Collective, pulse: Pulse) -> None:
+        self._collective, self._pulse = collective, pulse
+        self.rank, self.size = collective.rank, collective.size
+
+    def sum(self, tensors: Sequence[Any]) -> list[Any]:
+        self._pulse.beat(waits=True)
+        summed = self._collective.sum(tensors)
+        self._pulse.beat()
+        return summed
+
+
 @dataclass
 class Best:
     """What early stopping knows: the least loss, when it was, and the weights of then."""
@@ -93,7 +107,7 @@ def train(setup: RankSetup, folder: Path, pulse: Pulse) -> None:
     pulse.beat(waits=True)
     collective = _join(setup)
     pulse.beat()
-    training = Training(setup, folder, collective, pulse)
+    training = Training(setup, folder, Watched(collective, pulse), pulse)
     training.resume()
     while not training.is_done:
         training.run_epoch()
@@ -124,7 +138,7 @@ class Training:
     """A network on its way through the epochs, on one rank."""
 
     def __init__(self, setup: RankSetup, folder: Path, collective: Collective, pulse: Pulse) -> None:
-        from experiments.training.network import build_network, build_optimizer, row_measures
+        from experiments.training.network import build_network, build_optimizer, check_loading, row_measures
 
         self.setup, self.spec, self.folder = setup, setup.training, folder
         self.collective, self.pulse = collective, pulse
@@ -133,12 +147,16 @@ class Training:
             for side, count in ((TRAIN, self.spec.train_rows), (VALIDATION, self.spec.validation_rows))
         )
         self.model = build_network(self.spec)
+        if collective.rank == 0:
+            check_loading(self.model, folder / MODEL)
         self.optimizer = build_optimizer(self.spec)
         self.optimizer.build(self.model.trainable_variables)
         self.measure, _ = row_measures(self.spec)
         self.history: list[dict[str, float]] = []
         self.best = Best()
         self.seconds_of_sums, self.steps = 0.0, 0
+        # What a function builds is known only now.
+        self.identity = f"{self.spec.identity}-{zlib.crc32(self.model.to_json().encode()):08x}"
         self.graphs = Graphs(self.spec, self.model, self.optimizer)
         share(collective, self._state_variables())
 
@@ -154,13 +172,21 @@ class Training:
         found = None
         if self.collective.rank == 0:
             path = Path(self.spec.checkpoint_folder)
-            found = checkpoints.newest(path, self.spec.identity, self.setup.digest)
+            found = checkpoints.newest(path, self.identity, self.setup.digest)
         told = json.dumps(found.about) if found else ""
         about = json.loads(_told_by_first(self.collective, told) or "null")
         if about is None:
             return
+        if about["epoch"] > self.spec.epochs:
+            raise ValueError(
+                f"epochs must be at least the {about['epoch']} of the checkpoint in {self.spec.checkpoint_folder}, got "
+                f"{self.spec.epochs}; raise it, or choose another folder"
+            )
         self.history = about["history"]
-        self.best = Best(math.inf if about["best_loss"] is None else about["best_loss"], about["best_epoch"])
+        if about["has_best"]:
+            self.best = Best(about["best_loss"], about["best_epoch"])
+        else:  # early stopping begins here
+            self.best = Best(epoch=about["epoch"])
         variables = self._state_variables()
         if found is not None:
             for variable, array in zip(variables, found.arrays, strict=False):
@@ -168,6 +194,7 @@ class Training:
             self.best.weights = found.arrays[len(variables) :]
             print(f"resumed after epoch {about['epoch']}", flush=True)
         share(self.collective, variables)
+        self.optimizer.learning_rate.assign(self.spec.scaled_rate)  # that of so many ranks as there are now
         if about["has_best"]:
             self._share_best()
 
@@ -180,6 +207,7 @@ class Training:
             self._warm_up(epoch, step)
             self._step(*batch)
         values = self._values(self.graphs.measured())
+        self._average_statistics()
         if self.spec.validation_rows:
             values |= {f"val_{name}": value for name, value in self._values(self._validate()).items()}
         self._agree(epoch)
@@ -203,6 +231,8 @@ class Training:
 
         if self.spec.patience and self.best.weights:
             self.model.set_weights(self.best.weights)
+        else:
+            self.optimizer.finalize_variable_values(self.model.trainable_variables)  # of an average, if it keeps one
         if self.collective.rank == 0:
             self.model.save(self.folder / MODEL)
         report = {
@@ -215,26 +245,22 @@ class Training:
             "layers": layer_table(self.model),
         }
         # Ranks leave together: one that is gone would look to the others as if it had failed.
-        self.pulse.beat(waits=True)
         gather(self.collective, [1.0])
         (self.folder / REPORT).write_text(json.dumps(report))
 
     def _batches(self, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
-        """This rank's share of each batch. Where there is no row, its first one stands in with a weight of 0."""
+        """This rank's share of each batch. Where it has no row at all, its first one stands in with a weight of 0."""
         spec, rows = self.spec, self.rows
         row_bytes = 4 * (spec.inputs + 2)
         shares = epoch_batches(
             spec.train_rows, spec.batch_size, spec.world_size, self.setup.shard, spec.seed, epoch, row_bytes
         )
         for places in shares:
-            is_short = bool((places == NO_ROW).any())
-            chosen = np.where(places == NO_ROW, 0, places) if is_short else places
-            weights = rows.weights[chosen]
-            yield (
-                rows.features[chosen],
-                rows.labels[chosen],
-                np.where(places == NO_ROW, 0, weights) if is_short else weights,
-            )
+            chosen = places[places != NO_ROW]
+            if not len(chosen):
+                yield rows.features[:1], rows.labels[:1], np.zeros(1, np.float32)
+                continue
+            yield rows.features[chosen], rows.labels[chosen], rows.weights[chosen]
 
     def _step(self, features: Any, labels: Any, weights: Any) -> None:
         """What all ranks' rows of a batch say together changes the weights of each."""
@@ -243,15 +269,14 @@ class Training:
         if self.collective.size == 1:
             self.graphs.step(features, labels, weights)
         else:
-            self.graphs.apply(self._sum(self.graphs.gradients(features, labels, weights)))
+            gradients = self.graphs.gradients(features, labels, weights)
+            started = time.perf_counter()
+            summed = self._sum(gradients)
+            self.seconds_of_sums += time.perf_counter() - started
+            self.graphs.apply(summed)
 
-    def _sum(self, tensors: list[Any]) -> list[Any]:
-        started = time.perf_counter()
-        self.pulse.beat(waits=True)
-        summed = self.collective.sum(tensors)
-        self.pulse.beat()
-        self.seconds_of_sums += time.perf_counter() - started
-        return summed
+    def _sum(self, gradients: list[Any]) -> list[Any]:
+        return self.collective.sum(gradients)
 
     def _warm_up(self, epoch: int, step: int) -> None:
         """The learning rate grows from what was set to what the ranks make of it."""
@@ -273,9 +298,7 @@ class Training:
 
     def _values(self, sums: NDArray[np.float64]) -> dict[str, float]:
         """Means over all ranks' rows, from this rank's sums."""
-        self.pulse.beat(waits=True)
         loss, measure, weight = gather(self.collective, sums.tolist()).sum(axis=0)
-        self.pulse.beat()
         if not math.isfinite(loss):
             raise ValueError(
                 f"loss must stay finite, got {loss} in epoch {len(self.history) + 1}; lower learningRate, or scale the "
@@ -284,24 +307,25 @@ class Training:
         weight = weight or math.nan
         return {"loss": loss / weight, self.measure: measure / weight}
 
+    def _average_statistics(self) -> None:
+        """What batch normalisation saw differs by rank, as each sees its share of a batch."""
+        moving = [v for v in self.model.non_trainable_variables if "float" in v.dtype]
+        if moving and self.collective.size > 1:
+            for variable, total in zip(moving, self.collective.sum([v.value for v in moving]), strict=True):
+                variable.assign(total / self.collective.size)
+
     def _agree(self, epoch: int) -> None:
-        """All ranks must hold the same weights; what batch normalisation saw on each is averaged.
+        """All ranks must hold the same weights.
 
         Raises:
             RuntimeError: they do not.
         """
         if self.collective.size == 1:
             return
-        self.pulse.beat(waits=True)
-        moving = [v for v in self.model.non_trainable_variables if "float" in v.dtype]
-        if moving:
-            for variable, total in zip(moving, self.collective.sum([v.value for v in moving]), strict=True):
-                variable.assign(total / self.collective.size)
         checksum = 0
         for variable in self._state_variables():
             checksum = zlib.crc32(np.ascontiguousarray(variable.numpy()).tobytes(), checksum)
         checksums = gather(self.collective, [float(checksum)])[:, 0]
-        self.pulse.beat()
         if len(set(checksums)) > 1:
             raise RuntimeError(
                 f"all ranks must hold the same weights, but after epoch {epoch} ranks "
@@ -328,7 +352,7 @@ class Training:
         if self.spec.checkpoint_folder is not None:
             about = {
                 "epoch": row["epoch"],
-                "identity": self.spec.identity,
+                "identity": self.identity,
                 "digest": self.setup.digest,
                 "history": self.history,
                 "best_loss": self.best.loss if math.isfinite(self.best.loss) else None,
