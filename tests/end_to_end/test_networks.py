@@ -114,3 +114,13 @@ def test_dynamic_allocation_is_refused(command):
     done = command("experiments", "model=keras_horovod", *FEW, "cluster.conf.spark.dynamicAllocation.enabled=true")
     assert done.returncode == 1
     assert "cluster.conf.spark.dynamicAllocation.enabled must be false where networks are trained" in done.stderr
+
+
+def test_a_horovod_that_was_built_without_tensorflow_is_said(command, environment, tmp_path):
+    (tmp_path / "built" / "horovod" / "tensorflow").mkdir(parents=True)
+    (tmp_path / "built" / "horovod" / "__init__.py").touch()
+    environment["PYTHONPATH"] = str(tmp_path / "built")
+    done = command("experiments", "validate", "model=keras_horovod")
+    assert done.returncode == 2
+    assert "model.estimator.engine must have a Horovod that was built with TensorFlow" in done.stderr
+    assert "HOROVOD_WITH_TENSORFLOW=1 pip install" in done.stderr

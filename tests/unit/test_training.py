@@ -139,7 +139,7 @@ def test_rows_that_are_missing_or_not_finite_are_refused(tmp_path):
     with pytest.raises(ValueError, match="labels must be finite"):
         spool.add(batch_of([[1.0, 2.0]], [0], labels=[float("inf")]))
     spool.add(batch_of([[1e38, 3e38]], [0]))  # large, and finite
-    with pytest.raises(ValueError, match="but 1 that were counted did not come"):
+    with pytest.raises(ValueError, match="but 1 came and 2 were counted"):
         spool.close()
 
 

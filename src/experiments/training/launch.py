@@ -92,7 +92,8 @@ def check_cluster(spark: SparkSession, ranks: int) -> None:
     if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
         raise ValueError(
             "cluster.conf.spark.dynamicAllocation.enabled must be false where networks are trained, as Spark starts "
-            "the tasks of a training together, got true; set it, and spark.executor.instances to how many there are to be"
+            "the tasks of a training together, got true; set it, and spark.executor.instances to how many there are "
+            "to be"
         )
     java, end = spark.sparkContext._jsc.sc(), time.monotonic() + _SECONDS_TO_REGISTER
     is_local = spark.sparkContext.master.startswith("local[")

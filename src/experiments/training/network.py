@@ -53,7 +53,7 @@ def check_loading(model: Any, path: Path) -> None:
     except Exception as error:  # Keras raises several kinds
         raise ValueError(
             "the network must be made of Keras's own layers, as nothing else is there where it scores; Keras says: "
-            f"{error}"
+            f"{str(error).rpartition('Exception encountered: ')[2].split('. Make sure')[0][:500]}"
         ) from error
     finally:
         known.update(hidden)

@@ -79,6 +79,7 @@ class Spool:
 
     def __init__(self, folder: Path, rows: dict[str, int], inputs: int) -> None:
         self.digest = 0
+        self._expected, self._received = sum(rows.values()), 0
         self._inputs = inputs
         self._coefficients = mixed(np.arange(inputs + 2), np.uint64(1)).astype(np.uint32) | np.uint32(1)
         self._sides, self._seen = {}, {}
@@ -104,6 +105,7 @@ class Spool:
             )
         labels, weights = (columns[name].to_numpy().astype(np.float32) for name in ("label", "weight"))
         places = columns["place"].to_numpy()
+        self._received += len(places)
         held_out = columns["is_validation"].to_numpy(zero_copy_only=False)
         self._check(features, labels)
         self._digest(features, labels, weights)
@@ -111,8 +113,6 @@ class Spool:
             if not chosen.any():
                 continue
             rows, where = self._sides[side], places[chosen]
-            if int(where.max()) >= len(rows):
-                raise ValueError(f"{CHANGED}, but more came than were counted; {KEEP_THEM}")
             everything = chosen.all()
             rows.features[where] = features if everything else features[chosen]
             rows.labels[where] = labels[chosen]
@@ -125,9 +125,10 @@ class Spool:
         Raises:
             ValueError: rows are missing.
         """
-        missing = sum(int((~seen).sum()) for seen in self._seen.values())
-        if missing:
-            raise ValueError(f"{CHANGED}, but {missing:,} that were counted did not come; {KEEP_THEM}")
+        if self._received != self._expected:
+            raise ValueError(f"{CHANGED}, but {self._received:,} came and {self._expected:,} were counted; {KEEP_THEM}")
+        if not all(seen.all() for seen in self._seen.values()):
+            raise ValueError(f"{CHANGED}, but others came than were counted; {KEEP_THEM}")
 
     def _check(self, features: NDArray[np.float32], labels: NDArray[np.float32]) -> None:
         # A sum is not finite if an entry is not; it may overflow without one, so that it only says where to look.

@@ -6,6 +6,7 @@ imported here, and TensorFlow only once this process is sure to end with the one
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import json
@@ -244,8 +245,10 @@ class Training:
             "history": self.history,
             "layers": layer_table(self.model),
         }
-        # Ranks leave together: one that is gone would look to the others as if it had failed.
-        gather(self.collective, [1.0])
+        # Ranks leave together, as one that is gone would look to the others as if it had failed. In this very sum it
+        # may be gone before all have what it sent; then it had come to its end too, or says itself why not.
+        with contextlib.suppress(Exception):
+            gather(self.collective, [1.0])
         (self.folder / REPORT).write_text(json.dumps(report))
 
     def _batches(self, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
