@@ -105,7 +105,6 @@ class Spool:
             )
         labels, weights = (columns[name].to_numpy().astype(np.float32) for name in ("label", "weight"))
         places = columns["place"].to_numpy()
-        self._received += len(places)
         held_out = columns["is_validation"].to_numpy(zero_copy_only=False)
         self._check(features, labels)
         self._digest(features, labels, weights)
@@ -118,6 +117,7 @@ class Spool:
             rows.labels[where] = labels[chosen]
             rows.weights[where] = weights[chosen]
             self._seen[side][where] = True
+        self._received += len(places)
 
     def close(self) -> None:
         """Have all rows on their way to disk.
