@@ -66,7 +66,7 @@ def test_mlflow_run_trains_on_two_workers(command, store, runs, request):
         "mlflow", "run", str(request.config.rootpath), "--env-manager", "local", "--experiment-name", "net", *words
     )
     assert done.returncode == 0, done.stderr
-    epochs = re.findall(r"fit · epoch (\d+) of 30 · loss [\d.]+ mae", done.stderr)
+    epochs = re.findall(r"fit · epoch (\d+) of 30 · loss \S+ mae", done.stderr)
     assert epochs == [str(epoch) for epoch in range(1, 31)]
     (run,) = runs(store, "net")
     assert run.info.status == "FINISHED"
