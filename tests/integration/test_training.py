@@ -1,5 +1,6 @@
 """Networks trained by real ranks in real Spark tasks: exact, and clear when something goes wrong."""
 
+import contextlib
 import functools
 import os
 import re
@@ -64,15 +65,15 @@ def nothing_left():
 
 
 def ports_of_tasks():
-    """What Spark's Python workers listen on; the process that starts them does not count."""
-    workers = [each for each in psutil.Process().children(recursive=True) if "pyspark" in " ".join(each.cmdline())]
-    return [
-        port
-        for worker in workers
-        if any(worker.ppid() == other.pid for other in workers)
-        for port in worker.net_connections("inet")
-        if port.status == psutil.CONN_LISTEN
-    ]
+    """What Spark's Python workers listen on, but for what they have from the process that forks them."""
+    listening, parents = {}, {}
+    for each in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # of one that has ended meanwhile
+            if "pyspark.daemon" in each.cmdline():
+                found = each.net_connections("inet")
+                listening[each.pid] = {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+                parents[each.pid] = each.ppid()
+    return [port for pid, ports in listening.items() for port in ports - listening.get(parents[pid], ports)]
 
 
 def ranks_running():
@@ -398,8 +399,6 @@ def on_second(setup):
 
 
 def test_ranks_of_several_versions(frame, monkeypatch):
-    import contextlib
-
     @contextlib.contextmanager
     def other_keras():
         real = rendezvous.versions
@@ -417,8 +416,6 @@ def test_ranks_of_several_versions(frame, monkeypatch):
 
 
 def test_a_disk_that_is_full(frame, monkeypatch):
-    import contextlib
-
     @contextlib.contextmanager
     def small_files():
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
