@@ -34,7 +34,7 @@ from pyspark.ml.util import (
 from experiments.errors import suggest, wrong_choice
 from experiments.training import keras_names
 from experiments.training.devices import tensorflow_package
-from experiments.training.spec import TrainingSpec
+from experiments.training.spec import CHUNK_BYTES, TrainingSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 ENGINES = ("local", "tensorflow", "horovod")
 SCALINGS = ("none", "linear", "sqrt")
-_CHUNK_BYTES = 4 * 1024 * 1024
 
 
 def _to_layers(value: Any) -> list[dict[str, Any]]:
@@ -237,38 +236,18 @@ class _KerasEstimator(Estimator[Any], _KerasParams, DefaultParamsWritable):
         """What the ranks are told.
 
         Raises:
-            ValueError: too few rows.
+            ValueError: too few rows, or a loss that does not fit their labels.
         """
         classes = max(2, int(rows.largest_label) + 1) if self.is_classification else 0
-        loss = params.get("loss", "")
-        if classes == 2 and ("categorical" in loss or loss == "kl_divergence"):
-            raise ValueError(
-                f"loss must be one of a single probability for two classes, got '{loss}'; leave it unset, or set "
-                "binary_crossentropy"
-            )
-        held_out = round(rows.count * params["validationFraction"])
-        workers = params["numWorkers"]
-        if params["validationFraction"] and not held_out:
-            raise ValueError(
-                f"validationFraction must hold out a row at least, got {params['validationFraction']} of "
-                f"{rows.count} rows"
-            )
-        if rows.count - held_out < workers:
-            raise ValueError(
-                f"numWorkers must be at most the rows to train on, {rows.count - held_out:,}, got {workers:,}; lower "
-                "it, or add rows"
-            )
+        held_out = _held_out(rows.count, params["validationFraction"], params["numWorkers"])
         ((optimizer, config),) = params["optimizer"].items()
-        standard = "mean_squared_error"
-        if self.is_classification:
-            standard = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
         network = {"function": params["network"]} if "network" in params else {"layers": params["layers"]}
         return TrainingSpec(
             network=network,
             inputs=rows.inputs,
             outputs=classes if classes > 2 else 1,
             is_classification=self.is_classification,
-            loss=params.get("loss", standard),
+            loss=_loss(params.get("loss"), classes),
             optimizer={"class_name": optimizer, "config": config},
             learning_rate=params["learningRate"],
             scaling=params["learningRateScaling"],
@@ -280,7 +259,7 @@ class _KerasEstimator(Estimator[Any], _KerasParams, DefaultParamsWritable):
             validation_rows=held_out,
             seed=params["seed"] % 2**31,
             engine=params["engine"],
-            world_size=workers,
+            world_size=params["numWorkers"],
             checkpoint_folder=params.get("checkpointDir"),
             stall_seconds=params["stallTimeout"],
         )
@@ -339,14 +318,9 @@ class _KerasModel(Model, HasFeaturesCol, HasLabelCol, HasPredictionCol, MLReadab
 
     def network(self) -> Any:
         """The Keras model itself, in this process. Needs TensorFlow."""
-        import tempfile
+        from experiments.training.network import load_network
 
-        import keras
-
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.keras"
-            path.write_bytes(self.content)
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return load_network(self.content)
 
     def write(self) -> MLWriter:
         return _KerasWriter(self)
@@ -415,8 +389,8 @@ class _KerasWriter(MLWriter):
         about = {"inputs": self.model.inputs, "sha256": hashlib.sha256(content).hexdigest()}
         DefaultParamsWriter.saveMetadata(self.model, path, self.sparkSession, extraMetadata=about)
         parts = [
-            (number, bytearray(content[start : start + _CHUNK_BYTES]))
-            for number, start in enumerate(range(0, len(content), _CHUNK_BYTES))
+            (number, bytearray(content[start : start + CHUNK_BYTES]))
+            for number, start in enumerate(range(0, len(content), CHUNK_BYTES))
         ]
         rows = self.sparkSession.createDataFrame(parts, "part INT, content BINARY")
         rows.coalesce(1).write.parquet(f"{path}/data")
@@ -438,6 +412,40 @@ class _KerasReader(MLReader[Any]):
         model._resetUid(metadata["uid"])
         DefaultParamsReader.getAndSetParams(model, metadata)
         return model
+
+
+def _held_out(rows: int, fraction: float, workers: int) -> int:
+    """How many rows judge each epoch.
+
+    Raises:
+        ValueError: none where there should be some, or fewer left than workers.
+    """
+    held_out = round(rows * fraction)
+    if fraction and not held_out:
+        raise ValueError(f"validationFraction must hold out a row at least, got {fraction} of {rows} rows")
+    if rows - held_out < workers:
+        raise ValueError(
+            f"numWorkers must be at most the rows to train on, {rows - held_out:,}, got {workers:,}; lower it, or add "
+            "rows"
+        )
+    return held_out
+
+
+def _loss(loss: str | None, classes: int) -> str:
+    """The loss that is set, or the one that suits so many classes; 0 for a regression.
+
+    Raises:
+        ValueError: it does not suit two classes, which have one probability between them.
+    """
+    if loss is None:
+        standard = {0: "mean_squared_error", 2: "binary_crossentropy"}
+        return standard.get(classes, "sparse_categorical_crossentropy")
+    if classes == 2 and ("categorical" in loss or loss == "kl_divergence"):
+        raise ValueError(
+            f"loss must be one of a single probability for two classes, got '{loss}'; leave it unset, or set "
+            "binary_crossentropy"
+        )
+    return loss
 
 
 def _missing(engine: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,16 @@ def build_network(spec: TrainingSpec) -> Any:
     return model
 
 
+def load_network(content: bytes) -> Any:
+    """The model of a `.keras` file. Code that the file may hold is not run (Keras's safe mode)."""
+    import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(content)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
 def check_loading(model: Any, path: Path) -> None:
     """See before the training that what is saved of the model can be loaded where it is to score.
 
@@ -49,7 +60,7 @@ def check_loading(model: Any, path: Path) -> None:
     hidden = dict(known)
     known.clear()
     try:
-        keras.saving.load_model(path, compile=False, safe_mode=True)
+        load_network(path.read_bytes())
     except Exception as error:  # Keras raises several kinds
         raise ValueError(
             "the network must be made of Keras's own layers, as nothing else is there where it scores; Keras says: "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from experiments.training.importing import import_keras
+from experiments.training.network import load_network
 from experiments.training.shard import matrix
 
 if TYPE_CHECKING:
@@ -23,24 +22,17 @@ _MOST_LOADED = 4
 
 
 def network(content: bytes, checksum: str) -> Callable[[Any], Any]:
-    """The network of a `.keras` file, loaded once for each Python worker, of which each core has one; so on one thread.
-
-    Code that the file may hold is not run (Keras's safe mode).
-    """
+    """The network of a `.keras` file, loaded once for each Python worker; on one thread, as each core has a worker."""
     if checksum not in _loaded:
         first = not _loaded
         import_keras()
-        import keras
         import tensorflow as tf
 
         if first:
             tf.config.set_visible_devices([], "GPU")  # of which each of several workers would take all the memory
             tf.config.threading.set_intra_op_parallelism_threads(1)
             tf.config.threading.set_inter_op_parallelism_threads(1)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.keras"
-            path.write_bytes(content)
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = load_network(content)
         while len(_loaded) >= _MOST_LOADED:
             del _loaded[next(iter(_loaded))]
         signature = [tf.TensorSpec((None, model.input_shape[-1]), tf.float32)]

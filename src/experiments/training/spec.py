@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+# Of a network on its way through Spark's rows, which hold 2 GB at the most.
+CHUNK_BYTES = 4 * 1024 * 1024
+
 
 @dataclass(frozen=True)
 class TrainingSpec:

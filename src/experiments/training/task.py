@@ -20,14 +20,13 @@ from experiments.training.batches import shard_rows
 from experiments.training.channel import Sender
 from experiments.training.devices import VISIBLE, count_gpus, visible_gpus
 from experiments.training.shard import TRAIN, VALIDATION, Spool
-from experiments.training.spec import RankSetup, TrainingSpec
+from experiments.training.spec import CHUNK_BYTES, RankSetup, TrainingSpec
 from experiments.training.worker import MODEL, REPORT, SETUP
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA = "kind string, rank int, part int, payload binary"
-CHUNK_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)

@@ -463,10 +463,14 @@ def _is_of_seeds(variable: Any) -> bool:
 
 def _told_by_first(collective: Collective, text: str) -> str:
     """A text of rank 0, on all ranks."""
+    import tensorflow as tf
+
     data = text.encode() if collective.rank == 0 else b""
     length = int(gather(collective, [float(len(data))])[0, 0])
-    padded = np.frombuffer(data.ljust(length, b"\0"), np.uint8)
-    return bytes(gather(collective, padded.tolist())[0].astype(np.uint8)).decode() if length else ""
+    held = tf.Variable(np.frombuffer(data.ljust(length, b"\0"), np.uint8).astype(np.int32))
+    if length:
+        share(collective, [held])
+    return bytes(held.numpy().astype(np.uint8)).decode()
 
 
 def _end_with_parent(parent: int) -> None:
