@@ -94,6 +94,7 @@ import json, sys, time
 import numpy as np
 import keras, tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
 folder, width, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 features, labels = np.load(f"{folder}/features.npy"), np.load(f"{folder}/labels.npy")
 keras.utils.set_random_seed(1)
