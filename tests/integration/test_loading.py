@@ -29,6 +29,18 @@ def table(tmp_path):
     return write
 
 
+def test_a_relative_path_is_one_of_the_folder_that_python_is_in(spark, tmp_path, monkeypatch):
+    """Java stays where it was started, so that another file of the same name may lie there."""
+    for folder, value in (("one", 1), ("two", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "rows.csv").write_text("x,y\n" + f"{value},{value}\n" * 20)
+        monkeypatch.chdir(tmp_path / folder)
+        for path in ("rows.csv", "*.csv", "{rows,others}.csv"):
+            words = ["data=table", f"data.path='{path}'", "data.label=y", "data.test_fraction=0"]
+            with loaded(spark, *words) as data:
+                assert {row["x"] for row in data.train.collect()} == {value}
+
+
 def test_counts_split_and_columns_of_generated_houses(spark):
     with loaded(spark, "model=ridge") as data:
         assert data.features == ["size", "age", "distance"]

@@ -20,11 +20,9 @@ from experiments.config import (
 )
 from experiments.data.bundled import BUNDLED
 from experiments.data.generators import GENERATORS
-from experiments.data.table import missing_paths
+from experiments.data.table import FILE_FORMATS, missing_paths
 from experiments.errors import suggest, wrong_choice
 from experiments.session import local_cores
-
-FILE_FORMATS = ("csv", "json", "parquet", "orc", "text", "libsvm")
 
 
 def check_data(config: Config) -> list[str]:

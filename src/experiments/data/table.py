@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
@@ -12,6 +13,7 @@ from experiments.errors import ExperimentError, readable_cause
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+FILE_FORMATS = ("csv", "json", "parquet", "orc", "text", "libsvm")
 # A malformed row is an error, not a null; a header and types are what people's CSV files have.
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {
     "csv": {"header": True, "inferSchema": True, "mode": "FAILFAST", "columnPruning": False},
@@ -51,10 +53,18 @@ def read_table(spark: SparkSession, data: TableData, path: Any) -> DataFrame:
         reader = spark.read.format(data.format).options(**options)
         if data.schema is not None:
             reader = reader.schema(data.schema)
-        rows = reader.load(paths_of(path)) if path is not None else reader.load()
+        rows = reader.load(_paths_for_java(spark, data.format, path)) if path is not None else reader.load()
         if data.query is None:
             return rows
         rows.createOrReplaceTempView("source")
         return spark.sql(data.query)
     except Exception as error:  # readers raise Spark's, Java's and their own kinds
         raise ExperimentError(f"data.format={data.format} must be readable, but: {readable_cause(error)}") from error
+
+
+def _paths_for_java(spark: SparkSession, file_format: str, path: Any) -> list[str]:
+    """Relative paths of files made absolute: Java keeps to the folder in which it was started, Python may have left."""
+    is_local = str(spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS")).startswith("file:")
+    if not is_local or file_format not in FILE_FORMATS:
+        return paths_of(path)
+    return [item if urlparse(item).scheme else os.path.abspath(item) for item in paths_of(path)]
