@@ -1,8 +1,8 @@
-"""Commands as a user runs them: whole processes, real stores, a real server."""
+"""Commands as a user types them, over real stores and a real server: in processes, or in this one's Spark session."""
 
 import contextlib
+import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 
 PROGRAMS = Path(sys.executable).parent
@@ -22,19 +23,9 @@ def heed_interrupts():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """A store with its tables, which MLflow takes seconds to make."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def store(tmp_path, empty_store):
-    folder = tmp_path / "store"
-    folder.mkdir()
-    return f"sqlite:///{shutil.copy(empty_store, folder)}"
+def store(tmp_path, new_store):
+    return new_store(tmp_path / "store")
 
 
 @pytest.fixture
@@ -43,22 +34,37 @@ def environment(store):
     return {**os.environ, "MLFLOW_TRACKING_URI": store, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
 
 
+class Command(subprocess.Popen):
+    """A process whose output can be read while it runs."""
+
+    def __init__(self, words, folder, **options):
+        self._printed, self._said = folder / "printed", folder / "said"
+        with self._printed.open("w") as printed, self._said.open("w") as errors:
+            super().__init__(words, stdout=printed, stderr=errors, **options)
+
+    @property
+    def printed(self):
+        return self._printed.read_text()
+
+    @property
+    def said(self):
+        return self._said.read_text()
+
+
 @pytest.fixture
-def start(tmp_path, environment):
+def start(tmp_path, tmp_path_factory, environment):
     """A function that starts a program of this environment in a folder of its own; it ends with the test."""
     started = []
 
     def popen(*words):
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_interrupts
-        )
-        started.append(process)
-        return process
+        folder = tmp_path_factory.mktemp("command")
+        started.append(Command(words, folder, cwd=tmp_path, env=environment, preexec_fn=heed_interrupts))
+        return started[-1]
 
     yield popen
     for process in started:
         process.kill()
+        process.wait()
 
 
 @pytest.fixture
@@ -67,10 +73,37 @@ def command(start):
 
     def run(*words, timeout=300):
         process = start(*words)
-        printed, errors = process.communicate(timeout=timeout)
-        return subprocess.CompletedProcess(words, process.returncode, printed, errors)
+        process.wait(timeout)
+        return subprocess.CompletedProcess(words, process.returncode, process.printed, process.said)
 
     return run
+
+
+@pytest.fixture
+def typed(spark, cluster_words, store, tmp_path, monkeypatch):
+    """A function that does what the program `experiments` does with words, in this process and on its session."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    return lambda *words: type_here(words, cluster_words)
+
+
+def type_here(words, cluster_words):
+    """Run the words by the entry point of `experiments`; what it changes in a process is put back."""
+    from experiments.cli import main
+
+    root, before = logging.getLogger(), signal.getsignal(signal.SIGTERM)
+    handlers, level, arguments = list(root.handlers), root.level, sys.argv
+    # Commands that run nothing take no cluster.
+    cluster = () if words and words[0] in main.commands else cluster_words
+    try:
+        done = CliRunner().invoke(main, [*words, *cluster])
+    finally:
+        root.handlers[:], sys.argv = handlers, arguments
+        root.setLevel(level)
+        signal.signal(signal.SIGTERM, before)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -81,7 +114,7 @@ def wait_for():
         end = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < end, "it did not happen"
-            time.sleep(0.2)
+            time.sleep(0.1)
         return found
 
     return wait
@@ -98,37 +131,51 @@ def runs():
     return search
 
 
-@pytest.fixture
-def server(tmp_path, empty_store):
-    """A function that starts `mlflow server` on loopback over its own sqlite and artifacts: its URI, its process."""
-    started = []
-    shutil.copy(empty_store, tmp_path / "server.db")
-
-    def serve():
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        words = [
-            *(str(PROGRAMS / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"),
-            *("--artifacts-destination", str(tmp_path / "served")),
-        ]
-        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        with open(tmp_path / "server.log", "w") as log:
-            process = subprocess.Popen(
-                words, env={**os.environ, **quiet}, stdout=log, stderr=log, start_new_session=True
-            )
-        started.append(process)
+@contextlib.contextmanager
+def serving(folder):
+    """`mlflow server` on loopback, over the store in a folder and artifacts beside it: its URI, its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [
+        *(str(PROGRAMS / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "kept")),
+    ]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with open(folder / "server.log", "w") as log:
+        process = subprocess.Popen(words, env={**os.environ, **quiet}, stdout=log, stderr=log, start_new_session=True)
+    try:
         uri = f"http://127.0.0.1:{port}"
-        for _ in range(240):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{uri}/health", timeout=1).close()
-                return uri, process
-            time.sleep(0.25)
-        raise AssertionError((tmp_path / "server.log").read_text())
-
-    yield serve
-    for process in started:
+        end = time.monotonic() + 60
+        while not _answers(uri):
+            assert time.monotonic() < end, (folder / "server.log").read_text()
+            time.sleep(0.1)
+        yield uri, process
+    finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
         process.wait()
+
+
+def _answers(uri):
+    with contextlib.suppress(OSError):
+        urllib.request.urlopen(f"{uri}/health", timeout=1).close()
+        return True
+    return False
+
+
+@pytest.fixture
+def server(tmp_path, new_store):
+    """A function that serves a store of the test's own, again if it is called again."""
+    new_store(tmp_path / "served")
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(serving(tmp_path / "served"))
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory, new_store):
+    """The URI of a server that the tests leave alone."""
+    folder = tmp_path_factory.mktemp("served")
+    new_store(folder)
+    with serving(folder) as (uri, _):
+        yield uri

@@ -4,32 +4,22 @@ import re
 import shutil
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from sklearn.datasets import load_diabetes
 
 
-def test_mlflow_run_uses_the_run_it_opened(command, store, runs, request):
-    words = ["mlflow", "run", str(request.config.rootpath), "--env-manager", "local", "--experiment-name", "mine"]
-    words += ["-P", "model=ridge", "-P", "data=diabetes", "-P", "model.estimator.regParam=0.5"]
-    done = command(*words)
-    assert done.returncode == 0, done.stderr
-    (run,) = runs(store, "mine")
-    assert run.info.status == "FINISHED"
-    assert run.data.params["model.estimator.regParam"] == "0.5"
-    assert run.data.metrics["rmse"] > 0
-    assert MlflowClient(store).get_model_version_by_alias("diabetes", "candidate").run_id == run.info.run_id
-
-
-def test_a_csv_of_the_users_own_gives_least_squares(command, store, runs, tmp_path):
+def test_a_csv_of_the_users_own_gives_least_squares(typed, store, runs, tmp_path):
     random = np.random.default_rng(1)
     rows = pd.DataFrame(random.normal(size=(500, 2)), columns=["floor area", "rooms"])
     rows["rent"] = 3 * rows["floor area"] - 2 * rows["rooms"] + random.normal(scale=0.1, size=500)
     rows.to_csv(tmp_path / "my rents.csv", index=False)
     # All rows for both: then numpy's answer is for the same rows.
     words = ["model=ridge", "model.estimator.regParam=0", "data.test_fraction=0", "data.name=rents"]
-    done = command("experiments", *words, "data=table", "data.path='my rents.csv'", "data.label=rent")
+    done = typed(*words, "data=table", "data.path='my rents.csv'", "data.label=rent")
     assert done.returncode == 0, done.stderr
     (run,) = runs(store, "rents")
     learnt = pd.read_csv(MlflowClient(store).download_artifacts(run.info.run_id, "coefficients.csv"))
@@ -39,7 +29,7 @@ def test_a_csv_of_the_users_own_gives_least_squares(command, store, runs, tmp_pa
     assert np.allclose(learnt["coefficient"], expected, atol=1e-8)
 
 
-def test_a_new_estimator_and_a_new_csv_are_yaml_alone(command, store, runs, tmp_path):
+def test_a_new_estimator_and_a_new_csv_are_yaml_alone(typed, store, runs, tmp_path):
     conf = tmp_path / "conf"
     for group in ("model", "data"):
         (conf / group).mkdir(parents=True)
@@ -53,7 +43,7 @@ def test_a_new_estimator_and_a_new_csv_are_yaml_alone(command, store, runs, tmp_
     (conf / "data" / "steps.yaml").write_text(
         f"# Steps.\ndefaults: [table_schema]\nname: steps\npath: {tmp_path / 'steps.csv'}\nlabel: y\n"
     )
-    done = command("experiments", "--config-dir", str(conf), "model=isotonic", "data=steps")
+    done = typed("--config-dir", str(conf), "model=isotonic", "data=steps")
     assert done.returncode == 0, done.stderr
     (run,) = runs(store, "steps")
     # The steps are monotone, so isotonic regression is exact but between two training rows of different steps.
@@ -61,30 +51,25 @@ def test_a_new_estimator_and_a_new_csv_are_yaml_alone(command, store, runs, tmp_
     assert run.data.metrics["rmse"] < 0.5
 
 
-def test_a_tracking_server_serves_metrics_artifacts_and_a_model_that_scores(command, server, runs, environment):
-    uri, _ = server()
-    del environment["MLFLOW_TRACKING_URI"]
-    done = command("experiments", "model=ridge", "data=diabetes", "tracking=server", f"tracking.uri={uri}")
+def test_a_tracking_server_serves_metrics_artifacts_and_a_model_that_scores(
+    spark, typed, shared_server, runs, monkeypatch
+):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    words = ["model=ridge", "data=diabetes", "tracking=server", f"tracking.uri={shared_server}"]
+    done = typed(*words)
     assert done.returncode == 0, done.stderr
-    (run,) = runs(uri, "diabetes")
-    client = MlflowClient(uri)
+    run, *_ = runs(shared_server, "diabetes")
+    client = MlflowClient(shared_server)
     assert run.info.status == "FINISHED"
     assert run.info.artifact_uri.startswith("mlflow-artifacts:")
     assert {"coefficients.csv", "coefficients.png"} <= {file.path for file in client.list_artifacts(run.info.run_id)}
     version = client.get_model_version_by_alias("diabetes", "candidate")
     assert version.run_id == run.info.run_id
-    code = (
-        "import sys, mlflow; from sklearn.datasets import load_diabetes; from pyspark.sql import SparkSession\n"
-        "mlflow.set_tracking_uri(sys.argv[1])\n"
-        "spark = SparkSession.builder.master('local[1]').getOrCreate()\n"
-        "rows = spark.createDataFrame(load_diabetes(as_frame=True).frame)\n"
-        "model = mlflow.spark.load_model('models:/diabetes@candidate')\n"
-        "scored = model.transform(rows).select('target', 'prediction').toPandas()\n"
-        "print('rmse', ((scored.target - scored.prediction) ** 2).mean() ** 0.5)\n"
-    )
-    scored = command("python", "-c", code, uri)
-    assert scored.returncode == 0, scored.stderr
-    rmse = float(re.search(r"rmse ([\d.]+)", scored.stdout)[1])
+    mlflow.set_tracking_uri(shared_server)
+    model = mlflow.spark.load_model("models:/diabetes@candidate")
+    rows = spark.createDataFrame(load_diabetes(as_frame=True).frame)
+    scored = model.transform(rows).select("target", "prediction").toPandas()
+    rmse = ((scored["target"] - scored["prediction"]) ** 2).mean() ** 0.5
     test, train = (run.data.metrics[f"{side}rows"] for side in ("test_", "train_"))
     squares = test * run.data.metrics["mse"] + train * run.data.metrics["train_mse"]
     assert rmse == pytest.approx((squares / (test + train)) ** 0.5, rel=1e-9)
@@ -117,11 +102,20 @@ def test_without_any_java_the_packaged_one_is_used(command, store, runs, environ
         (["tracking=server", "tracking.uri=http://127.0.0.1:9"], "tracking.uri must be a store that answers"),
     ],
 )
-def test_a_wrong_config_ends_with_2_before_anything_starts(command, environment, tmp_path, words, said):
+def test_a_wrong_config_ends_with_2_and_its_law(typed, monkeypatch, tmp_path, words, said):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    done = typed(*words)
+    assert done.returncode == 2
+    assert re.search(said, done.stderr)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+@pytest.mark.parametrize("words", [["model=ridgee"], ["data=table", "data.path=nowhere.csv", "data.label=y"]])
+def test_a_wrong_config_ends_with_2_before_anything_starts(command, environment, tmp_path, words):
     del environment["MLFLOW_TRACKING_URI"]
     done = command("experiments", *words, timeout=30)
     assert done.returncode == 2
-    assert re.search(said, done.stderr)
+    assert done.stderr.startswith("error: ")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 

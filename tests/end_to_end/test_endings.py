@@ -30,11 +30,11 @@ def test_an_interrupted_run_is_killed_and_its_java_ends(start, store, wait_for, 
     process = start("experiments", *LONG)
     client = MlflowClient(store)
     run = wait_for(lambda: fitting(client))
-    time.sleep(6)
+    wait_for(lambda: ": load " in process.said)  # so that it fits now
     java = java_of(process)
     assert java
     process.send_signal(sent)
-    process.communicate(timeout=30)
+    process.wait(30)
     assert process.returncode == code
     closed = client.get_run(run.info.run_id)
     assert closed.info.status == "KILLED"
@@ -49,7 +49,7 @@ def test_a_server_that_goes_away_fails_the_run_in_words_and_in_seconds(start, se
     wait_for(lambda: fitting(MlflowClient(uri)))
     os.killpg(serving.pid, signal.SIGKILL)
     gone = time.monotonic()
-    _, errors = process.communicate(timeout=180)
+    process.wait(180)
     assert time.monotonic() - gone < 120
     assert process.returncode == 1
-    assert "could not be closed in the store, where it may still look as if it ran" in errors
+    assert "could not be closed in the store, where it may still look as if it ran" in process.said

@@ -1,9 +1,8 @@
-"""Networks by commands: swept over workers, by `mlflow run`, on executors of their own, and how they end."""
+"""Networks by commands: swept over workers, on executors of their own, and how they end."""
 
 import re
 import signal
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -12,7 +11,6 @@ from mlflow.tracking import MlflowClient
 
 FEW = ["data=breast_cancer", "model.estimator.epochs=3"]
 NETWORK = """
-import time
 from pathlib import Path
 import keras
 
@@ -22,7 +20,8 @@ def built(inputs, outputs):
     return keras.Sequential([keras.Input((inputs,)), keras.layers.Dense(outputs, "sigmoid")])
 
 def fails(inputs, outputs):
-    built(inputs, outputs)
+    with Path({mark!r}).open("a") as mark:
+        mark.write("failing\\n")
     raise ArithmeticError("there is no such network")
 """
 
@@ -37,14 +36,9 @@ def network(tmp_path, environment):
     return mark
 
 
-def ranks_running():
-    found = psutil.process_iter(["cmdline"])
-    return [process for process in found if "experiments.training.worker" in (process.info["cmdline"] or [])]
-
-
-def test_a_sweep_over_the_number_of_workers(command, store, runs):
+def test_a_sweep_over_the_number_of_workers(typed, store, runs):
     words = ["model=keras_horovod", *FEW, "model.estimator.learningRateScaling=none", "model.estimator.numWorkers=1,2"]
-    done = command("experiments", "-m", *words)
+    done = typed("-m", *words)
     assert done.returncode == 0, done.stderr
     children = [run for run in runs(store, "breast_cancer") if "mlflow.parentRunId" in run.data.tags]
     assert sorted(run.data.params["model.estimator.numWorkers"] for run in children) == ["1", "2"]
@@ -53,58 +47,53 @@ def test_a_sweep_over_the_number_of_workers(command, store, runs):
     assert one["accuracy"] == two["accuracy"] > 0.9
 
 
-def test_mlflow_run_trains_on_two_workers(command, store, runs, request):
-    words = [
-        "-P",
-        "model=keras_regressor",
-        "-P",
-        "model.estimator.engine=tensorflow",
-        "-P",
-        "model.estimator.numWorkers=2",
-    ]
-    done = command(
-        "mlflow", "run", str(request.config.rootpath), "--env-manager", "local", "--experiment-name", "net", *words
-    )
+def test_a_run_on_two_workers_says_each_epoch(typed, store, runs):
+    done = typed("model=keras_regressor", "model.estimator.engine=tensorflow", "model.estimator.numWorkers=2")
     assert done.returncode == 0, done.stderr
     epochs = re.findall(r"fit · epoch (\d+) of 30 · loss \S+ mae", done.stderr)
     assert epochs == [str(epoch) for epoch in range(1, 31)]
-    (run,) = runs(store, "net")
+    (run,) = runs(store, "diabetes")
     assert run.info.status == "FINISHED"
     assert run.data.metrics["r2"] > 0.3
     assert "keras_regressor" in run.info.run_name
 
 
-def test_ctrl_c_ends_all_ranks(start, store, wait_for, runs):
+def test_ctrl_c_ends_all_ranks(start, store, wait_for, runs, ranks_below):
     process = start("experiments", "model=keras_horovod", "data=breast_cancer", "model.estimator.epochs=100000")
-    wait_for(lambda: len(ranks_running()) == 2, 120)
-    time.sleep(6)
+    wait_for(lambda: "fit · epoch 2 of" in process.said, 120)
+    ranks = ranks_below(process.pid)
+    assert len(ranks) == 2
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.wait(60)
     assert process.returncode == 130
     (run,) = runs(store, "breast_cancer")
     assert run.info.status == "KILLED"
     assert run.data.metrics["epoch_loss"] > 0  # what was heard until then is kept
-    wait_for(lambda: not ranks_running(), 30)
+    assert not psutil.wait_procs(ranks, timeout=30)[1]
 
 
 def test_a_rank_that_fails_fails_the_run_in_its_own_words(command, store, runs, network):
     """On executors that are processes of their own, where Spark would try a stage that fails four times."""
     folder = network.parent
-    words = [
-        *("cluster.master='local-cluster[2,1,1024]'", f"cluster.shared_folder={folder / 'shared'}"),
-        *(f"cluster.conf.spark.pyspark.python={sys.executable}", "allowed_packages=[my_networks]"),
-        *("model=keras_horovod", *FEW, "model.estimator.layers=[]"),
-    ]
     (folder / "shared").mkdir()
-    done = command("experiments", *words, "model.estimator.network=my_networks:built")
-    assert done.returncode == 0, done.stderr
-    assert network.read_text().split() == ["built"] * 2
-    done = command("experiments", *words, "model.estimator.network=my_networks:fails")
+    done = command(
+        *(
+            "experiments",
+            "-m",
+            "cluster.master='local-cluster[2,1,1024]'",
+            f"cluster.shared_folder={folder / 'shared'}",
+        ),
+        *(f"cluster.conf.spark.pyspark.python={sys.executable}", "allowed_packages=[my_networks]"),
+        *("model=keras_horovod", *FEW, "model.estimator.layers=[]", "sweep.n_jobs=1"),
+        "model.estimator.network=my_networks:built,my_networks:fails",
+    )
     assert done.returncode == 1
     assert "there is no such network" in done.stderr
     assert "model.estimator must be able to fit the training rows" in done.stderr
-    assert network.read_text().split() == ["built"] * 4
-    failed, _ = runs(store, "breast_cancer")
+    assert network.read_text().split() == ["built"] * 2 + ["failing"] * 2
+    found = {run.data.params["model.estimator.network"]: run for run in runs(store, "breast_cancer")}
+    assert found["my_networks:built"].info.status == "FINISHED"
+    failed = found["my_networks:fails"]
     assert failed.info.status == "FAILED"
     trace = Path(MlflowClient(store).download_artifacts(failed.info.run_id, "failure.txt")).read_text()
     assert 'my_networks.py", line' in trace

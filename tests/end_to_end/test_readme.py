@@ -1,9 +1,11 @@
 """Every command that README shows is run, in the order and the spelling in which it stands there."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 README = Path(__file__).parents[2] / "README.md"
 # What installs, what this very run is, and what does not end by itself.
@@ -20,26 +22,60 @@ def blocks():
 
 
 FILES, COMMANDS = blocks()
+OURS = [line for line in COMMANDS if line.startswith("experiments ")]
+OF_MLFLOW = [line for line in COMMANDS if "mlflow run . " in line]
 
 
 def test_readme_shows_what_these_tests_know():
-    assert set(COMMANDS) >= NOT_RUN
-    assert len(COMMANDS) >= 14
+    assert {*COMMANDS} == {*OURS, *OF_MLFLOW, *NOT_RUN}
+    assert len(OURS) >= 25
+    assert len(OF_MLFLOW) == 2
     assert len(FILES) == 1
 
 
-@pytest.mark.parametrize("line", [line for line in COMMANDS if line not in NOT_RUN])
-def test_a_command_of_readme_works(line, command, server, environment, tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where a reader types one command after the other."""
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "houses.csv").write_text("size,price\n" + "".join(f"{i},{5 * i + i % 3}\n" for i in range(100)))
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(folder, new_store):
+    return new_store(folder)
+
+
+@pytest.mark.parametrize("line", OURS)
+def test_a_command_of_readme_works(line, typed, folder, monkeypatch, request):
+    monkeypatch.chdir(folder)
+    program, *words = shlex.split(line)
+    assert program == "experiments"
+    if "127.0.0.1:5000" in line:
+        served = request.getfixturevalue("shared_server")
+        words = [word.replace("http://127.0.0.1:5000", served) for word in words]
+    done = typed(*words)
+    assert done.returncode == 0, done.stderr
+    if words == ["models"]:
+        assert "model=ridge" in done.stdout
+
+
+@pytest.mark.parametrize("line", OF_MLFLOW)
+def test_mlflow_run_uses_the_run_it_opened(line, command, store, runs, environment):
     environment["UV_NO_SYNC"] = "1"  # the environment of this test is not `uv run`'s to change
     environment["UV_PROJECT_ENVIRONMENT"] = environment["PATH"].split("/bin:")[0]
-    (tmp_path / "houses.csv").write_text("size,price\n" + "".join(f"{i},{5 * i + i % 3}\n" for i in range(100)))
-    for name, text in FILES.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    if "127.0.0.1:5000" in line:
-        line = line.replace("http://127.0.0.1:5000", server()[0])
-    folder = README.parent if " . " in line else tmp_path
-    done = command("bash", "-c", f"cd '{folder}' && {line}")
+    experiment = "uv" if line.startswith("uv ") else "mine"
+    environment["MLFLOW_EXPERIMENT_NAME"] = experiment
+    done = command("bash", "-c", f"cd '{README.parent}' && {line}")
     assert done.returncode == 0, done.stderr
-    if "experiments models" in line:
-        assert "model=ridge" in done.stdout
+    (run,) = runs(store, experiment)
+    assert run.info.status == "FINISHED"
+    given = dict(word.split("=") for word in shlex.split(line) if re.fullmatch(r"[\w.]+=\S+", word))
+    assert given
+    assert given.items() <= run.data.params.items()
+    assert run.data.metrics["test_rows"] > 0
+    data = given.get("data", "houses")
+    assert MlflowClient(store).get_model_version_by_alias(data, "candidate").run_id == run.info.run_id

@@ -12,7 +12,7 @@ from experiments.processes import PROCESS_TAG, process_tag
 
 PARENT = "mlflow.parentRunId"
 GRID = [f"{value:g}" for value in (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5)]
-RIDGE = ["experiments", "-m", "model=ridge", "data.rows=2000", f"model.estimator.regParam={','.join(GRID)}"]
+RIDGE = ["-m", "model=ridge", "data.rows=2000", f"model.estimator.regParam={','.join(GRID)}"]
 
 
 def sweep_of(found):
@@ -26,8 +26,8 @@ def trials_of(client, parent):
     return pd.read_csv(client.download_artifacts(parent.info.run_id, "trials.csv"))
 
 
-def test_a_sweep_is_one_parent_with_its_children_and_the_best_is_registered(command, store, runs):
-    done = command("experiments", "-m", "model=ridge,lasso", "data=diabetes", "model.estimator.regParam=0.1,1")
+def test_a_sweep_is_one_parent_with_its_children_and_the_best_is_registered(typed, store, runs):
+    done = typed("-m", "model=ridge,lasso", "data=diabetes", "model.estimator.regParam=0.1,1")
     assert done.returncode == 0, done.stderr
     parent, children = sweep_of(runs(store, "diabetes"))
     assert parent.info.status == "FINISHED"
@@ -48,18 +48,18 @@ def test_a_sweep_is_one_parent_with_its_children_and_the_best_is_registered(comm
     assert kept >= {"trials.csv", "parameters.png", "parallel_coordinates.png", "report.html"}
 
 
-def test_runs_are_compared_over_their_seeds_and_written_to_a_table(command, tmp_path):
+def test_runs_are_compared_over_their_seeds_and_written_to_a_table(typed, tmp_path):
     words = ["data=diabetes", "model=ridge,lasso", "seed=1,2,3", "sweep.models=none"]
-    done = command("experiments", "-m", *words)
+    done = typed("-m", *words)
     assert done.returncode == 0, done.stderr
-    done = command("experiments", "compare", "diabetes", "--to", "runs.parquet")
+    done = typed("compare", "diabetes", "--to", "runs.parquet")
     assert done.returncode == 0, done.stderr
     written = pd.read_parquet(tmp_path / "runs.parquet")
     assert len(written) == 6
     ridge = written[written["params.model.name"] == "ridge"]["metrics.rmse"]
     line = next(line for line in done.stdout.splitlines() if "ridge" in line)
     assert f"{ridge.mean():.5g} ± {ridge.std(ddof=1):.2g}" in line
-    assert command("experiments", "compare", "diabets").stderr.endswith("did you mean 'diabetes'?\n")
+    assert typed("compare", "diabets").stderr.endswith("did you mean 'diabetes'?\n")
 
 
 def test_mlflow_run_sweeps_too_in_the_run_it_opened_and_a_trial_that_fails_does_not_stop_the_others(
@@ -76,26 +76,26 @@ def test_mlflow_run_sweeps_too_in_the_run_it_opened_and_a_trial_that_fails_does_
     assert "1 of 2 trials failed" in parent.data.tags["experiments.failure"]
 
 
-def test_a_dry_run_lists_the_trials_and_writes_nothing(command, store, runs, tmp_path, environment):
+def test_a_dry_run_lists_the_trials_and_writes_nothing(typed, command, store, runs, tmp_path, environment):
     folder = tmp_path / "elsewhere"
     words = ["data=diabetes", "model.estimator.regParam=0.1,1"]
-    done = command("experiments", "--dry-run", *words, f"tracking.folder={folder}")
+    done = typed("--dry-run", *words, f"tracking.folder={folder}")
     assert done.returncode == 0, done.stderr
     assert "2 trials, 0 done already, 2 to run" in done.stdout
     assert not folder.exists()
-    assert command("experiments", *words[:1], "model.estimator.regParam=0.1").returncode == 0
+    assert typed(*words[:1], "model.estimator.regParam=0.1").returncode == 0
     environment["JAVA_HOME"] = str(tmp_path)  # there is no Java: none is needed
     done = command("experiments", "--dry-run", *words)
     assert "2 trials, 1 done already, 1 to run" in done.stdout
     assert len(runs(store, "diabetes")) == 1
 
 
-def test_what_is_wrong_with_any_trial_is_said_before_the_first_one_starts(command, environment, tmp_path):
-    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path / 'none' / 'mlflow.db'}"
-    done = command("experiments", "-m", "model.estimator.regParam=0.1,1,abc", "data=diabetes")
+def test_what_is_wrong_with_any_trial_is_said_before_the_first_one_starts(typed, monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'none' / 'mlflow.db'}")
+    done = typed("-m", "model.estimator.regParam=0.1,1,abc", "data=diabetes")
     assert done.returncode == 2
     assert "model.estimator.regParam must be what Spark takes for it, got 'abc'" in done.stderr
-    done = command("experiments", "-m", "model=ridge,laso")
+    done = typed("-m", "model=ridge,laso")
     assert done.returncode == 2
     assert "did you mean 'lasso'?" in done.stderr
     assert not (tmp_path / "none").exists()
@@ -103,11 +103,12 @@ def test_what_is_wrong_with_any_trial_is_said_before_the_first_one_starts(comman
 
 @pytest.mark.parametrize("place", ["sqlite", "server"])
 def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(
-    start, command, store, runs, server, environment, wait_for, place
+    start, typed, store, runs, server, environment, monkeypatch, wait_for, place
 ):
     if place == "server":
         store = environment["MLFLOW_TRACKING_URI"] = server()[0]
-    process = start(*RIDGE)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    process = start("experiments", *RIDGE)
     client = MlflowClient(store)
 
     def five_are_done():
@@ -118,14 +119,14 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(
     wait_for(five_are_done)
     others = psutil.Process(process.pid).children(recursive=True)  # Java, and the one that draws
     process.kill()
-    process.communicate()
+    process.wait()
     assert not psutil.wait_procs(others, timeout=30)[1]
     before = runs(store, "houses")
     done_before = {run.info.run_id for run in before if run.info.status == "FINISHED"}
     assert 5 <= len(done_before) < 12
     parent, _ = sweep_of(before)
     assert parent.info.status == "RUNNING"  # nobody was left to say otherwise
-    done = command(*RIDGE)
+    done = typed(*RIDGE)
     assert done.returncode == 0, done.stderr
     again, children = sweep_of(runs(store, "houses"))
     assert again.info.run_id == parent.info.run_id
@@ -140,7 +141,7 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(
     fresh = sorted(value for run_id, value in values.items() if run_id not in done_before)
     assert fresh == sorted([*missing, *([best] if best in was_done else [])])
     assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
-    once_more = command(*RIDGE)
+    once_more = typed(*RIDGE)
     assert once_more.returncode == 0
     assert len(runs(store, "houses")) == len(children) + 2  # only a parent, as nothing was left to run
     # Best of all is a trial with a model, whichever command ran it.
@@ -162,17 +163,17 @@ def test_an_interrupted_sweep_is_killed_with_its_children(start, store, runs, wa
 
     wait_for(two_are_fitting)
     process.send_signal(sent)
-    _, errors = process.communicate(timeout=90)
-    assert process.returncode == code, errors
+    process.wait(90)
+    assert process.returncode == code, process.said
     parent, children = sweep_of(runs(store, "purchases"))
     assert parent.info.status == "KILLED"
     assert [run.info.status for run in children] == ["KILLED", "KILLED"]
     assert {run.data.tags["experiments.failure"] for run in children} == {"interrupted"}
 
 
-def test_too_many_failures_end_the_sweep(command, store, runs):
+def test_too_many_failures_end_the_sweep(typed, store, runs):
     words = ["data=diabetes", "data.label=one,two,three,progression", "sweep.n_jobs=1", "sweep.max_failures=1"]
-    done = command("experiments", "-m", *words)
+    done = typed("-m", *words)
     assert done.returncode == 1
     parent, children = sweep_of(runs(store, "diabetes"))
     assert parent.info.status == "FAILED"
@@ -180,18 +181,19 @@ def test_too_many_failures_end_the_sweep(command, store, runs):
 
 
 def test_a_server_that_goes_away_ends_the_sweep_and_the_next_command_goes_on(
-    start, command, server, environment, runs, wait_for
+    start, typed, server, environment, monkeypatch, runs, wait_for
 ):
     uri, serving = server()
     environment["MLFLOW_TRACKING_URI"] = uri
-    process = start(*RIDGE)
+    process = start("experiments", *RIDGE)
     client = MlflowClient(uri)
     wait_for(lambda: (known := client.get_experiment_by_name("houses")) and client.search_runs([known.experiment_id]))
     os.killpg(serving.pid, signal.SIGKILL)
-    process.communicate(timeout=240)
+    process.wait(240)
     assert process.returncode == 1
-    environment["MLFLOW_TRACKING_URI"] = uri = server()[0]  # the same store, served again
-    done = command(*RIDGE)
+    uri = server()[0]  # the same store, served again
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    done = typed(*RIDGE)
     assert done.returncode == 0, done.stderr
     found = runs(uri, "houses")
     assert "RUNNING" not in {run.info.status for run in found}
@@ -199,13 +201,13 @@ def test_a_server_that_goes_away_ends_the_sweep_and_the_next_command_goes_on(
     assert parent.info.status == "FINISHED"
 
 
-def test_the_doctor_closes_runs_whose_process_is_gone_and_no_other(command, store):
+def test_the_doctor_closes_runs_whose_process_is_gone_and_no_other(typed, store):
     client = MlflowClient(store)
     own = process_tag()[PROCESS_TAG]
     machine = own.split()[0]
     gone = client.create_run("0", tags={PROCESS_TAG: f"{machine} {os.getpid()} 5.00"})  # a number given again
     kept = [client.create_run("0", tags={PROCESS_TAG: tag}) for tag in (own, "another-machine 1 5.00")]
-    done = command("experiments", "doctor")
+    done = typed("doctor")
     assert done.returncode == 0, done.stderr
     assert f"run {gone.info.run_id} is KILLED" in done.stdout
     assert client.get_run(gone.info.run_id).info.status == "KILLED"

@@ -1,40 +1,17 @@
 import pytest
 
-from experiments import load
-from experiments.session import start_session
-
-SECRET = "hunter2"
-CLUSTER = [
-    "cluster.master='local[2]'",
-    "cluster.conf.spark.driver.memory=2g",
-    f"cluster.conf.spark.example.password={SECRET}",
-]
-
-
-@pytest.fixture(scope="session")
-def secret():
-    """A password among the settings of `spark`."""
-    return SECRET
-
-
-@pytest.fixture(scope="session")
-def cluster_words():
-    """The words that choose the cluster of `spark`."""
-    return CLUSTER
-
-
-@pytest.fixture(scope="session")
-def spark():
-    """The one SparkSession of the integration tests."""
-    session = start_session(load(CLUSTER).cluster)
-    yield session
-    session.stop()
-
 
 @pytest.fixture
-def words(tmp_path, cluster_words):
+def words(tmp_path, cluster_words, new_store):
     """The words for a run on `spark` whose store is in `tmp_path / "runs"`."""
+    new_store(tmp_path / "runs")
     return [f"tracking.folder={tmp_path / 'runs'}", *cluster_words]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, new_store):
+    """A store for all tests of a file."""
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

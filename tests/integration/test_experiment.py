@@ -14,11 +14,6 @@ from experiments.experiment import run
 DOCUMENT = json.loads((Path(__file__).parents[1] / "document_results.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
-
-
 @pytest.fixture
 def words(store, cluster_words):
     return [f"tracking.uri={store}", *cluster_words]

@@ -28,11 +28,6 @@ MODELS = (
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return f"sqlite:///{tmp_path_factory.mktemp('models') / 'mlflow.db'}"
-
-
-@pytest.fixture(scope="module")
 def finished(spark, store, cluster_words):
     """A function that runs a model by its name, once for all tests, and returns its result and config."""
     known = {}

@@ -28,11 +28,6 @@ DATA = {
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return f"sqlite:///{tmp_path_factory.mktemp('networks') / 'mlflow.db'}"
-
-
-@pytest.fixture(scope="module")
 def composed(store, cluster_words):
     def get(model, data):
         return load([f"model={model}", f"data={data}", *DATA[data][0], f"tracking.uri={store}", *cluster_words])

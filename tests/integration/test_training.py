@@ -55,11 +55,11 @@ def sent(spark):
 
 
 @pytest.fixture(autouse=True)
-def nothing_left():
+def nothing_left(ranks_below):
     """No training process outlives its test, and no port of a Spark task."""
     yield
     end = time.monotonic() + 10
-    while (left := ranks_running() + ports_of_tasks()) and time.monotonic() < end:
+    while (left := ranks_below() + ports_of_tasks()) and time.monotonic() < end:
         time.sleep(0.1)
     assert not left
 
@@ -74,14 +74,6 @@ def ports_of_tasks():
                 listening[each.pid] = {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
                 parents[each.pid] = each.ppid()
     return [port for pid, ports in listening.items() for port in ports - listening.get(parents[pid], ports)]
-
-
-def ranks_running():
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if "experiments.training.worker" in (process.info["cmdline"] or []):
-            found.append(process)
-    return sorted(found, key=lambda process: process.pid)
 
 
 def troubled(name, engine="horovod", workers=2, **params):
@@ -298,59 +290,51 @@ def test_a_rank_that_raises_is_heard(frame, engine):
     assert time.monotonic() - started < 60
 
 
-@pytest.fixture
-def in_thread():
-    """A function that fits in a thread and returns one that waits for the error."""
+class Fitting(threading.Thread):
+    """A fit beside the test."""
 
-    def start(fit):
-        caught = []
+    def __init__(self, fit):
+        super().__init__()
+        self._fit, self._caught, self._is_stepping = fit, None, threading.Event()
+        self.start()
 
-        def run():
-            try:
-                fit()
-            except Exception as error:
-                caught.append(error)
+    def run(self):
+        try:
+            with reports.heard(lambda *_: self._is_stepping.set()):
+                self._fit()
+        except Exception as error:
+            self._caught = error
 
-        thread = threading.Thread(target=run)
-        thread.start()
+    def wait_for_steps(self):
+        """Until the ranks have made an epoch of them."""
+        assert self._is_stepping.wait(90)
 
-        def wait():
-            thread.join(90)
-            assert not thread.is_alive()
-            return caught[0] if caught else None
-
-        return wait
-
-    return start
-
-
-def steps_begun(count):
-    end = time.monotonic() + 90
-    while len(found := ranks_running()) < count:
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    time.sleep(5)  # TensorFlow is imported, and steps are being made
-    return found
+    def error(self):
+        self.join(90)
+        assert not self.is_alive()
+        return self._caught
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_training_process_that_is_killed(frame, in_thread, engine):
-    error = in_thread(lambda: troubled("slow", engine, epochs=1000).fit(frame))
-    steps_begun(2)[1].kill()
+def test_a_training_process_that_is_killed(frame, ranks_below, engine):
+    fitting = Fitting(lambda: troubled("slow", engine, epochs=1000).fit(frame))
+    fitting.wait_for_steps()
+    ranks_below()[1].kill()
     killed = time.monotonic()
-    told = str(error())
+    told = str(fitting.error())
     assert time.monotonic() - killed < 20
     assert re.search(
         r"rank \d on 127.0.0.1: its training process was ended by SIGKILL, as the operating system does", told
     )
 
 
-def test_a_spark_worker_that_is_killed(frame, in_thread):
-    error = in_thread(lambda: troubled("slow", epochs=1000).fit(frame))
-    worker = steps_begun(2)[1].parent()
+def test_a_spark_worker_that_is_killed(frame, ranks_below):
+    fitting = Fitting(lambda: troubled("slow", epochs=1000).fit(frame))
+    fitting.wait_for_steps()
+    worker = ranks_below()[1].parent()
     assert "pyspark" in " ".join(worker.cmdline())
     worker.kill()
-    assert "Python worker exited unexpectedly" in str(error())
+    assert "Python worker exited unexpectedly" in str(fitting.error())
 
 
 def test_a_rank_that_hangs_is_ended(frame):
@@ -370,15 +354,15 @@ def test_fewer_slots_than_ranks(frame):
     assert time.monotonic() - started < 20
 
 
-def test_two_trainings_at_once(frame, in_thread):
+def test_two_trainings_at_once(frame):
     """On two cores: of one rank each they run beside each other, of two after one another."""
     found = {}
 
     def fit(engine, workers):
         found[engine, workers] = KerasClassifier(**SGD, epochs=2, engine=engine, numWorkers=workers).fit(frame)
 
-    waits = [in_thread(functools.partial(fit, engine, workers)) for engine in ENGINES for workers in (1, 2)]
-    assert [wait() for wait in waits] == [None] * 4
+    fittings = [Fitting(functools.partial(fit, engine, workers)) for engine in ENGINES for workers in (1, 2)]
+    assert [fitting.error() for fitting in fittings] == [None] * 4
     first, *others = map(weights, found.values())
     assert max(widest(first, other) for other in others) < 1e-5
 

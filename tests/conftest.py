@@ -1,0 +1,83 @@
+"""What all tests share: the one SparkSession, a store, and which worker runs what."""
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+# Some shells forbid bytecode: each of the processes that the tests start then compiles MLflow anew, seconds of it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+SECRET = "hunter2"
+CLUSTER = [
+    "cluster.master='local[2]'",
+    "cluster.conf.spark.driver.memory=2g",
+    f"cluster.conf.spark.example.password={SECRET}",
+]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What needs the SparkSession stays on one worker; the other takes the processes, one by one."""
+    for item in items:
+        if "spark" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("spark"))
+
+
+@pytest.fixture(scope="session")
+def secret():
+    """A password among the settings of `spark`."""
+    return SECRET
+
+
+@pytest.fixture(scope="session")
+def cluster_words():
+    """The words that choose the cluster of `spark`."""
+    return CLUSTER
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """The one SparkSession of the tests, as a command on `cluster_words` would start it."""
+    from experiments import load
+    from experiments.session import start_session
+
+    session = start_session(load(CLUSTER).cluster)
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory):
+    """A function that makes a store with its tables, which MLflow itself takes seconds to make: its URI."""
+    from mlflow.tracking import MlflowClient
+
+    empty = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(f"sqlite:///{empty}").search_experiments()
+
+    def make(folder):
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "mlflow.db").write_bytes(empty.read_bytes())
+        return f"sqlite:///{folder / 'mlflow.db'}"
+
+    return make
+
+
+@pytest.fixture
+def ranks_below():
+    """A function from a process id, this process's own by default, to the training processes below it, by their ids."""
+
+    def ranks(pid=None):
+        found = []
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # of one that has ended meanwhile
+                if "experiments.training.worker" in child.cmdline():
+                    found.append(child)
+        return sorted(found, key=lambda child: child.pid)
+
+    return ranks
