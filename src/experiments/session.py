@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 SECONDS_TO_END = 5
+WORKERS_PYTHON = "spark.pyspark.python"
 
 
 class StartingSession:
@@ -86,6 +87,9 @@ class StartingSession:
         from pyspark.sql import SparkSession
 
         conf = _conf(self.cluster, java)
+        # PySpark's context looks at the variable and not at the setting.
+        if conf.contains(WORKERS_PYTHON):
+            os.environ["PYSPARK_PYTHON"] = conf.get(WORKERS_PYTHON)
         gateway = None
         with tempfile.TemporaryFile("w+", errors="replace") as printed:
             try:
@@ -214,7 +218,7 @@ def _defaults(master: str) -> dict[str, str]:
             # Spark's default of 200 is for a cluster.
             "spark.sql.shuffle.partitions": str(cores),
             # Workers otherwise run whatever `python3` is, without this environment's packages.
-            "spark.pyspark.python": sys.executable,
+            WORKERS_PYTHON: os.environ.get("PYSPARK_PYTHON", sys.executable),
         }
     return conf
 

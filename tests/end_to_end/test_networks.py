@@ -1,5 +1,6 @@
 """Networks by commands: swept over workers, on executors of their own, and how they end."""
 
+import os
 import re
 import signal
 import sys
@@ -9,6 +10,7 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
+PROGRAMS = Path(sys.executable).parent
 FEW = ["data=breast_cancer", "model.estimator.epochs=3"]
 NETWORK = """
 from pathlib import Path
@@ -58,8 +60,11 @@ def test_a_run_on_two_workers_says_each_epoch(typed, store, runs):
     assert "keras_regressor" in run.info.run_name
 
 
-def test_ctrl_c_ends_all_ranks(start, store, wait_for, runs, ranks_below):
-    process = start("experiments", "model=keras_horovod", "data=breast_cancer", "model.estimator.epochs=100000")
+def test_ctrl_c_ends_all_ranks(start, environment, store, wait_for, runs, ranks_below):
+    # By its full path: Spark's workers have this environment's packages all the same.
+    environment["PATH"] = ":".join(each for each in os.environ["PATH"].split(":") if Path(each) != PROGRAMS)
+    words = ["model=keras_horovod", "data=breast_cancer", "model.estimator.epochs=100000"]
+    process = start(str(PROGRAMS / "experiments"), *words)
     wait_for(lambda: "fit · epoch 2 of" in process.said, 120)
     ranks = ranks_below(process.pid)
     assert len(ranks) == 2

@@ -1,7 +1,11 @@
 """Many trials of one command: one process, one parent run, true statuses, and only what is missing when run again."""
 
 import os
+import random
 import signal
+import time
+from collections import Counter
+from functools import partial
 
 import pandas as pd
 import psutil
@@ -20,6 +24,17 @@ def sweep_of(found):
     (parent,) = [run for run in found if "experiments.sweep" in run.data.tags]
     children = [run for run in found if run.data.tags.get(PARENT) == parent.info.run_id]
     return parent, children
+
+
+def is_due(process, client, trials):
+    """Whether so many trials are finished, or the process has ended."""
+    return finished(client) >= trials or process.poll() is not None
+
+
+def finished(client):
+    """How many trials are."""
+    known = client.get_experiment_by_name("houses")
+    return len(client.search_runs([known.experiment_id], "attributes.status = 'FINISHED'")) if known else 0
 
 
 def trials_of(client, parent):
@@ -101,22 +116,10 @@ def test_what_is_wrong_with_any_trial_is_said_before_the_first_one_starts(typed,
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("place", ["sqlite", "server"])
-def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(
-    start, typed, store, runs, server, environment, monkeypatch, wait_for, place
-):
-    if place == "server":
-        store = environment["MLFLOW_TRACKING_URI"] = server()[0]
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(start, typed, store, runs, wait_for):
     process = start("experiments", *RIDGE)
     client = MlflowClient(store)
-
-    def five_are_done():
-        known = client.get_experiment_by_name("houses")
-        found = client.search_runs([known.experiment_id], "attributes.status = 'FINISHED'") if known else []
-        return found if len(found) >= 5 else None
-
-    wait_for(five_are_done)
+    wait_for(lambda: finished(client) >= 5)
     others = psutil.Process(process.pid).children(recursive=True)  # Java, and the one that draws
     process.kill()
     process.wait()
@@ -131,11 +134,11 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(
     again, children = sweep_of(runs(store, "houses"))
     assert again.info.run_id == parent.info.run_id
     assert again.info.status == "FINISHED"
-    finished = [run for run in children if run.info.status == "FINISHED"]
-    assert done_before <= {run.info.run_id for run in finished}
-    values = {run.info.run_id: float(run.data.params["model.estimator.regParam"]) for run in finished}
+    ended = [run for run in children if run.info.status == "FINISHED"]
+    assert done_before <= {run.info.run_id for run in ended}
+    values = {run.info.run_id: float(run.data.params["model.estimator.regParam"]) for run in ended}
     was_done = {values[run_id] for run_id in done_before}
-    best = values[min(finished, key=lambda run: run.data.metrics["rmse"]).info.run_id]
+    best = values[min(ended, key=lambda run: run.data.metrics["rmse"]).info.run_id]
     # What was missing, and the best trial if its model was lost with the process that had fitted it.
     missing = [value for value in map(float, GRID) if value not in was_done]
     fresh = sorted(value for run_id, value in values.items() if run_id not in done_before)
@@ -146,7 +149,40 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(
     assert len(runs(store, "houses")) == len(children) + 2  # only a parent, as nothing was left to run
     # Best of all is a trial with a model, whichever command ran it.
     best = client.get_model_version_by_alias("houses", "candidate").run_id
-    assert client.get_run(best).data.metrics["rmse"] == min(run.data.metrics["rmse"] for run in finished)
+    assert client.get_run(best).data.metrics["rmse"] == min(run.data.metrics["rmse"] for run in ended)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", ["sqlite", "server"])
+def test_a_sweep_that_is_killed_again_and_again_ends_with_each_trial_once(
+    start, command, store, runs, server, environment, wait_for, place
+):
+    """Long, as each kill takes a command of its own. When it comes is left to chance."""
+    if place == "server":
+        store = environment["MLFLOW_TRACKING_URI"] = server()[0]
+    client, chance = MlflowClient(store), random.Random()
+    for _ in range(4):
+        process, before, more = start("experiments", *RIDGE), finished(client), chance.randint(0, 3)
+        wait_for(partial(is_due, process, client, before + more))
+        time.sleep(chance.uniform(0, 2))
+        process.kill()
+        process.wait()
+    done = command("experiments", *RIDGE)
+    assert done.returncode == 0, done.stderr
+    parent, children = sweep_of(runs(store, "houses"))
+    assert parent.info.status == "FINISHED"
+    assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
+    ended = [run for run in children if run.info.status == "FINISHED"]
+    times = Counter(float(run.data.params["model.estimator.regParam"]) for run in ended)
+    assert sorted(times) == sorted(map(float, GRID))
+    # Only the best may have been fitted again, for its model.
+    best = min(ended, key=lambda run: run.data.metrics["rmse"])
+    assert {value for value, number in times.items() if number > 1} <= {
+        float(best.data.params["model.estimator.regParam"])
+    }
+    assert list(trials_of(client, parent)["status"]) == ["FINISHED"] * len(GRID)
+    registered = client.get_model_version_by_alias("houses", "candidate").run_id
+    assert client.get_run(registered).data.metrics["rmse"] == best.data.metrics["rmse"]
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

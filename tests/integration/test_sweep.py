@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from mlflow.tracking import MlflowClient
@@ -16,7 +17,7 @@ from experiments.experiment import fit
 from experiments.jobs import run_words
 from experiments.sweep.shared import SharedData, data_key, stages_key
 
-TRIALS = [round(0.5 + 0.25 * number, 2) for number in range(40)]
+TRIALS = [round(0.5 + 0.25 * number, 2) for number in range(200)]
 
 
 @pytest.fixture
@@ -47,14 +48,10 @@ def sweep(run, words):
     return sweep
 
 
-def test_40_trials_on_8_threads_have_their_own_params_metrics_models_and_pools(spark, sweep):
-    values = ",".join(map(str, TRIALS))
-    client, _, children = sweep(
-        *("model=ridge", "data=diabetes", f"model.estimator.regParam={values}", "sweep.n_jobs=8", "sweep.models=all")
-    )
-    assert len(children) == 40
+def check_trials(spark, client, children, values):
+    """Each trial has its own params, metrics, coefficients, model and pool: those of a fit of its own."""
     by_value = {float(run.data.params["model.estimator.regParam"]): run for run in children}
-    assert sorted(by_value) == TRIALS
+    assert sorted(by_value) == values
     pools = spark.sparkContext._jsc.sc().getAllPools()
     names = {pools.apply(index).name() for index in range(pools.size())}
     assert names >= {run.info.run_id for run in children}
@@ -70,9 +67,34 @@ def test_40_trials_on_8_threads_have_their_own_params_metrics_models_and_pools(s
             predicted = test[dataset.features].to_numpy() @ expected.coefficients.toArray() + expected.intercept
             error = float(((test[dataset.label] - predicted) ** 2).mean() ** 0.5)
             assert run.data.metrics["rmse"] == pytest.approx(error)
-            (model,) = run.outputs.model_outputs
-            assert client.get_logged_model(model.model_id).source_run_id == run.info.run_id
             assert spark.sparkContext.statusTracker().getJobIdsForGroup(run.info.run_id)
+
+
+def test_16_trials_on_8_threads_have_their_own_params_metrics_models_and_pools(spark, sweep):
+    values = TRIALS[:16]
+    swept = f"model.estimator.regParam={','.join(map(str, values))}"
+    client, _, children = sweep("model=ridge", "data=diabetes", swept, "sweep.n_jobs=8", "sweep.models=all")
+    assert len(children) == 16
+    check_trials(spark, client, children, values)
+    for run in children:
+        (model,) = run.outputs.model_outputs
+        assert client.get_logged_model(model.model_id).source_run_id == run.info.run_id
+
+
+@pytest.mark.long
+def test_200_trials_keep_nothing_but_what_is_recorded(spark, run, words):
+    """Long, as only many trials show what each of them leaves behind: rows that are cached, memory of this process."""
+    before, python = kept(spark), psutil.Process()
+    settings = ("model=ridge", "data=diabetes", "sweep.n_jobs=8", "sweep.models=none")
+    run(*settings, f"model.estimator.regParam={','.join(map(str, TRIALS[:60]))}", *words)
+    of_60 = python.memory_info().rss
+    client = run(*settings, f"model.estimator.regParam={','.join(map(str, TRIALS[60:]))}", *words)
+    children = trials_of(client)
+    assert sorted(float(run.data.params["model.estimator.regParam"]) for run in children) == TRIALS
+    assert {run.info.status for run in children} == {"FINISHED"}
+    # Of each trial some may stay: its row of the table, its outcome. Its config, rows and model must not.
+    assert python.memory_info().rss - of_60 < 140 * 0.5e6
+    assert not kept(spark) - before
 
 
 def test_trials_share_one_reading_of_their_data_and_free_it(spark, sweep, tmp_path):

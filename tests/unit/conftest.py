@@ -1,8 +1,15 @@
 import pytest
 
-from experiments.composition import _hydra
+from experiments import load
+from experiments.composition import _hydra, choices
 from experiments.config import open_override
 from experiments.sweep.plan import plan
+
+
+@pytest.fixture(scope="session")
+def shipped_models():
+    """The config of each shipped model, by name."""
+    return {name: load([f"model={name}"]) for name in choices("model")}
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import pytest
 
 from experiments import ConfigError, ExperimentError, load
-from experiments.composition import choices
 from experiments.pipeline.stages import check_stages, stages_of
 from experiments.pipeline.wiring import wire
 from experiments.tuning import candidates_of, check_tuning
@@ -20,9 +19,8 @@ def wired(features, *words, label="price"):
     return [each.params for each in wire(stages_of(load(list(words))), label, features, seed=7)]
 
 
-def test_the_shipped_models_are_valid():
-    for name in choices("model"):
-        config = load([f"model={name}"])
+def test_the_shipped_models_are_valid(shipped_models):
+    for config in shipped_models.values():
         assert check_stages(config) + check_tuning(config) == []
 
 
