@@ -1,4 +1,4 @@
-"""What all tests share: the one SparkSession, a store, and which worker runs what."""
+"""What all tests share: a SparkSession for each worker, a store, and which worker runs what."""
 
 import contextlib
 import os
@@ -22,9 +22,12 @@ CLUSTER = [
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What needs the SparkSession stays on one worker; the other takes the processes, one by one."""
+    """What needs a SparkSession stays on a worker that has one, unless a file says `ranks`, which have another.
+
+    The worker that is done first takes what starts processes, one by one.
+    """
     for item in items:
-        if "spark" in item.fixturenames:
+        if "spark" in item.fixturenames and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group("spark"))
 
 
@@ -42,7 +45,7 @@ def cluster_words():
 
 @pytest.fixture(scope="session")
 def spark():
-    """The one SparkSession of the tests, as a command on `cluster_words` would start it."""
+    """The one SparkSession of this process, as a command on `cluster_words` would start it."""
     from experiments import load
     from experiments.session import start_session
 

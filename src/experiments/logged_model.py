@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow.models.signature import ModelSignature
     from pyspark.ml import PipelineModel
 
+_settling = threading.Lock()
 OUR_PACKAGE = Path(__file__).parent
 EXAMPLE_ROWS = 5
 MOST_EXAMPLE_VALUES = 50_000
@@ -49,6 +54,7 @@ def save_model(
     import mlflow.spark
     from mlflow.models import Model
 
+    _settle_connect()
     mlflow.spark.save_model(
         _with_names(fitted, dataset),
         path,
@@ -65,6 +71,21 @@ def save_model(
         code_paths=[str(OUR_PACKAGE)] if _needs_our_code(fitted) else None,
     )
     _check_parts(path / "sparkml")
+
+
+def _settle_connect() -> None:
+    """Import Spark Connect, for which MLflow asks at each model, or let nobody find it.
+
+    Where a package of its is missing and the main module has no file, as in `python -c`, PySpark takes the process for
+    one of its doctests and ends it, with the exit code 0.
+    """
+    with _settling:
+        if "pyspark.ml.connect" not in sys.modules:
+            try:
+                with contextlib.redirect_stderr(io.StringIO()):
+                    import pyspark.ml.connect  # noqa: F401
+            except (ImportError, SystemExit):
+                sys.modules["pyspark.ml.connect"] = None  # type: ignore[assignment]  # so that an import of it fails
 
 
 def _with_names(fitted: PipelineModel, dataset: Dataset) -> PipelineModel:

@@ -91,19 +91,32 @@ def type_here(words, cluster_words):
     """Run the words by the entry point of `experiments`; what it changes in a process is put back."""
     from experiments.cli import main
 
-    root, before = logging.getLogger(), signal.getsignal(signal.SIGTERM)
-    handlers, level, arguments = list(root.handlers), root.level, sys.argv
     # Commands that run nothing take no cluster.
     cluster = () if words and words[0] in main.commands else cluster_words
+    arguments, before = sys.argv, signal.getsignal(signal.SIGTERM)
     try:
-        done = CliRunner().invoke(main, [*words, *cluster])
+        with logging_left_alone():
+            done = CliRunner().invoke(main, [*words, *cluster])
     finally:
-        root.handlers[:], sys.argv = handlers, arguments
-        root.setLevel(level)
+        sys.argv = arguments
         signal.signal(signal.SIGTERM, before)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+
+@contextlib.contextmanager
+def logging_left_alone():
+    """Hydra closes all handlers that there are, and TensorFlow's closes what it writes to: here pytest's own file."""
+    root, known = logging.getLogger(), logging._handlerList[:]
+    handlers, level = root.handlers[:], root.level
+    logging._handlerList.clear()
+    try:
+        yield
+    finally:
+        logging._handlerList[:] = known
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @pytest.fixture

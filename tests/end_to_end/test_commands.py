@@ -75,6 +75,17 @@ def test_a_tracking_server_serves_metrics_artifacts_and_a_model_that_scores(
     assert rmse == pytest.approx((squares / (test + train)) ** 0.5, rel=1e-9)
 
 
+def test_a_run_in_a_process_without_a_main_file_goes_on_to_its_end(command, store, runs):
+    """Which PySpark takes for its doctests, and ends, with 0, when the model is logged."""
+    code = "from experiments import load; from experiments.experiment import run\n"
+    code += "result = run(load(['model=ridge', 'data=diabetes'])); print('run', result.run_id)"
+    done = command("python", "-c", code)
+    assert done.returncode == 0, done.stderr
+    (run,) = runs(store, "diabetes")
+    assert f"run {run.info.run_id}" in done.stdout
+    assert run.info.status == "FINISHED"
+
+
 def test_without_any_java_the_packaged_one_is_used(command, store, runs, environment, tmp_path):
     programs = tmp_path / "programs"
     programs.mkdir()

@@ -17,6 +17,7 @@ from experiments import load
 from experiments.data.loading import load_data
 from experiments.experiment import run
 
+pytestmark = pytest.mark.xdist_group("ranks")
 REGRESSION = ["model.task=regression", "model.estimator.class=experiments.stages.keras.KerasRegressor"]
 # What each data set takes to be learnt, and how near two trainings of it come.
 DATA = {
