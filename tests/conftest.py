@@ -47,7 +47,7 @@ def cluster_words():
 def spark():
     """The one SparkSession of this process, as a command on `cluster_words` would start it."""
     from experiments import load
-    from experiments.session import start_session
+    from experiments.cluster.session import start_session
 
     session = start_session(load(CLUSTER).cluster)
     yield session
@@ -79,7 +79,7 @@ def ranks_below():
         found = []
         for child in psutil.Process(pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):  # of one that has ended meanwhile
-                if "experiments.training.worker" in child.cmdline():
+                if "experiments.training.rank.worker" in child.cmdline():
                     found.append(child)
         return sorted(found, key=lambda child: child.pid)
 

@@ -21,13 +21,14 @@ from pyspark.ml.classification import RandomForestClassificationModel
 from pyspark.sql import DataFrame, SparkSession
 
 from experiments import Config, load
+from experiments.cluster.session import start_session
 from experiments.data.generators import generate
 from experiments.data.loading import load_data
-from experiments.evaluation import evaluate, objective
+from experiments.evaluation.judged import score
+from experiments.evaluation.metrics import evaluate
+from experiments.evaluation.objectives import objective
 from experiments.experiment import fit
-from experiments.progress import Progress
-from experiments.scored import score
-from experiments.session import start_session
+from experiments.terminal.progress import Progress
 from experiments.tuning import tune
 
 BARS = {"linear_svc": 1 / 1.8, "random_forest": 1 / 1.2, "tuned_forest": 1 / 1.3}

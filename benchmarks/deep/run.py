@@ -26,12 +26,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from experiments import load
-from experiments.session import start_session
+from experiments.cluster.session import start_session
 from experiments.stages.keras import KerasClassifier
-from experiments.training import launch
-from experiments.training.handoff import counted, dealt
-from experiments.training.shard import TRAIN, VALIDATION, Spool
-from experiments.training.task import train_rank
+from experiments.training.driver import launch
+from experiments.training.driver.handoff import counted, dealt
+from experiments.training.rows import TRAIN, VALIDATION, Spool
+from experiments.training.task.train import train_rank
 
 INPUTS = 100
 
@@ -209,7 +209,7 @@ def scoring(spark: SparkSession) -> None:
 
     def one_by_one() -> None:
         def predicted(part: Iterator[Any]) -> Iterator[float]:
-            from experiments.training.scoring import network as loaded
+            from experiments.training.task.scoring import network as loaded
 
             predict = loaded(content.value, "row by row")
             for row in part:

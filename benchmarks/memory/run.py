@@ -29,8 +29,8 @@ def main() -> None:
 
 
 def write(rows: int, folder: str) -> None:
+    from experiments.cluster.session import start_session
     from experiments.data.generators import generate
-    from experiments.session import start_session
 
     spark = start_session(load([]).cluster)
     generate(spark, "houses", rows, 42, {}).write.parquet(f"{folder}/{rows}")

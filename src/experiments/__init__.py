@@ -12,9 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.comparison import runs
-    from experiments.config import Config, load
+    from experiments.config.compose import load
+    from experiments.config.schema import Config
     from experiments.errors import ConfigError, ExperimentError
+    from experiments.tracking.runs import runs
 
 try:
     __version__ = version("spark-experiments")
@@ -23,11 +24,11 @@ except PackageNotFoundError:  # `mlflow run` in an environment that holds only t
 
 # Where the public names are. Found when they are asked for: a training process has this package too, but not Hydra.
 _PLACES = {
-    "Config": "config",
+    "Config": "config.schema",
     "ConfigError": "errors",
     "ExperimentError": "errors",
-    "load": "config",
-    "runs": "comparison",
+    "load": "config.compose",
+    "runs": "tracking.runs",
 }
 
 

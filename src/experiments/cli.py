@@ -73,8 +73,8 @@ def validate(words: tuple[str, ...], config_dir: str | None) -> None:
     """Check a config without running it and without Java."""
 
     def check() -> None:
-        from experiments.config import load
-        from experiments.experiment import validate as validate_config
+        from experiments.config.compose import load
+        from experiments.validation import validate as validate_config
 
         config = load(words, config_dir)
         validate_config(config)
@@ -103,10 +103,9 @@ def doctor(words: tuple[str, ...]) -> None:
     """Close runs that look as if they ran while their process is gone, as after kill -9 (words: tracking.…)."""
 
     def close() -> None:
-        from experiments.config import load
-        from experiments.store import check_store
-        from experiments.sweep.record import close_gone
-        from experiments.tracking import open_store
+        from experiments.config.compose import load
+        from experiments.tracking.store import check_store, open_store
+        from experiments.tracking.sweeps import close_gone
 
         config = load(words)
         check_store(config.tracking)
@@ -127,7 +126,7 @@ def compare(words: tuple[str, ...], to: str | None) -> None:
     def show() -> None:
         from pathlib import Path
 
-        from experiments.comparison import over_seeds, runs, save
+        from experiments.tracking.runs import over_seeds, runs, save
 
         named = [word for word in words if "=" not in word]
         if len(named) > 1:
@@ -172,7 +171,7 @@ def _list(group: str, config_dir: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from experiments.composition import choices
+    from experiments.config.compose import choices
 
     table = Table(box=None, show_header=False)
     for name, line in choices(group, config_dir).items():

@@ -9,31 +9,30 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments import reports
-from experiments.config import Config, TuningMethod
-from experiments.data.checks import check_data
+from experiments.cluster.session import active_tasks, name_jobs, starting_session
+from experiments.config.schema import Config, TuningMethod
 from experiments.data.dataset import Dataset
 from experiments.data.loading import load_data
-from experiments.errors import ConfigError
-from experiments.evaluation import evaluate, objective
+from experiments.evaluation.judged import score
+from experiments.evaluation.metrics import evaluate
+from experiments.evaluation.objectives import objective
 from experiments.inspection import inspect
-from experiments.inspection.tuned import candidates
+from experiments.inspection.candidates import candidates
 from experiments.pipeline.fitting import Prepared, check_estimator, fit_stages
-from experiments.pipeline.stages import check_stages, stages_of
+from experiments.pipeline.stages import stages_of
 from experiments.pipeline.wiring import Wired, wire
-from experiments.progress import Progress
-from experiments.registry import check_registry, register
-from experiments.scored import score
-from experiments.session import name_jobs, starting_session
-from experiments.store import check_store
-from experiments.tracking import TrackedRun, tracked_run
-from experiments.tuning import check_tuning, tune
+from experiments.terminal.progress import Progress
+from experiments.tracking.lifecycle import Parent, tracked_run
+from experiments.tracking.registry import register
+from experiments.tracking.run import TrackedRun
+from experiments.tracking.store import check_store
+from experiments.training.driver import announcements
+from experiments.tuning import tune
+from experiments.validation import validate
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame, SparkSession
-
-    from experiments.sweep.trials import Trials
 
 Prepare = Callable[[Sequence[Wired], Dataset], Prepared | None]
 
@@ -61,113 +60,141 @@ class Result:
     registered: str | None
 
 
-def validate(config: Config) -> None:
-    """Everything that can be known without Java.
+class Alone:
+    """What surrounds a run. Here there is nothing around it; runs of one sweep share more, see `sweep.trials`.
 
-    Raises:
-        ConfigError: all problems together.
+    Attributes:
+        logs_models: whether the run logs its model itself.
     """
-    problems = check_stages(config)
-    problems += [] if problems else check_tuning(config)
-    problems += check_data(config)
-    problems += check_registry(config)
-    if problems:
-        raise ConfigError(problems)
+
+    logs_models = True
+
+    def check_store(self, config: Config) -> None:
+        """
+        Raises:
+            ConfigError: the store does not answer.
+        """
+        check_store(config.tracking)
+
+    def parent_of(self, config: Config) -> Parent | None:
+        """The run that the run of a config is a child of."""
+        return None
+
+    def go_on(self) -> None:
+        """
+        Raises:
+            KeyboardInterrupt: the run was told to stop.
+        """
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """An error that comes of being told to stop is an interruption.
+
+        Raises:
+            KeyboardInterrupt: in its place.
+        """
+        yield
+
+    def data(self, spark: SparkSession, config: Config) -> contextlib.AbstractContextManager[Dataset]:
+        """The loaded data set, for as long as the block lasts."""
+        return load_data(spark, config.data, config.model.task, config.seed)
+
+    def prepared(self, config: Config, wired: Sequence[Wired], dataset: Dataset) -> Prepared | None:
+        """The stages before the estimator fitted already, or None where the run is to fit them."""
+        return None
+
+    def finished(
+        self, config: Config, fitted: PipelineModel, spark: SparkSession, run: TrackedRun, metrics: Mapping[str, float]
+    ) -> None:
+        """Told of a run that has recorded everything, with what its model can be saved from."""
+
+    def register(self, run: TrackedRun, model_uri: str | None, config: Config) -> str | None:
+        """Name and version of the registered model, None where the run registers none."""
+        return register(run, model_uri, config) if model_uri and config.registry.register else None
 
 
 def run(
-    config: Config, run_name: str | None = None, progress: Progress | None = None, trials: Trials | None = None
+    config: Config, run_name: str | None = None, progress: Progress | None = None, around: Alone | None = None
 ) -> Result:
     """Fit, evaluate and record one experiment. Uses the running SparkSession, or starts one that stays.
 
     Args:
         run_name: in MLflow; the model's name if none is given here or in the config.
         progress: told of every phase.
-        trials: those that this is one of.
+        around: what surrounds the run; nothing by default.
 
     Raises:
         ConfigError: before Spark starts.
         ExperimentError: afterwards; the run is then FAILED, with this reason.
     """
+    around = around or Alone()
     progress = progress or Progress(config.model.name)
     starting = starting_session(config.cluster)
     try:
         validate(config)
-        if trials is None or trials.parent is None:  # whose store was asked
-            check_store(config.tracking)
+        around.check_store(config)
         starting.allow()
         name = config.tracking.run or run_name or config.model.name
-        with tracked_run(config, name, trials.parent_of(config) if trials else None) as tracked, _stopped_by(trials):
-            with progress.phase("start"):
-                progress.spark = starting.result()
-            name_jobs(progress.spark, tracked.run_id, name)
-            tracked.log_spark_conf(progress.spark)
-            return _fitted_and_recorded(config, progress.spark, tracked, progress, trials)
+        with tracked_run(config, name, around.parent_of(config)) as tracked, around.interruptible():
+            with _phase("start", progress, around):
+                spark = starting.result()
+            progress.watch(functools.partial(active_tasks, spark))
+            name_jobs(spark, tracked.run_id, name)
+            tracked.log_spark_conf(spark)
+            return _fitted_and_recorded(config, spark, tracked, progress, around)
     finally:
         starting.abandon()
 
 
 @contextlib.contextmanager
-def _stopped_by(trials: Trials | None) -> Iterator[None]:
-    """An error that comes of the trials being stopped is an interruption of this one.
-
-    Raises:
-        KeyboardInterrupt: in its place.
-    """
-    try:
+def _phase(name: str, progress: Progress, around: Alone, spark: SparkSession | None = None) -> Iterator[None]:
+    """Time a phase, show that it runs, and name Spark's jobs after it."""
+    around.go_on()
+    if spark is not None:
+        spark.sparkContext.setJobDescription(f"{progress.title}: {name}")
+    with progress.phase(name):
         yield
-    except Exception as error:
-        if trials is not None and trials.stopping.is_set():
-            raise KeyboardInterrupt from error
-        raise
 
 
 def _fitted_and_recorded(
-    config: Config, spark: SparkSession, tracked: TrackedRun, progress: Progress, trials: Trials | None
+    config: Config, spark: SparkSession, tracked: TrackedRun, progress: Progress, around: Alone
 ) -> Result:
     from pyspark import inheritable_thread_target
 
-    model, data = config.model, config.data
-    is_logged = trials is None or trials.logs_models
+    task = config.model.task
+    phase = functools.partial(_phase, progress=progress, around=around, spark=spark)
     with contextlib.ExitStack() as stack:
-        with progress.phase("load"):
-            loading = trials.shared.use(spark, config) if trials else load_data(spark, data, model.task, config.seed)
-            dataset = stack.enter_context(loading)
+        with phase("load"):
+            dataset = stack.enter_context(around.data(spark, config))
         tracked.log_warnings(dataset.warnings)
         progress.warn(dataset.warnings)
         tuned = None
         if config.tuning.method is not TuningMethod.none:
-            with progress.phase("tune"):
+            with phase("tune"):
                 tuned = tune(config, dataset, progress)
             tracked.log_best(tuned.best.values)
-        with progress.phase("fit"):
+        with phase("fit"), announcements.heard(functools.partial(_epoch, tracked, progress)):
             chosen = tuned.best.config if tuned else config
-            prepare = functools.partial(trials.shared.prepared, chosen) if trials else None
-            with reports.heard(functools.partial(_epoch, tracked, progress)):
-                fitted, transformed = fit(chosen, dataset, stack, prepare)
+            fitted, transformed = fit(chosen, dataset, stack, functools.partial(around.prepared, chosen))
         # Saving the model waits for disks, judging it for a processor. `score` is left first: it ends Spark's jobs when
         # the run is interrupted, so that there is no wait for the saving.
         beside = stack.enter_context(ThreadPoolExecutor(1, "save-model"))
         save = inheritable_thread_target(spark)(tracked.log_model)
-        saved = beside.submit(save, fitted, dataset, config.cluster.shared_folder) if is_logged else None
-        with progress.phase("evaluate"):
-            scored = stack.enter_context(score(fitted, transformed, dataset, model.task))
+        saved = beside.submit(save, fitted, dataset, config.cluster.shared_folder) if around.logs_models else None
+        with phase("evaluate"):
+            scored = stack.enter_context(score(fitted, transformed, dataset, task))
             metrics = evaluate(scored)
             outputs = [*inspect(scored), *(candidates(tuned) if tuned else ())]
-        with progress.phase("log"):
-            tracked.log_data(dataset, data.name)
+        with phase("log"):
+            tracked.log_data(dataset, config.data.name)
             tracked.log_outputs(outputs)
             model_uri = saved.result() if saved else None
     rows = {"train_rows": dataset.train_rows, "test_rows": dataset.test_rows}
     seconds = {f"seconds_{phase}": value for phase, value in progress.seconds.items()}
     tracked.log_metrics({**metrics, **rows, **seconds})
-    if trials is not None:
-        trials.offer(config, fitted, spark, tracked, {**metrics, **seconds})
-    # Of several trials none is the best yet.
-    is_registered = config.registry.register and trials is None
-    registered = register(tracked, model_uri, config) if model_uri and is_registered else None
-    decides = objective(metrics, model.task)
-    return Result(tracked.run_id, model_uri, metrics, rows, seconds, decides, registered)
+    around.finished(config, fitted, spark, tracked, {**metrics, **seconds})
+    registered = around.register(tracked, model_uri, config)
+    return Result(tracked.run_id, model_uri, metrics, rows, seconds, objective(metrics, task), registered)
 
 
 def _epoch(tracked: TrackedRun, progress: Progress, epoch: int, epochs: int, values: Mapping[str, float]) -> None:

@@ -21,7 +21,7 @@ from experiments.errors import EXIT_BAD_CONFIG, EXIT_FAILED, ConfigError, Experi
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from experiments.config import Config
+    from experiments.config.schema import Config
     from experiments.experiment import Result
     from experiments.sweep.sweep import Sweep
     from experiments.sweep.trials import Trials
@@ -77,7 +77,7 @@ def run_words(words: Sequence[str]) -> int:
 
 def _leave_stuck_trials(code: int) -> None:
     """End the process where threads that would not end would keep it; the doctor closes their runs."""
-    from experiments.sweep.threads import is_any_trial_alive
+    from experiments.sweep.launcher import is_any_trial_alive
 
     if is_any_trial_alive():
         sys.stdout.flush()
@@ -110,8 +110,10 @@ def _compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | 
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from experiments.composition import explain
-    from experiments.config import config_folder, open_override, register_schemas
+    from experiments.config.explain import explain
+    from experiments.config.loader import config_folder
+    from experiments.config.schema import register_schemas
+    from experiments.config.words import open_override
 
     register_schemas()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive here
@@ -155,9 +157,11 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
     from hydra.core.hydra_config import HydraConfig
     from rich.console import Console
 
-    from experiments.config import SweepMethod, from_composed, run_name
+    from experiments.config.loader import from_composed
+    from experiments.config.schema import SweepMethod
+    from experiments.config.words import run_name
     from experiments.experiment import run
-    from experiments.progress import Progress
+    from experiments.terminal.progress import Progress
 
     config = from_composed(composed)
     if config.sweep.dry_run:
@@ -177,13 +181,13 @@ def _run_trial(sweep: Sweep) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from experiments.experiment import run
-    from experiments.progress import Progress
+    from experiments.terminal.progress import Progress
 
     words: Any = HydraConfig.get().overrides.task
     # As they were planned: reading them one by one would put values in the place of `${…}`.
     trial = sweep.trial_of([str(word) for word in words._iter_ex(resolve=False)])
     for attempt in itertools.count():
-        progress, started = Progress(trial.name, stopping=sweep.stopping), time.perf_counter()
+        progress, started = Progress(trial.name), time.perf_counter()
         sweep.started(trial, progress)
         try:
             result = run(trial.config, trial.name, progress, sweep)
@@ -192,7 +196,7 @@ def _run_trial(sweep: Sweep) -> float | None:
                 continue
             sweep.failed(trial, error, time.perf_counter() - started)
             raise
-        sweep.finished(trial, result, time.perf_counter() - started)
+        sweep.succeeded(trial, result, time.perf_counter() - started)
         return result.objective
     return None
 
@@ -203,7 +207,7 @@ def _summarise(config: Config, result: Result) -> None:
     from rich.table import Table
 
     from experiments.redaction import redact_text
-    from experiments.store import tracking_uri
+    from experiments.tracking.store import how_to_compare, tracking_uri
 
     judged = {name: value for name, value in result.metrics.items() if not name.startswith("train_")}
     has_train = len(judged) < len(result.metrics)
@@ -220,7 +224,7 @@ def _summarise(config: Config, result: Result) -> None:
         f"run         {result.run_id}\n"
         f"model       {result.model_uri}\n"
         + (f"registered  {result.registered}\n" if result.registered else "")
-        + f"compare     {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}\n"
+        + f"compare     {how_to_compare(config.tracking)}\n"
         f"score       mlflow.set_tracking_uri('{uri}'); "
         f"mlflow.spark.load_model('{result.model_uri}').transform(rows)",
         soft_wrap=True,

@@ -20,16 +20,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from experiments.config import Config, ModelConfig, TuningConfig, TuningMethod, flatten
+from experiments.config.schema import Config, ModelConfig, TuningConfig, TuningMethod
+from experiments.config.values import flatten
 from experiments.data.caching import cached
 from experiments.data.dataset import FOLD, HELD_OUT, Dataset
 from experiments.errors import ConfigError, ExperimentError, suggest, wrong_choice
-from experiments.evaluation import METRICS, OBJECTIVES, metrics_of
+from experiments.evaluation.judged import scored_rows
+from experiments.evaluation.metrics import metrics_of
+from experiments.evaluation.objectives import METRICS, OBJECTIVES, larger_is_better, merit
 from experiments.pipeline.fitting import check_estimator, fit_stages
 from experiments.pipeline.stages import stages_of
 from experiments.pipeline.wiring import Wired, wire
-from experiments.progress import Progress
-from experiments.scored import scored_rows
+from experiments.terminal.progress import Progress
 
 if TYPE_CHECKING:
     from pyspark.ml import Transformer
@@ -82,8 +84,7 @@ class Tuned:
     @property
     def best(self) -> Candidate:
         """The first of those with the best mean; one that is not finite is never better."""
-        sign = 1 if self.larger_is_better else -1
-        return max(self.candidates, key=lambda candidate: (math.isfinite(candidate.mean), sign * candidate.mean))
+        return max(self.candidates, key=lambda candidate: merit(candidate.mean, self.larger_is_better))
 
 
 def candidates_of(config: Config) -> list[Candidate]:
@@ -194,7 +195,7 @@ def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
             metric = done.result()
             progress.step(len(running), "fits")
     assert metric is not None
-    tuned = Tuned(metric, METRICS[config.model.task][metric], candidates)
+    tuned = Tuned(metric, larger_is_better(metric, config.model.task), candidates)
     if not math.isfinite(tuned.best.mean):
         raise ExperimentError(
             f"tuning.metric must be finite for a candidate, got {tuned.best.mean} for '{metric}' of all"

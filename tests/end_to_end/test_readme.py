@@ -50,7 +50,7 @@ def store(folder, new_store):
 
 
 @pytest.mark.parametrize("line", OURS)
-def test_a_command_of_readme_works(line, typed, folder, monkeypatch, request):
+def test_a_command_of_readme_works(line, typed, store, runs, folder, monkeypatch, request):
     monkeypatch.chdir(folder)
     program, *words = shlex.split(line)
     assert program == "experiments"
@@ -61,6 +61,13 @@ def test_a_command_of_readme_works(line, typed, folder, monkeypatch, request):
     assert done.returncode == 0, done.stderr
     if words == ["models"]:
         assert "model=ridge" in done.stdout
+    if "model=keras_regressor" in words:
+        epochs = re.findall(r"fit · epoch (\d+) of 30 · loss \S+ mae", done.stderr)
+        assert epochs == [str(epoch) for epoch in range(1, 31)]
+        run = runs(store, "diabetes")[0]
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["r2"] > 0.3
+        assert "keras_regressor" in run.info.run_name
 
 
 @pytest.mark.parametrize("line", OF_MLFLOW)

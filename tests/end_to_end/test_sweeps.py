@@ -12,7 +12,7 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
-from experiments.processes import PROCESS_TAG, process_tag
+from experiments.tracking.owner import PROCESS_TAG, process_tag
 
 PARENT = "mlflow.parentRunId"
 GRID = [f"{value:g}" for value in (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5)]

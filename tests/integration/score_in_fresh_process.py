@@ -2,6 +2,7 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -20,10 +21,13 @@ def made_of(spark, uri, rows):
 
 if __name__ == "__main__":
     from experiments import load
-    from experiments.session import start_session
+    from experiments.cluster.session import start_session
 
     store, folder, uris = sys.argv[1:]
     mlflow.set_tracking_uri(store)
     spark = start_session(load(["cluster.conf.spark.driver.memory=1g"]).cluster)
-    frames = {name: pd.read_pickle(Path(folder) / f"{name}.pickle") for name in json.loads(uris)}
-    print(json.dumps({name: made_of(spark, uri, frames[name]) for name, uri in json.loads(uris).items()}))
+    models = json.loads(uris)
+    frames = {name: pd.read_pickle(Path(folder) / f"{name}.pickle") for name in models}
+    with ThreadPoolExecutor(2) as pool:
+        made = pool.map(lambda name: made_of(spark, models[name], frames[name]), models)
+        print(json.dumps(dict(zip(models, made, strict=True))))

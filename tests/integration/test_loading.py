@@ -77,10 +77,10 @@ def test_a_class_that_is_only_among_the_test_rows_is_named(spark, table, tmp_pat
 
 
 def test_without_both_classes_among_the_test_rows_there_is_no_area_under_a_curve(spark, table, tmp_path):
-    from experiments.evaluation import evaluate
+    from experiments.evaluation.judged import score
+    from experiments.evaluation.metrics import evaluate
     from experiments.experiment import fit
     from experiments.inspection import inspect
-    from experiments.scored import score
 
     words = table("x,y", *(f"{i},{i % 2}" for i in range(60)))
     (tmp_path / "test.csv").write_text("x,y\n3,0\n5,0\n")
@@ -166,10 +166,10 @@ def test_missing_features_are_filled_or_dropped(spark, table):
 
 
 def test_the_source_is_read_once_and_not_needed_again(spark, table):
-    from experiments.evaluation import evaluate
+    from experiments.evaluation.judged import score
+    from experiments.evaluation.metrics import evaluate
     from experiments.experiment import fit
     from experiments.inspection import inspect
-    from experiments.scored import score
 
     random = np.random.default_rng(1).normal(size=(300, 2))
     words = [*table("x,y", *(f"{x},{2 * x + y}" for x, y in random)), "data.label=y"]

@@ -4,6 +4,7 @@ import json
 import runpy
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -55,7 +56,7 @@ def rows_of(spark, config):
 
 
 def test_no_shipped_model_is_left_out_here():
-    from experiments.composition import choices
+    from experiments.config.compose import choices
 
     elsewhere = {"ridge", "random_forest", "kmeans"}  # test_experiment.py
     elsewhere |= {"keras_local", "keras_tensorflow", "keras_horovod", "keras_regressor"}  # test_networks.py
@@ -340,13 +341,16 @@ def test_tuning_records_every_candidate_and_fits_the_best(finished, table, store
 
 
 def test_the_logged_models_score_the_same_in_a_fresh_process(spark, finished, store, tmp_path):
-    expected, uris = {}, {}
-    for name in MODELS:
-        result, config = finished(name)
-        rows = pd.concat(rows_of(spark, config)[:2])[:50]
+    mlflow.set_tracking_uri(store)
+    uris = {name: finished(name)[0].model_uri for name in MODELS}
+
+    def expect(name):
+        rows = pd.concat(rows_of(spark, finished(name)[1])[:2])[:50]
         rows.to_pickle(tmp_path / f"{name}.pickle")
-        mlflow.set_tracking_uri(store)
-        expected[name], uris[name] = fingerprint(spark, result.model_uri, rows), result.model_uri
+        return fingerprint(spark, uris[name], rows)
+
+    with ThreadPoolExecutor(2) as pool:
+        expected = dict(zip(MODELS, pool.map(expect, MODELS), strict=True))
     done = subprocess.run([sys.executable, SCRIPT, store, tmp_path, json.dumps(uris)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])

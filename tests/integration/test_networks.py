@@ -94,9 +94,10 @@ def plain(spark, composed):
 @pytest.mark.parametrize(
     ("model", "data"),
     [
-        *(("keras_local", data) for data in ("digits", "diabetes")),
-        *(("keras_tensorflow", data) for data in ("purchases", "breast_cancer", "diabetes")),
-        *(("keras_horovod", data) for data in DATA),
+        # Each data set, and each task by both engines; that engines agree is told by test_training.py.
+        ("keras_local", "digits"),
+        *(("keras_tensorflow", data) for data in ("purchases", "diabetes")),
+        *(("keras_horovod", data) for data in ("breast_cancer", "digits", "diabetes")),
     ],
 )
 def test_it_is_as_good_as_plain_keras(finished, plain, model, data):
@@ -126,7 +127,7 @@ def test_a_run_shows_its_epochs_layers_and_ranks(finished, store):
 
 def test_tuning_finds_a_learning_rate(spark, words):
     grid = ["tuning=cross_validation", "tuning.folds=2", "tuning.grid.model.estimator.learningRate=[1e-7,0.01]"]
-    model = ["model=keras_tensorflow", "data=breast_cancer", "model.estimator.epochs=3", *grid]
+    model = ["model=keras_local", "data=breast_cancer", "model.estimator.epochs=3", *grid]
     result = run(load([*model, *words]))
     folder = mlflow.artifacts.download_artifacts(run_id=result.run_id, tracking_uri=words_uri(words))
     candidates = pd.read_csv(f"{folder}/tuning.csv")
@@ -139,12 +140,6 @@ def test_tuning_finds_a_learning_rate(spark, words):
 def words_uri(words):
     folder = next(word.partition("=")[2] for word in words if word.startswith("tracking.folder="))
     return f"sqlite:///{folder}/mlflow.db"
-
-
-def test_a_regressor_has_a_config_of_its_own(spark, words):
-    two = ["model.estimator.engine=horovod", "model.estimator.numWorkers=2", "model.estimator.validationFraction=0.1"]
-    result = run(load(["model=keras_regressor", *two, *words]))
-    assert result.metrics["r2"] > 0.3
 
 
 def test_it_is_loaded_where_neither_this_package_nor_horovod_is(spark, finished, store, tmp_path):

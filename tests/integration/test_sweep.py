@@ -12,10 +12,11 @@ from hydra.core.hydra_config import HydraConfig
 from mlflow.tracking import MlflowClient
 
 from experiments import load
+from experiments.config.identity import data_key, stages_key
 from experiments.data.loading import load_data
 from experiments.experiment import fit
 from experiments.jobs import run_words
-from experiments.sweep.shared import SharedData, data_key, stages_key
+from experiments.sweep.shared_data import SharedData
 
 TRIALS = [round(0.5 + 0.25 * number, 2) for number in range(200)]
 
@@ -150,10 +151,9 @@ def test_a_sweep_shows_what_matters_and_what_is_traded_for_what(spark, sweep):
 
 
 def test_stages_that_trials_begin_with_are_fitted_once(spark):
-    configs = [
-        load(["model=linear_svc", "data=breast_cancer", f"model.estimator.regParam={value}"]) for value in (1, 2)
-    ]
-    other = load(["model=linear_svc", "data=breast_cancer", "model.stages.scaler.withMean=false"])
+    words = ["model=linear_svc", "data=breast_cancer", "model.estimator.maxIter=5"]
+    configs = [load([*words, f"model.estimator.regParam={value}"]) for value in (1, 2)]
+    other = load([*words, "model.stages.scaler.withMean=false"])
     shared = SharedData({data_key(configs[0]): 3}, {stages_key(configs[0])})
     before, prepared = kept(spark), []
 

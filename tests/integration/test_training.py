@@ -20,10 +20,10 @@ from pyspark.ml.linalg import Vectors
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import functions as F
 
-from experiments import reports
 from experiments.stages.keras import KerasClassifier, KerasRegressor
-from experiments.training import launch, rendezvous, task
-from experiments.training.launch import TrainingError
+from experiments.training.driver import announcements, launch
+from experiments.training.driver.launch import TrainingError
+from experiments.training.task import rendezvous, train
 
 pytestmark = pytest.mark.xdist_group("ranks")
 ENGINES = ["tensorflow", "horovod"]
@@ -304,7 +304,7 @@ class Fitting(threading.Thread):
 
     def run(self):
         try:
-            with reports.heard(lambda *_: self._is_stepping.set()):
+            with announcements.heard(lambda *_: self._is_stepping.set()):
                 self._fit()
         except Exception as error:
             self._caught = error
@@ -379,9 +379,9 @@ def on_second(setup):
 
         if BarrierTaskContext.get().partitionId() == 1:
             with setup():
-                yield from task.train_rank(batches, order)
+                yield from train.train_rank(batches, order)
         else:
-            yield from task.train_rank(batches, order)
+            yield from train.train_rank(batches, order)
 
     return run
 
@@ -470,7 +470,7 @@ def test_an_interrupted_training_goes_on_to_the_same_end(spark, frame, tmp_path,
     def marked(batches, order):
         os.environ["TROUBLE_MARK"] = str(mark)
         try:
-            yield from task.train_rank(batches, order)
+            yield from train.train_rank(batches, order)
         finally:
             del os.environ["TROUBLE_MARK"]
 
@@ -479,7 +479,7 @@ def test_an_interrupted_training_goes_on_to_the_same_end(spark, frame, tmp_path,
     with pytest.raises(TrainingError, match="the third epoch went wrong"):
         estimator.fit(frame)
     told = []
-    with reports.heard(lambda epoch, epochs, values: told.append((epoch, epochs))):
+    with announcements.heard(lambda epoch, epochs, values: told.append((epoch, epochs))):
         resumed = estimator.fit(frame)
     assert "resumed after epoch 2" in resumed.summary.logs[0]
     assert sorted(told) == [(1, 4), (2, 4), (3, 4), (4, 4)]

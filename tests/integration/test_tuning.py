@@ -51,7 +51,7 @@ def test_a_candidate_without_a_finite_metric_is_never_the_best(spark, words, tmp
     frame["rating"] = frame["item"] + 1.0
     frame = pd.concat([frame, pd.DataFrame({"user": [99], "item": [1], "rating": [2.0]})])
     grid = ["tuning=cross_validation", "tuning.grid.model.estimator.coldStartStrategy=['nan',drop]"]
-    chosen = ["model=als", *table(frame), "data.label=rating", "data.test_fraction=0"]
+    chosen = ["model=als", "model.estimator.maxIter=2", *table(frame), "data.label=rating", "data.test_fraction=0"]
     result = run(load([*chosen, *grid, *words]))
     tuned = candidates(tmp_path, result).set_index("coldStartStrategy", drop=False)
     assert tuned["best"].tolist() == [False, True]

@@ -1,8 +1,9 @@
 import pytest
 
 from experiments import load
-from experiments.composition import _hydra, choices
-from experiments.config import open_override
+from experiments.config.compose import choices
+from experiments.config.loader import hydra_on
+from experiments.config.words import open_override
 from experiments.sweep.plan import plan
 
 
@@ -17,7 +18,7 @@ def loader_and_master():
     """Hydra's loader, for as long as the test lasts, and the config of a multirun."""
     from hydra.types import RunMode
 
-    with _hydra(None) as loader:
+    with hydra_on(None) as loader:
         yield loader, loader.load_configuration("config", [], RunMode.MULTIRUN)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from experiments import ConfigError, load
-from experiments.experiment import validate
+from experiments.validation import validate
 
 
 def problems(*words):

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from experiments.comparison import over_seeds
+from experiments.tracking.runs import over_seeds
 
 
 def frame(*rows):

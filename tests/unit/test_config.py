@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from experiments import ConfigError, load
-from experiments.composition import choices
-from experiments.config import config_folder, config_hash, flatten, plain, run_name, spark_conf
+from experiments.config.compose import choices
+from experiments.config.identity import config_hash
+from experiments.config.loader import config_folder
+from experiments.config.values import flatten, plain, spark_conf
+from experiments.config.words import run_name
 from experiments.redaction import redact
 
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from experiments import ConfigError
-from experiments.java import find_java
+from experiments.cluster.java import find_java
 
 
 @pytest.fixture

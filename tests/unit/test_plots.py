@@ -3,15 +3,16 @@
 import pytest
 from matplotlib.image import imread
 
-from experiments.inspection import judged_plots, learnt_plots, plots
-from experiments.inspection.output import Output
+from experiments.figures import charts
+from experiments.figures.output import Output
+from experiments.inspection import prediction_charts, supervised_charts
 
 LONG = "the_average_number_of_items_that_a_customer_returned_within_a_year"
 
 
 def test_of_a_thousand_features_the_largest_are_shown_and_counted():
     rows = [{"feature": f"f{i}", "importance": i / 1000} for i in range(1000)]
-    figure = plots.bars(rows, name="feature", value="importance", title="Importances", unit="share")
+    figure = charts.bars(rows, name="feature", value="importance", title="Importances", unit="share")
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"f{i}" for i in range(999, 974, -1)]
     assert axes.get_title() == "Importances: 25 of 1000"
@@ -20,21 +21,21 @@ def test_of_a_thousand_features_the_largest_are_shown_and_counted():
 
 def test_a_negative_coefficient_counts_by_its_size():
     rows = [{"feature": f"f{i}", "coefficient": float(-i)} for i in range(100)]
-    (axes,) = plots.bars(rows, name="feature", value="coefficient", title="", unit="").axes
+    (axes,) = charts.bars(rows, name="feature", value="coefficient", title="", unit="").axes
     assert axes.get_yticklabels()[0].get_text() == "f99"
 
 
 def test_two_names_that_shorten_to_the_same_have_a_bar_each():
     rows = [{"feature": f"{LONG[:20]}_{i}_{LONG[-20:]}", "value": float(i)} for i in range(3)]
-    (axes,) = plots.bars(rows, name="feature", value="value", title="", unit="").axes
+    (axes,) = charts.bars(rows, name="feature", value="value", title="", unit="").axes
     assert len(axes.patches) == len({bar.get_y() for bar in axes.patches}) == 3
 
 
 def test_a_long_name_loses_its_middle():
-    assert len(plots.shorten(LONG)) <= plots.LONGEST_NAME
-    assert plots.shorten(LONG).startswith("the_average")
-    assert plots.shorten(LONG).endswith("within_a_year"[-10:])
-    assert plots.shorten("age") == "age"
+    assert len(charts.shorten(LONG)) <= charts.LONGEST_NAME
+    assert charts.shorten(LONG).startswith("the_average")
+    assert charts.shorten(LONG).endswith("within_a_year"[-10:])
+    assert charts.shorten("age") == "age"
 
 
 def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class():
@@ -43,7 +44,7 @@ def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class(
         {"true": "0", "predicted": "1", "rows": 2},
         {"true": "1", "predicted": "1", "rows": 5},
     ]
-    axes = judged_plots.confusion_matrix(rows, title="t", classes=["0", "1"]).axes[0]
+    axes = prediction_charts.confusion_matrix(rows, title="t", classes=["0", "1"]).axes[0]
     assert [text.get_text() for text in axes.texts] == ["8", "2", "0", "5"]
     assert axes.images[0].get_array().tolist() == [[0.8, 0.2], [0.0, 1.0]]
 
@@ -52,36 +53,36 @@ def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class(
     ("rows", "draw"),
     [
         ([{"(cluster)": i, "(rows)": 9, **{f"f{j}": i * j for j in range(300)}} for i in range(3)],
-         learnt_plots.centres),
-        ([{"(cluster)": i, "(rows)": 9, "x": float(i)} for i in range(800)], learnt_plots.centres),
-        ([{"(cluster)": 0, "(rows)": 1, LONG: 2.0}], learnt_plots.centres),
+         supervised_charts.centres),
+        ([{"(cluster)": i, "(rows)": 9, "x": float(i)} for i in range(800)], supervised_charts.centres),
+        ([{"(cluster)": 0, "(rows)": 1, LONG: 2.0}], supervised_charts.centres),
         ([{"iteration": 0, "loss": 2.0}, {"iteration": 1, "loss": 1.0}],
-         lambda rows: plots.lines(rows, x="iteration", y=["loss"], title="Loss")),
+         lambda rows: charts.lines(rows, x="iteration", y=["loss"], title="Loss")),
         ([{"feature": f"$ {LONG} {i}", "value": float(i)} for i in range(3)],
-         lambda rows: plots.bars(rows, name="feature", value="value", title="$", unit="")),
+         lambda rows: charts.bars(rows, name="feature", value="value", title="$", unit="")),
         ([{"true": 1.0, "predicted": float("nan"), "residual": float("nan")}],
-         lambda rows: judged_plots.residuals(rows, title="1 of 1 rows", label=LONG)),
+         lambda rows: prediction_charts.residuals(rows, title="1 of 1 rows", label=LONG)),
         ([{"true": 1.0, "predicted": 1.5, "residual": -0.5}],
-         lambda rows: judged_plots.residuals(rows, title="1 of 1 rows", label=LONG)),
+         lambda rows: prediction_charts.residuals(rows, title="1 of 1 rows", label=LONG)),
         ([{"(cluster)": i % 30, "x": float(i), "y": 0.0} for i in range(90)],
-         lambda rows: plots.groups(rows, title="Clusters", group="(cluster)", axes=["x", "y"])),
+         lambda rows: charts.groups(rows, title="Clusters", group="(cluster)", axes=["x", "y"])),
         ([{"feature": f"{LONG}{i}", **{f"component_{k}": i * k / 9 for k in range(12)}} for i in range(1000)],
-         lambda rows: learnt_plots.components(rows, title="Principal components")),
-        ([{"component": 1, "explained_variance": 0.4, "cumulative": 0.4}], learnt_plots.scree),
+         lambda rows: supervised_charts.components(rows, title="Principal components")),
+        ([{"component": 1, "explained_variance": 0.4, "cumulative": 0.4}], supervised_charts.scree),
         ([{"node": 1, "parent": None, "cluster": None, "rows": 9, "cost": 1.0, "height": 2.0},
           {"node": 2, "parent": 1, "cluster": 0, "rows": 4, "cost": 1.0, "height": 0.0},
-          {"node": 3, "parent": 1, "cluster": 1, "rows": 5, "cost": 1.0, "height": 0.0}], learnt_plots.hierarchy),
+          {"node": 3, "parent": 1, "cluster": 1, "rows": 5, "cost": 1.0, "height": 0.0}], supervised_charts.hierarchy),
         ([{"class": f"c{c}", "feature": f"{LONG}{i}", "weight": float(i)} for c in range(12) for i in range(200)],
-         lambda rows: plots.bars_by_group(rows, group="class", name="feature", value="weight", title="T", unit="u")),
-        ([{"predicted": 0.2, "observed": 0.3, "rows": 9}], lambda rows: judged_plots.calibration(rows, title="C")),
+         lambda rows: charts.bars_by_group(rows, group="class", name="feature", value="weight", title="T", unit="u")),
+        ([{"predicted": 0.2, "observed": 0.3, "rows": 9}], lambda rows: prediction_charts.calibration(rows, title="C")),
         ([{"a": a, "b": b, "mean": a + b, "deviation": 0.1, "best": a + b == 3} for a in (1, 2) for b in (0, 1)],
-         lambda rows: learnt_plots.tuning(rows, keys=["a", "b"], metric="accuracy")),
+         lambda rows: supervised_charts.tuning(rows, keys=["a", "b"], metric="accuracy")),
         ([{"a": a, "mean": a / 9, "deviation": 0.1, "best": a == 2} for a in (1, 2)],
-         lambda rows: learnt_plots.tuning(rows, keys=["a"], metric="accuracy")),
+         lambda rows: supervised_charts.tuning(rows, keys=["a"], metric="accuracy")),
     ],
 )  # fmt: skip
 def test_every_figure_is_saved_as_a_picture(tmp_path, rows, draw):
-    plots.save(Output("figure", rows, draw), tmp_path / "figure.png")
+    charts.save(Output("figure", rows, draw), tmp_path / "figure.png")
     height, width, _ = imread(tmp_path / "figure.png").shape
     assert 200 < height < 2000
     assert 200 < width < 2000

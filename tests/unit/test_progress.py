@@ -7,7 +7,7 @@ import time
 import pytest
 from rich.console import Console
 
-from experiments.progress import Progress
+from experiments.terminal.progress import Progress
 
 
 def test_phases_are_timed_and_a_log_gets_a_line_for_each():

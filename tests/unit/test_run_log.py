@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from experiments import run_log
+from experiments.tracking import run_log
 
 
 def test_runs_in_threads_have_logs_of_their_own_without_secrets():

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.sweep.outcome import Outcome
 from experiments.sweep.search import Search
-from experiments.tracking import CHOICE_TAG
+from experiments.tracking.tags import CHOICE_TAG
 
 RIDGE = ("model=ridge", "data=diabetes", "model.estimator.regParam=tag(log,interval(0.001,1000))")
 BEST = 0.3

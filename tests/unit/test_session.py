@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from experiments.java import Java, class_archive_options
-from experiments.session import local_cores, start_up_options
+from experiments.cluster.java import Java, class_archive_options
+from experiments.cluster.master import local_cores
+from experiments.cluster.session import start_up_options
 
 
 def test_a_local_master_names_its_cores_and_a_cluster_none():

@@ -7,11 +7,13 @@ import sys
 import pytest
 
 from experiments import ConfigError, load
-from experiments.config import LoggedModels, config_hash, plain
-from experiments.inspection.plots import save
-from experiments.processes import PROCESS_TAG, is_gone, process_tag
+from experiments.config.identity import config_hash
+from experiments.config.schema import LoggedModels
+from experiments.config.values import plain
+from experiments.figures.charts import save
 from experiments.sweep.composer import Composer
-from experiments.sweep.summary import _figures, report
+from experiments.sweep.report import _figures, report
+from experiments.tracking.owner import PROCESS_TAG, is_gone, process_tag
 
 
 def test_every_combination_is_a_trial_with_its_values_and_name(planned):

@@ -11,18 +11,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from experiments import ConfigError, load, reports
-from experiments.experiment import validate
-from experiments.training import checkpoints, keras_names
-from experiments.training.alarm import Alarm
+from experiments import ConfigError, load
+from experiments.training import keras_names
 from experiments.training.batches import NO_ROW, WINDOW_BYTES, epoch_batches, shard_rows, steps_of
 from experiments.training.channel import Sender, listening
-from experiments.training.child import start, watch
-from experiments.training.devices import visible_gpus
-from experiments.training.handoff import _scramble
-from experiments.training.rendezvous import Member, disagreement, engine_environment, hold_port, interface, places
-from experiments.training.shard import TRAIN, VALIDATION, Spool, open_rows
+from experiments.training.driver import announcements
+from experiments.training.driver.handoff import _scramble
+from experiments.training.rank import checkpoints
+from experiments.training.rows import TRAIN, VALIDATION, Spool, open_rows
 from experiments.training.spec import RankSetup, TrainingSpec
+from experiments.training.task.alarm import Alarm
+from experiments.training.task.child import start, watch
+from experiments.training.task.devices import visible_gpus
+from experiments.training.task.rendezvous import Member, disagreement, engine_environment, hold_port, interface, places
+from experiments.validation import validate
 
 SPEC = TrainingSpec(
     network={"layers": []}, inputs=3, outputs=1, is_classification=True, loss="binary_crossentropy",
@@ -269,9 +271,9 @@ def test_an_address_may_be_of_ipv6():
 
 def test_epochs_reach_the_driver_and_a_stranger_does_not(caplog):
     heard, told = [], []
-    hear = lambda row: reports.report(row["epoch"], 3, {"loss": row["loss"]})  # noqa: E731
+    hear = lambda row: announcements.announce(row["epoch"], 3, {"loss": row["loss"]})  # noqa: E731
     with (
-        reports.heard(lambda *report: told.append(report)),
+        announcements.heard(lambda *report: told.append(report)),
         listening("127.0.0.1", "token", hear) as address,
     ):
         with Sender(address, "wrong") as stranger:
@@ -339,7 +341,7 @@ def test_a_process_that_ends_before_it_has_begun_is_told(tmp_path):
 
 def test_a_training_process_needs_neither_spark_nor_tensorflow_to_be_imported():
     code = (
-        "import sys, experiments.training.worker, experiments.training.task; "
+        "import sys, experiments.training.rank.worker, experiments.training.task.train; "
         "unwanted = 'pyspark hydra omegaconf mlflow tensorflow keras pandas'.split(); "
         "print(sorted(set(unwanted) & sys.modules.keys()))"
     )

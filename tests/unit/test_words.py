@@ -8,7 +8,7 @@ from mlflow.projects.utils import load_project
 
 from experiments import ConfigError, load
 from experiments.cli import overrides_of_mlflow
-from experiments.config import plain
+from experiments.config.values import plain
 from experiments.jobs import split_words
 
 WORDS = [

@@ -8,21 +8,13 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.config import (
-    BundledData,
-    ClusterConfig,
-    Config,
-    DataConfig,
-    GeneratedData,
-    TableData,
-    Task,
-    spark_conf,
-)
+from experiments.cluster.master import local_cores
+from experiments.config.schema import BundledData, ClusterConfig, Config, DataConfig, GeneratedData, TableData, Task
+from experiments.config.values import spark_conf
 from experiments.data.bundled import BUNDLED
 from experiments.data.generators import GENERATORS
 from experiments.data.table import FILE_FORMATS, missing_paths
 from experiments.errors import suggest, wrong_choice
-from experiments.session import local_cores
 
 
 def check_data(config: Config) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.config import DataConfig, Missing, Task
+from experiments.config.schema import DataConfig, Missing, Task
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:

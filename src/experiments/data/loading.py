@@ -10,7 +10,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from experiments.config import BundledData, DataConfig, GeneratedData, Missing, TableData, Task
+from experiments.config.schema import BundledData, DataConfig, GeneratedData, Missing, TableData, Task
 from experiments.data.bundled import read_bundled
 from experiments.data.caching import cached
 from experiments.data.dataset import (

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
-from experiments.config import TableData
+from experiments.config.schema import TableData
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from experiments.inspection.grouped import centres, clusters, hierarchy
-from experiments.inspection.judged import confusion_matrix, residuals, threshold_curves
-from experiments.inspection.learnt import coefficients, importances, isotonic_steps, layers, loss_history
-from experiments.inspection.output import Output
-from experiments.inspection.projected import components, explained_variance, projection
+from experiments.evaluation.judged import Scored
+from experiments.figures.output import Output
+from experiments.inspection.clustering import centres, clusters, hierarchy
+from experiments.inspection.decomposition import components, explained_variance, projection
+from experiments.inspection.networks import network_layers, ranks, training_history
+from experiments.inspection.predictions import confusion_matrix, residuals, threshold_curves
+from experiments.inspection.supervised import coefficients, importances, isotonic_steps, layers, loss_history
 from experiments.inspection.text import class_priors, deciding_features, topics
-from experiments.inspection.trained import network_layers, ranks, training_history
-from experiments.scored import Scored
 
 OUTPUTS: tuple[Callable[[Scored], Iterator[Output]], ...] = (
     importances,

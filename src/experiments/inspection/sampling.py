@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.scored import Scored
+from experiments.evaluation.judged import Scored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

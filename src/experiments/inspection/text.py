@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from experiments.inspection import plots
-from experiments.inspection.output import Output
-from experiments.scored import Scored
+from experiments.evaluation.judged import Scored
+from experiments.figures import charts
+from experiments.figures.output import Output
 
 MOST_TERMS = 200
 TOPIC_TERMS = 20
@@ -21,7 +21,7 @@ def class_priors(scored: Scored) -> Iterator[Output]:
         return
     priors = np.exp(scored.model.pi.toArray())
     rows = [{"class": scored.dataset.class_name(index), "prior": float(prior)} for index, prior in enumerate(priors)]
-    draw = partial(plots.bars, name="class", value="prior", title="Class priors", unit="share of the training rows")
+    draw = partial(charts.bars, name="class", value="prior", title="Class priors", unit="share of the training rows")
     yield Output("class_priors", rows, draw)
 
 
@@ -55,7 +55,7 @@ def deciding_features(scored: Scored) -> Iterator[Output]:
         name = scored.dataset.class_name(index)
         rows += [{"class": name, "feature": scored.name(place), "weight": float(weights[place])} for place in strongest]
     title, unit = "Features that decide most", "log odds for the class"
-    draw = partial(plots.bars_by_group, group="class", name="feature", value="weight", title=title, unit=unit)
+    draw = partial(charts.bars_by_group, group="class", name="feature", value="weight", title=title, unit=unit)
     yield Output("deciding_features", rows, draw)
 
 
@@ -80,5 +80,5 @@ def topics(scored: Scored) -> Iterator[Output]:
         for index, weight in zip(topic["termIndices"], topic["termWeights"], strict=True)
     ]
     title, unit = "Likeliest words of each topic", "probability in the topic"
-    draw = partial(plots.bars_by_group, group="topic", name="word", value="weight", title=title, unit=unit)
+    draw = partial(charts.bars_by_group, group="topic", name="word", value="weight", title=title, unit=unit)
     yield Output("topics", rows, draw)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.config import Task
+from experiments.config.schema import Task
 from experiments.data.caching import cached
 from experiments.data.dataset import HELD_OUT
 from experiments.errors import ExperimentError, readable_cause

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.config import Config, Missing
+from experiments.config.schema import Config, Missing
 from experiments.errors import ConfigError, suggest
 
 if TYPE_CHECKING:

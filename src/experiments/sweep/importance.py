@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from experiments.inspection.output import Rows
+from experiments.figures.output import Rows
 
 # Of fewer trials, or of one parameter, there is nothing to say.
 FEWEST_TRIALS = 10

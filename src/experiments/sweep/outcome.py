@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.config import Config, Task
-from experiments.evaluation import deciding, more_is_better
+from experiments.config.schema import Config, Task
+from experiments.evaluation.objectives import deciding, larger_is_better, merit
 from experiments.sweep.plan import Trial
 
 if TYPE_CHECKING:
@@ -58,8 +57,7 @@ def rank_of(trial: Trial, metrics: Mapping[str, float]) -> Rank | None:
     metric = deciding_of(trial, metrics)
     if metric is None:
         return None
-    value = metrics[metric] if more_is_better(metric, trial.config.model.task) else -metrics[metric]
-    return (value if math.isfinite(value) else -math.inf, -trial.number)
+    return merit(metrics[metric], larger_is_better(metric, trial.config.model.task)), -trial.number
 
 
 def kind_of(config: Config) -> Kind:

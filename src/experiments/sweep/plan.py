@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
-from experiments.config import Config, SweepConfig, SweepMethod, config_hash, from_composed, run_name
+from experiments.config.identity import config_hash
+from experiments.config.loader import from_composed, strip_hydra
+from experiments.config.schema import Config, SweepConfig, SweepMethod
+from experiments.config.words import run_name
 from experiments.errors import ConfigError, suggest
-from experiments.evaluation import METRICS
-from experiments.experiment import validate
+from experiments.evaluation.objectives import METRICS
 from experiments.sweep.composer import Composer
 from experiments.sweep.space import CASES, Combination, Space, redacted, space_of
+from experiments.tracking.sweeps import RecordedSweep
+from experiments.validation import validate
 
 # Of a space to choose from so many combinations are checked whole, of a larger one each value once.
 MOST_CHECKED_WHOLE = 500
@@ -81,6 +85,13 @@ class Plan:
     def size(self) -> int:
         """How many trials there will be; of one that chooses, for each of its seeds."""
         return len(self.trials) if self.is_grid else (self.config.sweep.trials or 0) * len(self.space.seeds())
+
+    def recorded(self) -> RecordedSweep:
+        """What its run says of it."""
+        # How many trials there are may change when the sweep goes on.
+        words = {key: value for key, value in {**self.fixed, **self.swept}.items() if key != "sweep.trials"}
+        name = f"sweep of {', '.join(self.swept) or self.config.model.name}"
+        return RecordedSweep(self.config, self.hash, name, words)
 
     def trial_of(self, config: Config) -> Trial:
         """The trial that has the config."""
@@ -206,9 +217,7 @@ def _shown(combination: Combination) -> list[str]:
 
 def config_of(composed: DictConfig) -> Config:
     """The typed config of what Hydra composed for a job."""
-    OmegaConf.set_readonly(composed, False)
-    with open_dict(composed):
-        del composed["hydra"]
+    strip_hydra(composed)
     return from_composed(composed)
 
 

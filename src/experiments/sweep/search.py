@@ -21,12 +21,12 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from experiments.config import SweepMethod
-from experiments.evaluation import more_is_better
+from experiments.config.schema import SweepMethod
+from experiments.evaluation.objectives import larger_is_better, merit
 from experiments.sweep.outcome import Outcome, deciding_of
 from experiments.sweep.plan import Plan, Trial
 from experiments.sweep.space import Combination, Dimension, Interval
-from experiments.tracking import CHOICE_TAG, STUDY_TAG
+from experiments.tracking.tags import CHOICE_TAG, STUDY_TAG
 
 CASE = "case"
 # So often another choice is asked for in place of one that was tried, before those that were not are taken in order.
@@ -248,7 +248,7 @@ def _spelled(dimension: Dimension, chosen: Any) -> str:
 
 
 def _objectives(trial: Trial, metrics: Mapping[str, float]) -> list[float]:
-    """The metrics that are looked at, turned so that more is better; NaN for one that the run does not have."""
+    """The metrics that are looked at, turned so that more is better; not finite for one that the run does not have."""
     names = trial.config.sweep.objectives or [deciding_of(trial, metrics) or ""]
     task = trial.config.model.task
-    return [(1 if more_is_better(name, task) else -1) * metrics.get(name, math.nan) for name in names]
+    return [merit(metrics.get(name, math.nan), larger_is_better(name, task)) for name in names]

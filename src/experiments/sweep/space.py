@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import OverrideParseException
 
-from experiments.config import open_override
+from experiments.config.words import open_override
 from experiments.errors import ConfigError
 from experiments.redaction import REDACTED, redact
 

@@ -1,4 +1,4 @@
-"""A sweep from its plan to the end: what is done already, what runs, and how it all ended."""
+"""The trials of a sweep with their outcomes: what is left, how each ended, and the best of them."""
 
 from __future__ import annotations
 
@@ -9,43 +9,33 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.config import Config, LoggedModels
+from experiments.config.identity import data_key, stages_key
+from experiments.config.schema import Config, LoggedModels
 from experiments.errors import ExperimentError, is_of_infrastructure, readable_cause
-from experiments.inspection.drawing import drawing_process
-from experiments.inspection.output import Output, Rows
+from experiments.figures.output import Output, Rows
 from experiments.redaction import redact_text
-from experiments.session import StartingSession, starting_session
-from experiments.store import check_store, tracking_uri
-from experiments.sweep.best import BestModels
+from experiments.sweep.best_model import BestModels
+from experiments.sweep.launcher import SECONDS_TO_LOOK
 from experiments.sweep.outcome import Kind, Outcome, best_of, deciding_of, outcome_of
 from experiments.sweep.plan import Plan, Trial
-from experiments.sweep.record import (
-    Choice,
-    close_gone,
-    earlier_choices,
-    experiments_of,
-    finished_runs,
-    sweep_run,
-)
-from experiments.sweep.shared import MOST_IDLE, SharedData, data_key, stages_key
-from experiments.sweep.show import Shown, dry_run, print_table
-from experiments.sweep.summary import log_best, log_summary
-from experiments.sweep.threads import SECONDS_TO_LOOK
-from experiments.sweep.trials import Trials, current
-from experiments.tracking import Parent, TrackedRun, given_experiment, open_store
+from experiments.sweep.report import log_best, log_summary
+from experiments.sweep.shared_data import MOST_IDLE, SharedData
+from experiments.sweep.shown import Shown
+from experiments.sweep.trials import Trials
+from experiments.tracking.lifecycle import Parent
+from experiments.tracking.run import TrackedRun
+from experiments.tracking.sweeps import Choice
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from mlflow.tracking import MlflowClient
     from pyspark.ml import PipelineModel
     from pyspark.sql import SparkSession
 
     from experiments.experiment import Result
-    from experiments.progress import Progress
     from experiments.sweep.search import Search
+    from experiments.terminal.progress import Progress
 
 Launch = Callable[[Iterable[Sequence[str]], int], Any]
 SECONDS_BETWEEN_TABLES = 2.0
@@ -54,65 +44,6 @@ SECONDS_TO_RETRY = 1.0
 
 class SweepFailed(ExperimentError):
     """Some trials failed; says which and why."""
-
-
-def run_sweep(plan: Plan, launch: Launch) -> None:
-    """Run what is not done yet, and record all of it as one run with a child for each trial.
-
-    Raises:
-        ConfigError: nothing was started.
-        SweepFailed: once all others have ended.
-    """
-    config = plan.config
-    if config.sweep.dry_run:
-        dry_run(plan, _done_without_writing(plan))
-        return
-    starting = starting_session(config.cluster)
-    try:
-        _run(plan, launch, starting)
-    finally:
-        starting.abandon()
-
-
-def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
-    config = plan.config
-    check_store(config.tracking)
-    client = open_store(config)
-    close_gone(client, sorted(set(experiments_of(client, plan).values())))
-    done, choices = _earlier(client, plan)
-    if len(done) < plan.size:
-        starting.allow()
-    given = given_experiment(client)
-    with sweep_run(client, plan) as run:
-        sweep = Sweep(plan, run, Parent(run.run_id, given), done, choices)
-        token = current.set(sweep)
-        try:
-            with sweep.shown, drawing_process():
-                sweep.go(launch)
-        finally:
-            current.reset(token)
-            sweep.shared.close()
-            print_table(plan, sweep.table(), sweep.best, run.run_id)
-        sweep.check()
-
-
-def _earlier(client: MlflowClient, plan: Plan) -> tuple[dict[str, Run], dict[int, Choice]]:
-    """What earlier commands left: finished runs by the hash of what they computed, and what was chosen by place."""
-    if plan.config.sweep.rerun:
-        return {}, {}
-    if plan.is_grid:
-        return finished_runs(client, plan), {}
-    choices = earlier_choices(client, plan)
-    return {key: run for choice in choices.values() for key, run in choice.runs.items()}, choices
-
-
-def _done_without_writing(plan: Plan) -> dict[str, Run]:
-    """What is done; of a local store that is not there yet nothing is, and asking MLflow would make it."""
-    uri = tracking_uri(plan.config.tracking)
-    if plan.config.sweep.rerun or (uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()):
-        return {}
-    check_store(plan.config.tracking)
-    return _earlier(open_store(plan.config), plan)[0]
 
 
 class Sweep(Trials):
@@ -226,7 +157,7 @@ class Sweep(Trials):
         self.shown.say(f"{trial.name}: is tried again after {redact_text(readable_cause(error))}")
         return not self.stopping.wait(SECONDS_TO_RETRY * 2**attempt)
 
-    def finished(self, trial: Trial, result: Result, seconds: float) -> None:
+    def succeeded(self, trial: Trial, result: Result, seconds: float) -> None:
         metrics = {**result.metrics, **result.seconds}
         self._ended(trial, Outcome("FINISHED", result.run_id, metrics, seconds, model_uri=result.model_uri or ""))
 
@@ -286,7 +217,7 @@ class Sweep(Trials):
         """The best finished trial, earlier ones included, for each data set and task."""
         return best_of(self.plan.trials, self.outcomes)
 
-    def offer(
+    def finished(
         self, config: Config, fitted: PipelineModel, spark: SparkSession, run: TrackedRun, metrics: Mapping[str, float]
     ) -> None:
         self._best.offer(self.plan.trial_of(config), fitted, spark, run, metrics)
@@ -306,7 +237,7 @@ class Sweep(Trials):
 
     def _log_best_models(self) -> None:
         for trial in self.best.values():
-            self._best.log(trial, self._outcome(trial), self.run.client)
+            self._best.log(trial, self._outcome(trial), self.run)
 
     def _outcome(self, trial: Trial) -> Outcome:
         return self.outcomes.get(trial.hash) or Outcome()

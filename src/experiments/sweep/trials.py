@@ -1,48 +1,70 @@
-"""What the trials of one launch share, beside the Spark session. A sweep of ours makes more of it; see `sweep.py`."""
+"""What surrounds the trials of one launch. A sweep of ours makes more of it; see `sweep.py`."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from experiments.config import Config
-from experiments.sweep.shared import SharedData
+from experiments.config.schema import Config
+from experiments.experiment import Alone
+from experiments.sweep.shared_data import SharedData
 
 if TYPE_CHECKING:
-    from pyspark.ml import PipelineModel
     from pyspark.sql import SparkSession
 
-    from experiments.tracking import Parent, TrackedRun
+    from experiments.data.dataset import Dataset
+    from experiments.pipeline.fitting import Prepared
+    from experiments.pipeline.wiring import Wired
+    from experiments.tracking.lifecycle import Parent
+    from experiments.tracking.run import TrackedRun
 
 
-class Trials:
-    """Trials that run at the same time.
+class Trials(Alone):
+    """Trials that run at the same time, of which each is surrounded by the others.
 
     Attributes:
         shared: the data sets that they load.
         stopping: set when no trial may start any more and the running ones end as KILLED.
         parent: the MLflow run that theirs are children of, or None.
-        logs_models: whether each trial logs its model itself.
     """
 
     parent: Parent | None = None
-    logs_models = True
 
     def __init__(self, shared: SharedData | None = None) -> None:
         self.shared = shared or SharedData()
         self.stopping = threading.Event()
 
+    def check_store(self, config: Config) -> None:
+        if self.parent is None:  # whose store was asked
+            super().check_store(config)
+
     def parent_of(self, config: Config) -> Parent | None:
-        """The run that the run of a config is a child of, or None."""
         return self.parent
 
-    def offer(
-        self, config: Config, fitted: PipelineModel, spark: SparkSession, run: TrackedRun, metrics: Mapping[str, float]
-    ) -> None:
-        """A trial's fitted pipeline, which may be the best so far."""
+    def go_on(self) -> None:
+        if self.stopping.is_set():
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if self.stopping.is_set():
+                raise KeyboardInterrupt from error
+            raise
+
+    def data(self, spark: SparkSession, config: Config) -> contextlib.AbstractContextManager[Dataset]:
+        return self.shared.use(spark, config)
+
+    def prepared(self, config: Config, wired: Sequence[Wired], dataset: Dataset) -> Prepared | None:
+        return self.shared.prepared(config, wired, dataset)
+
+    def register(self, run: TrackedRun, model_uri: str | None, config: Config) -> str | None:
+        return None  # of several none is the best yet
 
     def cancel(self) -> None:
         """End what Spark is at; each trial then finds that it was stopped."""

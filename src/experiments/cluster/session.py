@@ -1,0 +1,266 @@
+"""From a cluster's config to the one SparkSession of this process."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import threading
+from concurrent.futures import Future
+from typing import IO, TYPE_CHECKING, Any
+
+from experiments.cluster.java import Java, class_archive_options, find_java
+from experiments.cluster.master import local_cores
+from experiments.config.schema import ClusterConfig
+from experiments.config.values import spark_conf
+from experiments.errors import ConfigError, ExperimentError, readable_cause
+
+if TYPE_CHECKING:
+    from pyspark import SparkConf
+    from pyspark.sql import SparkSession
+
+
+SECONDS_TO_END = 5
+WORKERS_PYTHON = "spark.pyspark.python"
+
+
+class StartingSession:
+    """The SparkSession of this process on its way, beside other work: a JVM at once, Spark in it when allowed.
+
+    A JVM takes a second and harms nobody, so it starts while the config is still being checked. Spark itself takes
+    seconds and a cluster's resources: it starts with `allow`, while MLflow is imported and the run is opened.
+    A session that somebody else has started in this process is taken as it is.
+
+    Raises:
+        ConfigError: no usable Java.
+    """
+
+    def __init__(self, cluster: ClusterConfig) -> None:
+        self.cluster = cluster
+        self._allowed = threading.Event()
+        self._abandoned = False
+        self._session: Future[SparkSession] = Future()
+        self._thread: threading.Thread | None = None
+        running = _running_session()
+        if running is not None:
+            self._session.set_result(running)
+            return
+        java = find_java()
+        os.environ["JAVA_HOME"] = str(java.home)
+        # A daemon, so that a cluster that keeps us waiting does not keep an interrupted process alive.
+        self._thread = threading.Thread(target=self._start, args=(java,), name="spark-start", daemon=True)
+        self._thread.start()
+
+    def allow(self) -> None:
+        """Let Spark start."""
+        self._allowed.set()
+
+    def abandon(self) -> None:
+        """End the JVM unless Spark may start in it; wait for that, or it would archive what little it has loaded."""
+        self._abandoned = not self._allowed.is_set()
+        self._allowed.set()
+        if self._abandoned and self._thread is not None:
+            self._thread.join(SECONDS_TO_END)
+
+    def result(self) -> SparkSession:
+        """The session, once it has started.
+
+        Raises:
+            ExperimentError: the cluster does not start, with what the JVM said, or does not suit the config.
+        """
+        self.allow()
+        session = self._session.result()
+        _check_shared_folder(session, self.cluster)
+        return session
+
+    def is_alive(self) -> bool:
+        """Whether a session can still come of it."""
+        if self._abandoned:
+            return False
+        if not self._session.done():
+            return True
+        return self._session.exception() is None and self._session.result().sparkContext._jsc is not None
+
+    def _start(self, java: Java) -> None:
+        """A JVM, and a session in it unless that is abandoned. What the JVM prints is shown only if the start fails."""
+        from pyspark import SparkContext
+        from pyspark.java_gateway import launch_gateway
+        from pyspark.sql import SparkSession
+
+        conf = _conf(self.cluster, java)
+        # PySpark's context looks at the variable and not at the setting.
+        if conf.contains(WORKERS_PYTHON):
+            os.environ["PYSPARK_PYTHON"] = conf.get(WORKERS_PYTHON)
+        gateway = None
+        with tempfile.TemporaryFile("w+", errors="replace") as printed:
+            try:
+                gateway = launch_gateway(conf, popen_kwargs={"stdout": printed, "stderr": printed})
+                self._allowed.wait()
+                if self._abandoned:
+                    _end(gateway)
+                    return
+                session = SparkSession(SparkContext(conf=conf, gateway=gateway))
+                _warm_up(session)
+                self._session.set_result(session)
+            except Exception as error:  # PySpark, Py4J and the operating system each have their own
+                why = ExperimentError(f"Spark must start on '{self.cluster.master}', but: {_why(error, printed)}")
+                why.__cause__ = error
+                _end(gateway)
+                self._session.set_exception(why)
+
+
+# The session of this process, or the one on its way.
+_current: StartingSession | None = None
+_choosing = threading.Lock()
+
+
+def starting_session(cluster: ClusterConfig) -> StartingSession:
+    """The session of this process, which a first call sets on its way and later ones join.
+
+    Raises:
+        ConfigError: no usable Java, or the first call had other settings.
+    """
+    global _current
+    with _choosing:
+        if _current is None or not _current.is_alive():
+            _current = StartingSession(cluster)
+        elif _current.cluster != cluster:
+            raise ConfigError([_differs(_current.cluster, cluster)])
+        return _current
+
+
+def start_session(cluster: ClusterConfig) -> SparkSession:
+    """The SparkSession of this process: the running one, or one that starts now. Runs on the driver."""
+    return starting_session(cluster).result()
+
+
+def name_jobs(session: SparkSession, group: str, description: str) -> None:
+    """Give Spark's jobs of this thread, and of those that inherit from it, a group and a scheduler pool of their own.
+
+    Pools share the cores evenly, so that a short trial does not wait for a long one.
+    """
+    session.sparkContext.setJobGroup(group, description, interruptOnCancel=True)
+    session.sparkContext.setLocalProperty("spark.scheduler.pool", group)
+
+
+def active_tasks(session: SparkSession) -> str:
+    """Done and all tasks of the stages that Spark is at, as a line says them; empty where it is at none."""
+    tracker = session.sparkContext.statusTracker()
+    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    known = [stage for stage in stages if stage is not None]
+    if not known:
+        return ""
+    done, tasks = sum(stage.numCompletedTasks for stage in known), sum(stage.numTasks for stage in known)
+    return f" · Spark stage {max(stage.stageId for stage in known)}: {done} of {tasks} tasks"
+
+
+def _running_session() -> SparkSession | None:
+    """A session that was not started here."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    # PySpark has no public way to ask without starting a context.
+    context = SparkContext._active_spark_context
+    return None if context is None or context._jsc is None else SparkSession.active()
+
+
+def _conf(cluster: ClusterConfig, java: Java) -> SparkConf:
+    from pyspark import SparkConf
+
+    settings = {**_defaults(cluster.master), **spark_conf(cluster)}
+    own = settings.get("spark.driver.extraJavaOptions", "")
+    # The user's come last, since of two options Java takes the later one.
+    options = [*class_archive_options(java), *start_up_options(cluster.master, own), own]
+    settings["spark.driver.extraJavaOptions"] = " ".join(filter(None, options))
+    conf = SparkConf(loadDefaults=False).setMaster(cluster.master).setAppName("experiments")
+    return conf.setAll(list(settings.items()))
+
+
+def _differs(first: ClusterConfig, other: ClusterConfig) -> str:
+    """The error for a second cluster, by the keys that differ: their values may be secrets."""
+    settings = [{"master": config.master, **spark_conf(config)} for config in (first, other)]
+    keys = sorted(key for key in {*settings[0], *settings[1]} if settings[0].get(key) != settings[1].get(key))
+    return (
+        "cluster must be the same for all runs of one process, which share one Spark session, got another "
+        f"{', '.join(keys) or 'shared_folder'}; run them one command each"
+    )
+
+
+def _check_shared_folder(session: SparkSession, cluster: ClusterConfig) -> None:
+    """Executors on other machines write a model's parts where the driver must find them."""
+    files = str(session.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS"))
+    if not cluster.master.startswith("local") and files.startswith("file:") and cluster.shared_folder is None:
+        raise ExperimentError(
+            f"cluster.shared_folder must be a folder that the driver and all executors of '{cluster.master}' see, got "
+            "none; set it, or point cluster.conf.spark.hadoop.fs.defaultFS at HDFS or S3"
+        )
+
+
+def _warm_up(session: SparkSession) -> None:
+    """Have Java load what every job needs, while Python still imports what a run needs."""
+    rows = session.range(0, 2, 1, 1).selectExpr("id", "xxhash64(id) AS hash").persist()
+    rows.groupBy("id").agg({"hash": "sum"}).collect()
+    rows.unpersist()
+
+
+def _end(gateway: Any) -> None:
+    """End a JVM that no session came of, at once, so that it archives no classes, and let another be started."""
+    from pyspark import SparkContext
+
+    if gateway is not None:
+        gateway.shutdown()
+        gateway.proc.kill()
+    if SparkContext._gateway is gateway:
+        SparkContext._gateway = SparkContext._jvm = None
+
+
+def _defaults(master: str) -> dict[str, str]:
+    """Settings that suit us unless the config says otherwise."""
+    conf = {
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.scheduler.mode": "FAIR",
+    }
+    cores = local_cores(master)
+    if cores:
+        conf |= {
+            # No name lookups, and no port that other machines can reach.
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            # Spark's default of 200 is for a cluster.
+            "spark.sql.shuffle.partitions": str(cores),
+            # Workers otherwise run whatever `python3` is, without this environment's packages.
+            WORKERS_PYTHON: os.environ.get("PYSPARK_PYTHON", sys.executable),
+        }
+    return conf
+
+
+def start_up_options(master: str, own: str) -> list[str]:
+    """JVM options for a process of seconds to minutes, beside the user's own.
+
+    Java's optimising compiler competes with Python for the cores of a small machine while both start; ten times its
+    usual thresholds keep it for code that stays hot. Spark's classes fill more than 128 MiB, and each step in which the
+    room for them grows costs a full collection. So does what a forest's fit throws away when it outlives a young
+    generation of 1/200 of the machine, which is Java's first guess. With two cores, the threads of a parallel collector
+    compete too.
+    """
+    options = [
+        "-XX:Tier4InvocationThreshold=50000",
+        "-XX:Tier4MinInvocationThreshold=6000",
+        "-XX:Tier4CompileThreshold=150000",
+        "-XX:Tier4BackEdgeThreshold=400000",
+        "-XX:MetaspaceSize=256m",
+    ]
+    cores = local_cores(master)
+    if cores is not None and not re.search(r"-XX:\+Use\w+GC\b", own):
+        collector = "-XX:+UseSerialGC" if cores <= 2 else "-XX:+UseParallelGC"
+        options += [collector, "-XX:InitialRAMPercentage=12.5", "-XX:NewRatio=1"]
+    return options
+
+
+def _why(error: Exception, printed: IO[str]) -> str:
+    """The lines that the JVM printed about an error, else the error's own message."""
+    printed.seek(0)
+    told = [line.strip() for line in printed if re.search(r"error|exception|could not", line, re.IGNORECASE)]
+    return " ".join(told[:4]) or readable_cause(error)

@@ -1,0 +1,1 @@
+"""One experiment as typed values: their schema, the words that choose them, what identifies them."""

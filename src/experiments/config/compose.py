@@ -1,0 +1,56 @@
+"""Words become one checked config, outside of a run; and what there is to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.config.explain import explain
+from experiments.config.loader import config_folder, from_composed, hydra_on, resolved
+from experiments.config.schema import Config
+from experiments.config.words import open_override
+
+
+def load(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> Config:
+    """Compose a config as the command line would, without running anything.
+
+    Args:
+        overrides: words such as `model=ridge` or `model.estimator.regParam=0.1`.
+        config_dir: a folder with groups of your own, searched after ours.
+
+    Raises:
+        ConfigError: every override that does not fit, with the nearest that would.
+    """
+    return from_composed(compose(overrides, config_dir))
+
+
+def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> DictConfig:
+    """The composed, unresolved-but-resolvable config, without Hydra's own node.
+
+    Raises:
+        ConfigError: with every override that does not fit.
+    """
+    words = [open_override(word) for word in overrides]
+    try:
+        with hydra_on(config_dir):
+            return resolved(words)
+    except (HydraException, OmegaConfBaseException) as cause:
+        raise explain(cause, overrides, config_dir) from cause
+
+
+def choices(group: str, config_dir: str | Path | None = None) -> dict[str, str]:
+    """What a group offers: name to the comment that describes its file, from our configs and the user's folder."""
+    folders = [config_folder(), *([Path(config_dir)] if config_dir else [])]
+    files = [path for folder in folders for path in sorted((folder / group).rglob("*.yaml"))]
+    return {path.stem: _first_comment(path) for path in files}
+
+
+def _first_comment(path: Path) -> str:
+    with open(path, encoding="utf-8") as lines:
+        written = (line.strip() for line in lines)
+        first = next((line for line in written if line and not line.startswith("# @")), "")
+    return first.removeprefix("#").strip() if first.startswith("#") else ""

@@ -1,0 +1,237 @@
+"""The schema of every config group.
+
+Our own nodes are dataclasses, so an unknown key is an error. Some mappings are open, because their keys belong to
+others: `preprocessing`, `model.stages` and `model.estimator` (Spark's parameters), `tuning.grid` (overrides),
+`data.options` and `cluster.conf` (Spark's settings), `data.parameters` (the generator's arguments). Overrides below
+them need no `+`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+class Task(Enum):
+    """What a model is for; decides metrics, curves and whether rows are held out."""
+
+    classification = "classification"
+    regression = "regression"
+    clustering = "clustering"
+    decomposition = "decomposition"
+
+    @property
+    def supervised(self) -> bool:
+        return self in (Task.classification, Task.regression)
+
+
+class Missing(Enum):
+    """What to do about rows with a null, NaN or infinite value among features or label."""
+
+    fail = "fail"
+    fill = "fill"
+    drop = "drop"
+    # Left to a stage, as null; a label must be there all the same.
+    keep = "keep"
+
+
+class LoggedModels(Enum):
+    """Which trials of a sweep log their models."""
+
+    all = "all"
+    best = "best"
+    none = "none"
+
+
+class SweepMethod(Enum):
+    """How the values of a sweep's trials are chosen."""
+
+    grid = "grid"
+    random = "random"
+    tpe = "tpe"
+
+
+class TuningMethod(Enum):
+    """How candidates of a grid are compared on the training rows."""
+
+    none = "none"
+    cross_validation = "cross_validation"
+    train_validation = "train_validation"
+
+
+@dataclass
+class DataConfig:
+    """What every data set says, whatever it is read from."""
+
+    name: str = MISSING
+    # Column to predict; none for clustering and decomposition.
+    label: str | None = None
+    # Column names or patterns (`sensor_*`); none given: every column but the label.
+    features: list[str] = field(default_factory=list)
+    # Names or patterns never used as features.
+    exclude: list[str] = field(default_factory=list)
+    missing: Missing = Missing.fail
+    # What `missing: fill` writes into features.
+    fill_value: float = 0.0
+    # Share of rows held out; unset: 0.2 where there is a label to predict, 0 otherwise.
+    test_fraction: float | None = None
+    # Hold out the same share of every class (classification).
+    stratified: bool = False
+    # A Spark storage level, or NONE to keep nothing.
+    cache: str = "MEMORY_AND_DISK"
+    # Number of partitions; unset: as many as the data is worth.
+    partitions: int | None = None
+
+
+@dataclass
+class GeneratedData(DataConfig):
+    """Rows made on the executors by a generator of `experiments.data.generators`."""
+
+    generator: str = MISSING
+    rows: int = 10_000
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class BundledData(DataConfig):
+    """A real data set that ships inside scikit-learn."""
+
+    bundled: str = MISSING
+
+
+@dataclass
+class TableData(DataConfig):
+    """Files or tables, by any reader that Spark has."""
+
+    format: str = "csv"
+    # Any URI that Spark reads, globs included; a list for several; none for readers without one (jdbc).
+    path: Any = None
+    # Rows held out, instead of a share of `path`.
+    test_path: Any = None
+    options: dict[str, Any] = field(default_factory=dict)
+    # DDL, as in `age INT, name STRING`; unset: what the reader finds.
+    schema: str | None = None
+    # SQL over what was read, which it calls `source`.
+    query: str | None = None
+
+
+@dataclass
+class ModelConfig:
+    """A pipeline: named stages in order, then the estimator. Keys inside them are Spark's own parameter names."""
+
+    name: str = MISSING
+    task: Task = MISSING
+    # A stage that is null is left out.
+    stages: dict[str, Any] = field(default_factory=dict)
+    estimator: dict[str, Any] = MISSING
+    # Fewer partitions of data are parted into so many for the fit, unless data.partitions says how many there are:
+    # for an estimator that works long on each row.
+    least_partitions: int = 1
+
+
+@dataclass
+class TuningConfig:
+    """How the best of several parameters is found before the model is fitted on all training rows."""
+
+    method: TuningMethod = TuningMethod.none
+    # Key of a stage's parameter, as in an override, to the list of its values.
+    grid: dict[str, Any] = field(default_factory=dict)
+    # Parts of the training rows of which each is judged once (cross-validation).
+    folds: int = 3
+    # Share of the training rows on which candidates are fitted; the rest judges them (train-validation).
+    train_fraction: float = 0.75
+    # Metric that decides; unset: the task's.
+    metric: str | None = None
+    # Candidates fitted at a time; unset: as many as Spark has cores, 8 at the most.
+    parallelism: int | None = None
+
+
+@dataclass
+class ClusterConfig:
+    """Where Spark runs."""
+
+    master: str = "local[*]"
+    # Spark settings, written nested or with dots.
+    conf: dict[str, Any] = field(default_factory=dict)
+    # Folder that the driver and all executors see; models pass through it. Needed where the cluster has no HDFS or S3.
+    shared_folder: str | None = None
+
+
+@dataclass
+class TrackingConfig:
+    """Where runs are recorded."""
+
+    # A tracking server, or a database.
+    uri: str | None = None
+    # Folder of a sqlite store; with neither this nor `uri`: MLFLOW_TRACKING_URI, else the current folder.
+    folder: str | None = None
+    # Experiment name; unset: the data's name.
+    experiment: str | None = None
+    # Run name; unset: the model and what was overridden.
+    run: str | None = None
+
+
+@dataclass
+class RegistryConfig:
+    """Whether and how the fitted model is registered."""
+
+    register: bool = False
+    # Registered model; unset: the data's name.
+    name: str | None = None
+    alias: str = "candidate"
+
+
+@dataclass
+class SweepConfig:
+    """How the trials of one command go (`-m`)."""
+
+    # Every combination (grid), or as many as `trials` says.
+    method: SweepMethod = SweepMethod.grid
+    trials: int | None = None
+    # Sets of words of which each trial has one, as in `model=ridge model.estimator.regParam=0.1,1`.
+    cases: list[str] = field(default_factory=list)
+    # Metrics: the first decides which trial is the best, tpe looks for the best of all; none given: the task's.
+    objectives: list[str] = field(default_factory=list)
+    # Trials at a time; unset: one more than Spark has cores, 8 at the most.
+    n_jobs: int | None = None
+    # The best is logged once, from its own fit, when all have ended.
+    models: LoggedModels = LoggedModels.best
+    # As soon as more than that many have failed no more start and the running ones end; unset: the others go on.
+    max_failures: int | None = None
+    # How often a trial is tried again whose store, network or executor failed it.
+    retries: int = 1
+    # Run what is done already once more.
+    rerun: bool = False
+    # List the trials, and run none (`--dry-run`).
+    dry_run: bool = False
+
+
+@dataclass
+class Config:
+    """One experiment, whole."""
+
+    data: DataConfig = MISSING
+    # Named stages before the model's own; the groups chosen stand in the order in which they are named.
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    model: ModelConfig = MISSING
+    tuning: TuningConfig = MISSING
+    cluster: ClusterConfig = MISSING
+    tracking: TrackingConfig = MISSING
+    registry: RegistryConfig = MISSING
+    sweep: SweepConfig = MISSING
+    seed: int = 42
+    # Packages, beside our own and pyspark.ml, whose classes may be stages.
+    allowed_packages: list[str] = field(default_factory=list)
+
+
+def register_schemas() -> None:
+    """Tell Hydra the types of our groups. `defaults: [table_schema]` in a data file chooses one."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    store.store(group="data", name="generated_schema", node=GeneratedData)
+    store.store(group="data", name="bundled_schema", node=BundledData)
+    store.store(group="data", name="table_schema", node=TableData)

@@ -1,0 +1,47 @@
+"""A config as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from enum import Enum
+from typing import Any
+
+from experiments.config.schema import ClusterConfig, Config
+from experiments.redaction import redact
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The config as nested plain values, secrets out, ready for YAML or JSON."""
+    values = plain_value(asdict(config))
+    # One spelling of Spark's settings, which may be written nested or with dots.
+    values["cluster"]["conf"] = spark_conf(config.cluster)
+    # Words, among which secrets cannot be told by their keys; what a trial has of them is in its config.
+    del values["sweep"]["cases"]
+    redacted: dict[str, Any] = redact(values)
+    return redacted
+
+
+def plain_value(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    return value
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves as `model.estimator.regParam`, value. Lists are leaves; an empty mapping has none."""
+    for key, value in values.items():
+        path = f"{prefix}.{key}" if prefix else str(key)
+        if isinstance(value, Mapping):
+            yield from flatten(value, path)
+        else:
+            yield path, value
+
+
+def spark_conf(cluster: ClusterConfig) -> dict[str, str]:
+    """`cluster.conf` as Spark takes it: dotted names, text values."""
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in flatten(cluster.conf)}

@@ -1,0 +1,267 @@
+"""What a fitted pipeline makes of the rows, once, and what is asked of that by metrics and figures alike."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from experiments.config.schema import Task
+from experiments.data.caching import cached
+from experiments.data.dataset import HELD_OUT, Dataset
+from experiments.evaluation.curves import Curve, by_score, curves_of, has_scores
+from experiments.evaluation.feature_names import feature_names
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
+
+# What models make of the rows, by the names that Spark gives it.
+_OUTPUTS = ("prediction", "probability", "rawPrediction", "topicDistribution")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of rows and of their projections on orthonormal directions: mean squared distance from what is projected on.
+
+    Attributes:
+        total: of the rows, from their mean (PCA) or from zero (SVD).
+        components: of the projections, shape (k,).
+    """
+
+    total: float
+    components: NDArray[np.float64]
+
+    @property
+    def kept(self) -> float:
+        return float(self.components.sum())
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Rows of one class that are predicted to be of one.
+
+    Attributes:
+        held_out: the side of the split.
+        true, predicted: numbers of classes.
+        rows: row count.
+        log_loss: sum over the rows; NaN of a model without probabilities.
+    """
+
+    held_out: bool
+    true: float
+    predicted: float
+    rows: int
+    log_loss: float
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A fitted pipeline with what it makes of the rows.
+
+    Attributes:
+        fitted: the pipeline; its last stage is the model.
+        rows: all rows, cached if they are asked for more than once: label, the model's outputs, boolean `_held_out`,
+            and the column that the model reads where the outputs cannot be judged without it.
+        dataset: what it was fitted on.
+        task: what it is for.
+        features_column: the vector column that the model reads, or None.
+        schema: of the rows after every stage.
+    """
+
+    fitted: PipelineModel
+    rows: DataFrame
+    dataset: Dataset
+    task: Task
+    features_column: str | None
+    schema: StructType
+
+    @property
+    def model(self) -> Any:
+        return self.fitted.stages[-1]
+
+    @property
+    def judged_side(self) -> bool:
+        """The value of `_held_out` of the rows that count for a judgement: the held-out ones, or all where none are."""
+        return self.dataset.test_rows > 0
+
+    @cached_property
+    def judged(self) -> DataFrame:
+        return self.side(self.judged_side)
+
+    def side(self, held_out: bool) -> DataFrame:
+        """The rows that are held out, or the others."""
+        return self.rows.where(HELD_OUT if held_out else f"NOT {HELD_OUT}")
+
+    @cached_property
+    def judged_rows(self) -> int:
+        """Rows that count for a judgement and that no stage left out."""
+        if self.task is Task.classification:
+            return sum(each.rows for each in self.confusions if each.held_out is self.judged_side)
+        if self.task is Task.regression:
+            return int(self.errors[self.judged_side]["rows"])
+        if self.task is Task.clustering:
+            return self.cluster_sizes[self.judged_side].total()
+        return self.dataset.test_rows or self.dataset.train_rows
+
+    @property
+    def judged_name(self) -> str:
+        return "test" if self.judged_side else "training"
+
+    @cached_property
+    def feature_names(self) -> list[str]:
+        """The data's names for the entries of the features, in order; empty where nobody knows them."""
+        if self.features_column is None:
+            return []
+        return feature_names(self.fitted, self.schema, self.features_column, self.dataset.train)
+
+    def name(self, index: int) -> str:
+        """The data's name for an entry of the features."""
+        return self.feature_names[index] if index < len(self.feature_names) else f"features_{index}"
+
+    @cached_property
+    def spread(self) -> Spread:
+        """Of the judged rows of a decomposition."""
+        return spread_of(self.judged, self.features_column, self.model)
+
+    @property
+    def is_judged_at_once(self) -> bool:
+        """Whether one aggregate answers all that is asked of a classification: two classes and a score."""
+        return self.dataset.classes == 2 and has_scores(self.rows, 2)
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether the model makes a projection of its features, which costs less to make again than to keep."""
+        return self.task is Task.decomposition and bool(self.model.hasParam("outputCol"))
+
+    @cached_property
+    def _pairs(self) -> list[Any]:
+        """`_held_out`, `true`, `predicted`, `rows`, `log_loss` (sum); of two classes by the steps of a curve too."""
+        from pyspark.ml.functions import vector_to_array
+        from pyspark.sql import functions as F
+
+        label = self.dataset.label
+        assert label is not None
+        loss = F.lit(None).cast("double")
+        if "probability" in self.rows.columns:
+            # A model that was fitted without the last class has no entry for it.
+            of_truth = F.get(vector_to_array("probability"), F.col(label).cast("int"))
+            loss = -F.log(F.greatest(of_truth, F.lit(1e-15)))  # `greatest` leaves out a null
+        scores = [name for name in self.rows.columns if name in ("probability", "rawPrediction")]
+        named = (F.col(label).alias("true"), F.col("prediction").alias("predicted"), loss.alias("log_loss"))
+        rows, keys = self.rows.select(HELD_OUT, *scores, *named), (HELD_OUT, "true", "predicted")
+        if self.is_judged_at_once:
+            grouped = by_score(rows, "true", 2, *keys, log_loss=F.col("log_loss"))
+        else:
+            grouped = rows.groupBy(*keys).agg(F.count("*").alias("rows"), F.sum("log_loss").alias("log_loss"))
+        return list(grouped.collect())
+
+    @cached_property
+    def confusions(self) -> list[Confusion]:
+        """Of each side, by classes."""
+        groups: dict[tuple[bool, float, float], list[Any]] = {}
+        for row in self._pairs:
+            groups.setdefault((row[HELD_OUT], row["true"], row["predicted"]), []).append(row)
+        return [
+            Confusion(
+                *key,
+                rows=sum(row["rows"] for row in found),
+                log_loss=math.fsum(math.nan if row["log_loss"] is None else row["log_loss"] for row in found),
+            )
+            for key, found in sorted(groups.items())
+        ]
+
+    @cached_property
+    def errors(self) -> dict[bool, Any]:
+        """Of a regression, by `_held_out`: `mse`, `mae`, the `variance` of the label, and `rows`."""
+        from pyspark.sql import functions as F
+
+        label = F.col(self.dataset.label or "")
+        error = label - F.col("prediction")
+        measures = {
+            "mse": F.avg(error * error),
+            "mae": F.avg(F.abs(error)),
+            "variance": F.var_pop(label),
+            "rows": F.count("*"),
+        }
+        grouped = self.rows.groupBy(HELD_OUT).agg(*(measure.alias(name) for name, measure in measures.items()))
+        return {row[HELD_OUT]: row for row in grouped.collect()}
+
+    @cached_property
+    def curves(self) -> dict[tuple[bool, int], Curve]:
+        """Rows and positives by the score of a class, for each side and class; empty without scores.
+
+        Of two classes the second alone; of more only the side that is judged, as their areas are no metrics.
+        """
+        label, classes = self.dataset.label, self.dataset.classes
+        if self.is_judged_at_once:
+            return curves_of(self._pairs)
+        if label is None or classes is None or not has_scores(self.rows, classes):
+            return {}
+        return curves_of(by_score(self.judged, label, classes, HELD_OUT).collect())
+
+    @cached_property
+    def cluster_sizes(self) -> dict[bool, Counter[int]]:
+        """Rows of each cluster, by `_held_out`."""
+        sizes: dict[bool, Counter[int]] = {False: Counter(), True: Counter()}
+        counted = getattr(summary_of(self.model), "clusterSizes", [])
+        if sum(counted) == self.dataset.train_rows and not self.dataset.test_rows:
+            # All rows were fitted on, and counted then.
+            sizes[False].update({cluster: size for cluster, size in enumerate(counted) if size})
+            return sizes
+        for row in self.rows.groupBy(HELD_OUT, "prediction").count().collect():
+            sizes[row[HELD_OUT]][int(row["prediction"])] = row["count"]
+        return sizes
+
+
+@contextlib.contextmanager
+def score(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Iterator[Scored]:
+    """What a pipeline makes of all rows, narrow, and cached until the end of the block if it is read more than once."""
+    scored = scored_rows(fitted, transformed, dataset, task)
+    level = "NONE" if scored.is_judged_at_once or scored.is_projected else "MEMORY_AND_DISK"
+    with cached(scored.rows, level) as narrow:
+        yield replace(scored, rows=narrow)
+
+
+def scored_rows(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Scored:
+    """The columns that a judgement needs. Nothing is computed yet."""
+    model = fitted.stages[-1]
+    reads = next((name for name in ("featuresCol", "inputCol") if model.hasParam(name)), None)
+    features = model.getOrDefault(reads) if reads else None
+    outputs = [name for name in transformed.columns if name in _OUTPUTS]
+    if model.hasParam("outputCol"):
+        outputs.append(model.getOutputCol())
+    # Text makes wide vectors, so they are kept only where distances or reconstructions are judged.
+    judged_by_features = [] if task.supervised else [features]
+    kept = [name for name in (dataset.label, *outputs, *judged_by_features, HELD_OUT) if name in transformed.columns]
+    rows = transformed.select(*dict.fromkeys(kept))
+    return Scored(fitted, rows, dataset, task, features, transformed.schema)
+
+
+def summary_of(model: Any) -> Any:
+    """What Spark kept of the fit, or None: a property of some models and a method of others."""
+    if not getattr(model, "hasSummary", False):
+        return None
+    return model.summary() if callable(model.summary) else model.summary
+
+
+def spread_of(rows: DataFrame, features: str | None, model: Any) -> Spread:
+    """One pass over the rows. The directions are orthonormal, so that what is lost is the difference."""
+    from pyspark.ml.stat import Summarizer
+    from pyspark.sql import functions as F
+
+    summary = Summarizer.metrics("count", "variance", "normL2")
+    both = [summary.summary(F.col(name)) for name in (features, model.getOutputCol())]
+    wide, narrow = rows.select(*both).first()
+    count = wide["count"]
+    if type(model).__name__ == "PCAModel":
+        scale = (count - 1) / count  # Spark divides by one less
+        return Spread(float(wide["variance"].toArray().sum() * scale), narrow["variance"].toArray() * scale)
+    return Spread(float((wide["normL2"].toArray() ** 2).sum() / count), narrow["normL2"].toArray() ** 2 / count)

@@ -1,0 +1,138 @@
+"""Metrics of what a fitted pipeline makes of the rows: one aggregate for both sides of the split.
+
+Spark's evaluators make a pass, or several, for each side and metric; the definitions are theirs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.config.schema import Task
+from experiments.errors import ExperimentError
+from experiments.evaluation.judged import Confusion, Scored, spread_of, summary_of
+
+
+def evaluate(scored: Scored) -> dict[str, float]:
+    """Metrics of the held-out rows, and of the training rows as `train_…`; all rows count where none are held out."""
+    metrics = metrics_of(scored, scored.judged_side)
+    if scored.judged_side:
+        metrics |= {f"train_{name}": value for name, value in metrics_of(scored, False).items()}
+    return {**metrics, **_of_the_fit(scored.model)}
+
+
+def _of_the_fit(model: Any) -> dict[str, float]:
+    """What Spark measured while it fitted."""
+    names = {"trainingCost": "training_cost", "logLikelihood": "log_likelihood", "deviance": "deviance", "aic": "aic"}
+    summary, found = summary_of(model), {}
+    for theirs, ours in names.items():
+        # Some summaries have a property that raises for the family or solver at hand.
+        with contextlib.suppress(Exception):
+            value = getattr(summary, theirs, None)
+            if isinstance(value, float) and math.isfinite(value):
+                found[ours] = value
+    return found
+
+
+def metrics_of(scored: Scored, held_out: bool) -> dict[str, float]:
+    """Metrics of one side of the scored rows, by the task."""
+    if scored.task is Task.decomposition:
+        return _decomposition(scored, held_out)
+    if "prediction" not in scored.rows.columns:
+        return {}
+    if scored.task is Task.classification:
+        return _classification(scored, held_out)
+    if scored.task is Task.regression:
+        return _regression(scored, held_out)
+    return _clustering(scored, held_out)
+
+
+def _classification(scored: Scored, held_out: bool) -> dict[str, float]:
+    """Precision, recall and f1 are weighted by class, as in Spark; areas under curves are those of two classes."""
+    pairs = [each for each in scored.confusions if each.held_out is held_out]
+    classes = scored.dataset.classes
+    assert classes is not None
+    if not pairs:
+        raise _nothing_scored(held_out)
+    metrics = _of_confusion(_matrix(pairs, classes))
+    log_loss = sum(pair.log_loss for pair in pairs) / sum(pair.rows for pair in pairs)
+    if math.isfinite(log_loss):
+        metrics["log_loss"] = log_loss
+    curve = scored.curves.get((held_out, 1)) if classes == 2 else None
+    if curve is not None and curve.has_both:
+        metrics["auc_roc"] = curve.area_under_roc()
+        metrics["auc_pr"] = curve.area_under_precision_recall()
+    return metrics
+
+
+def _matrix(pairs: Sequence[Confusion], classes: int) -> np.ndarray[Any, Any]:
+    """Row counts by true and predicted class."""
+    counts = np.zeros((classes, classes))
+    for pair in pairs:
+        counts[int(pair.true), int(pair.predicted)] += pair.rows
+    return counts
+
+
+def _of_confusion(counts: np.ndarray[Any, Any]) -> dict[str, float]:
+    right, true, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    precision = np.divide(right, predicted, out=np.zeros(len(right)), where=predicted > 0)
+    recall = np.divide(right, true, out=np.zeros(len(right)), where=true > 0)
+    both = precision + recall
+    f1 = np.divide(2 * precision * recall, both, out=np.zeros(len(right)), where=both > 0)
+    weights = true / true.sum()
+    return {
+        "accuracy": float(right.sum() / counts.sum()),
+        "f1": float(weights @ f1),
+        "precision": float(weights @ precision),
+        "recall": float(weights @ recall),
+    }
+
+
+def _regression(scored: Scored, held_out: bool) -> dict[str, float]:
+    if held_out not in scored.errors:
+        raise _nothing_scored(held_out)
+    found = scored.errors[held_out]
+    metrics = {"rmse": math.sqrt(found["mse"]), "mae": found["mae"], "mse": found["mse"]}
+    if found["variance"] > 0:
+        metrics["r2"] = 1 - found["mse"] / found["variance"]
+    return metrics
+
+
+def _nothing_scored(held_out: bool) -> ExperimentError:
+    side = "held-out" if held_out else "training"
+    return ExperimentError(
+        f"model must score at least one of the {side} rows, got none; a stage's handleInvalid or coldStartStrategy "
+        "leaves all of them out"
+    )
+
+
+def _clustering(scored: Scored, held_out: bool) -> dict[str, float]:
+    """Cluster sizes, and the silhouette where there is more than one cluster, by the model's own distance."""
+    from pyspark.ml.evaluation import ClusteringEvaluator
+
+    sizes = scored.cluster_sizes[held_out]
+    metrics = {f"cluster_size_{cluster}": float(size) for cluster, size in sorted(sizes.items())}
+    if len(sizes) > 1 and scored.features_column is not None:
+        evaluator = ClusteringEvaluator(featuresCol=scored.features_column)
+        if scored.model.hasParam("distanceMeasure") and scored.model.getDistanceMeasure() == "cosine":
+            evaluator.setDistanceMeasure("cosine")
+        metrics["silhouette"] = evaluator.evaluate(scored.side(held_out))
+    return metrics
+
+
+def _decomposition(scored: Scored, held_out: bool) -> dict[str, float]:
+    """How much of the rows a projection keeps; for topics how likely their words are."""
+    model, rows = scored.model, scored.side(held_out)
+    if hasattr(model, "logPerplexity"):
+        likelihood, perplexity = model.logLikelihood(rows), model.logPerplexity(rows)
+        return {"log_likelihood": likelihood, "log_perplexity": perplexity, "perplexity": math.exp(perplexity)}
+    if scored.features_column is None or not model.hasParam("outputCol"):
+        return {}
+    is_judged = held_out is scored.judged_side
+    spread = scored.spread if is_judged else spread_of(rows, scored.features_column, model)
+    share = {"explained_variance": spread.kept / spread.total} if spread.total > 0 else {}  # constants have none
+    return {**share, "reconstruction_error": spread.total - spread.kept}

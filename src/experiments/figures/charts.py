@@ -1,0 +1,177 @@
+"""Figures from tables, of the forms that several outputs have. One thread draws at a time: matplotlib is not made for
+several."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from experiments.figures.output import Output, Rows
+
+MOST_BARS = 25
+MOST_CELLS = 25
+MOST_GROUPS = 20
+LONGEST_NAME = 32
+LARGEST = 17.0  # inches of a side
+COLOR = "#2c6fbb"
+_STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 12,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "axes.axisbelow": True,
+    "font.size": 10,
+    "text.parse_math": False,  # a column may be called $income$
+}
+_drawing = threading.Lock()
+
+
+def save(output: Output, path: Path) -> None:
+    """The output's figure as a PNG."""
+    import matplotlib as mpl
+
+    assert output.draw is not None
+    with _drawing, mpl.rc_context(_STYLE):
+        output.draw(output.rows).savefig(path, dpi=100)
+
+
+def bars(rows: Rows, name: str, value: str, title: str, unit: str) -> Figure:
+    """Horizontal bars, the largest on top, with an interval where rows have an `error`; of many rows the largest."""
+    shown = sorted(rows, key=lambda row: -abs(row[value]))[:MOST_BARS]
+    figure, axes = empty(height=1.4 + 0.28 * len(shown))
+    _draw_bars(axes, shown, name, value)
+    axes.set(title=title if len(shown) == len(rows) else f"{title}: {len(shown)} of {len(rows)}", xlabel=unit)
+    return figure
+
+
+def bars_by_group(rows: Rows, group: str, name: str, value: str, title: str, unit: str) -> Figure:
+    """Bars for each of the first nine groups, which share a scale: the rows of each that are largest without a sign."""
+    groups = list(dict.fromkeys(row[group] for row in rows))
+    shown = groups[:9]
+    columns = min(3, len(shown))
+    lines_of = -(-len(shown) // columns)
+    longest = min(12, max(sum(row[group] == each for row in rows) for each in shown))
+    figure, every = empty(columns, lines_of, width=1 + 3.8 * columns, height=1 + (0.9 + 0.24 * longest) * lines_of)
+    panels = np.atleast_1d(every).ravel()
+    for axes, each in zip(panels, shown, strict=False):
+        inside = sorted((row for row in rows if row[group] == each), key=lambda row: -abs(row[value]))[:longest]
+        _draw_bars(axes, inside, name, value)
+        axes.set_title(f"{group} {shorten(str(each))}", fontsize=10)
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    low, high = min(axes.get_xlim()[0] for axes in panels), max(axes.get_xlim()[1] for axes in panels[: len(shown)])
+    for axes in panels[: len(shown)]:
+        axes.set_xlim(low, high)
+    figure.suptitle(title if len(shown) == len(groups) else f"{title}: {len(shown)} of {len(groups)}", fontsize=12)
+    figure.supxlabel(unit, fontsize=10)
+    return figure
+
+
+def _draw_bars(axes: Axes, shown: Rows, name: str, value: str) -> None:
+    places = range(len(shown))  # names need not differ once they are shortened
+    errors = [row["error"] for row in shown] if all("error" in row for row in shown) else None
+    axes.barh(places, [row[value] for row in shown], xerr=errors, color=COLOR, ecolor="black", capsize=2)
+    axes.set_yticks(places, [shorten(str(row[name])) for row in shown])
+    axes.invert_yaxis()
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.grid(axis="y", visible=False)
+
+
+def lines(rows: Rows, x: str, y: Sequence[str], title: str) -> Figure:
+    """A line for each column of `y`."""
+    figure, axes = empty()
+    for column in y:
+        axes.plot(
+            [row[x] for row in rows], [row[column] for row in rows], marker="." if len(rows) < 200 else "", label=column
+        )
+    axes.set(title=title, xlabel=x, ylabel=y[0] if len(y) == 1 else "")
+    if len(y) > 1:
+        axes.legend(frameon=False)
+    return figure
+
+
+def heat_map(
+    shades: NDArray[np.float64],
+    texts: NDArray[Any] | None,
+    columns: Sequence[str],
+    rows: Sequence[str],
+    unit: str,
+    cell: tuple[float, float] = (0.75, 0.3),
+    **colors: Any,
+) -> tuple[Figure, Any]:
+    """Coloured cells, and what is written in them.
+
+    Args:
+        shades, texts: shape (rows, columns).
+        columns, rows: names; none where they could not be read.
+        cell: width and height in inches.
+        colors: of `imshow`: `cmap`, `vmin`, `vmax`; without them blue, white for zero and red.
+    """
+    if not colors:
+        limit = float(np.nanmax(np.abs(shades))) or 1.0
+        colors = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+    high, wide = (max(3, size) for size in shades.shape)
+    figure, axes = empty(width=min(3.4 + cell[0] * wide, LARGEST), height=min(1.9 + cell[1] * high, LARGEST))
+    image = axes.imshow(shades, aspect="auto", **colors)
+    figure.colorbar(image, label=unit)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    for (i, j), text in np.ndenumerate(texts) if texts is not None else ():
+        red, green, blue, _ = image.cmap(image.norm(shades[i, j]))
+        is_dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5  # as the eye weighs them
+        axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if is_dark else "black")
+    axes.grid(visible=False)
+    return figure, axes
+
+
+def groups(rows: Rows, title: str, group: str | None, axes: Sequence[str]) -> Figure:
+    """Sampled rows in a plane, coloured by group: by its name where there are few, by its size where it is a number."""
+    import matplotlib as mpl
+
+    figure, plane = empty(width=6.6, height=5.4)
+    plane.set(title=title, xlabel=shorten(axes[0]), ylabel=shorten(axes[1]))
+    found: list[Any] = sorted({row[group] for row in rows}) if group else [None]
+    if group and len(found) > MOST_GROUPS and all(isinstance(each, int | float) for each in found):
+        points = [[row[name] for row in rows] for name in axes]
+        image = plane.scatter(*points, s=22, alpha=0.7, c=[row[group] for row in rows], linewidths=0)
+        figure.colorbar(image, label=str(group).strip("()"))
+        return figure
+    colors = mpl.colormaps["tab10" if len(found) <= 10 else "viridis"]
+    for place, each in enumerate(found):
+        mine = [row for row in rows if group is None or row[group] == each]
+        color = COLOR if group is None else colors(place if len(found) <= 10 else place / (len(found) - 1))
+        points = [[row[name] for row in mine] for name in axes]
+        plane.scatter(*points, s=22, alpha=0.6, color=color, linewidths=0, label=_plain(each))
+    if group and len(found) <= MOST_GROUPS:
+        plane.legend(title=group.strip("()"), frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _plain(value: Any) -> str:
+    """A class as people write it: 3, not 3.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def shorten(name: str) -> str:
+    """A long name with its middle left out."""
+    half = LONGEST_NAME // 2 - 1
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+
+
+def empty(columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 4.2) -> tuple[Figure, Any]:
+    """A figure without content, and its axes. Not pyplot, which keeps every figure it makes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes: Axes = figure.subplots(rows, columns)
+    return figure, axes

@@ -1,0 +1,38 @@
+"""What tuning has found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from experiments.figures.output import Output
+from experiments.inspection import supervised_charts
+from experiments.tuning import Tuned
+
+
+def candidates(tuned: Tuned) -> Iterator[Output]:
+    """A line for each candidate: its values, the metric's `mean`, `deviation` and value for each `fold_…`, `seconds` of
+    all its fits, and whether it is the `best`."""
+    keys = list(tuned.candidates[0].values)
+    names = dict(zip(keys, _short(keys), strict=True))
+    best = tuned.best
+    rows = [
+        {
+            **{names[key]: value for key, value in candidate.values.items()},
+            "mean": candidate.mean,
+            "deviation": candidate.deviation,
+            **{f"fold_{fold + 1}": value for fold, value in sorted(candidate.by_fold.items())},
+            "seconds": candidate.seconds,
+            "best": candidate is best,
+        }
+        for candidate in tuned.candidates
+    ]
+    folds = len(best.by_fold)
+    what = f"{tuned.metric}, mean of {folds} folds" if folds > 1 else f"{tuned.metric} of the held-out part"
+    yield Output("tuning", rows, partial(supervised_charts.tuning, keys=list(names.values()), metric=what))
+
+
+def _short(keys: Sequence[str]) -> list[str]:
+    """The last word of each key where that is enough to tell them apart."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return [key if last.count(short) > 1 else short for key, short in zip(keys, last, strict=True)]

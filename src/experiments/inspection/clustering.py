@@ -1,0 +1,109 @@
+"""What a clustering has found: its centres in the data's own units, its hierarchy, and its rows in a plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.config.schema import Task
+from experiments.evaluation.feature_names import own_units
+from experiments.evaluation.judged import Scored
+from experiments.figures import charts
+from experiments.figures.output import MOST_POINTS, MOST_VALUES, Output, Rows
+from experiments.inspection import supervised_charts
+from experiments.inspection.sampling import sample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def centres(scored: Scored) -> Iterator[Output]:
+    """`(cluster)`, `(rows)`, of a mixture `(weight)`, then each feature of its centre in the data's own units."""
+    model = scored.model
+    if not hasattr(model, "clusterCenters") and not hasattr(model, "gaussians"):
+        return
+    is_mixture, points = hasattr(model, "gaussians"), _centres(model)
+    if scored.features_column is not None:
+        points = own_units(scored.fitted, scored.features_column, points)
+    sizes = scored.cluster_sizes[False] + scored.cluster_sizes[True]
+    rows = [
+        {
+            "(cluster)": cluster,
+            "(rows)": sizes[cluster],
+            **({"(weight)": float(model.weights[cluster])} if is_mixture else {}),
+            **{scored.name(index): float(value) for index, value in enumerate(point)},
+        }
+        for cluster, point in enumerate(points)
+    ]
+    yield Output("cluster_centres", rows, supervised_charts.centres)
+
+
+def _centres(model: Any) -> NDArray[np.float64]:
+    """Shape (clusters, features); of a mixture the means."""
+    if hasattr(model, "gaussians"):
+        return np.array([gaussian.mean.toArray() for gaussian in model.gaussians], dtype=float)
+    return np.array(model.clusterCenters(), dtype=float)
+
+
+def hierarchy(scored: Scored) -> Iterator[Output]:
+    """`node` (1 is all rows), `parent`, `cluster` of a leaf, `rows`, `cost` (squared distances), `height` (distance of
+    the centres it was split into, in the units of the features that the model reads)."""
+    if type(scored.model).__name__ != "BisectingKMeansModel":
+        return
+    rows: Rows = []
+    _walk(_root(scored.model), None, rows)
+    clusters = iter(range(len(rows)))
+    parents = {row["parent"] for row in rows}
+    for row in rows:  # Spark numbers the leaves from left to right
+        row["cluster"] = None if row["node"] in parents else next(clusters)
+    yield Output("cluster_hierarchy", rows, supervised_charts.hierarchy)
+
+
+def _root(model: Any) -> Any:
+    """Java's tree of clusters, of which Spark's public classes give only the leaves."""
+    return getattr(model._java_obj, "org$apache$spark$ml$clustering$BisectingKMeansModel$$parentModel")().root()
+
+
+def _walk(node: Any, parent: int | None, rows: Rows) -> None:
+    number = len(rows) + 1
+    entry = {"node": number, "parent": parent, "cluster": None, "rows": int(node.size()), "cost": float(node.cost())}
+    rows.append({**entry, "height": float(node.height())})
+    for child in node.children():
+        _walk(child, number, rows)
+
+
+def clusters(scored: Scored) -> Iterator[Output]:
+    """`(cluster)` and two coordinates of up to `MOST_POINTS` rows: the features themselves where there are two, else
+    the two directions in which the sampled rows, standardised, vary most."""
+    column = scored.features_column
+    if scored.task is not Task.clustering or column is None:
+        return
+    known = hasattr(scored.model, "clusterCenters") or hasattr(scored.model, "gaussians")
+    width = _centres(scored.model).shape[1] if known else len(scored.feature_names) or MOST_VALUES
+    most = min(MOST_POINTS, max(2, MOST_VALUES // width))
+    found = sample(scored, most).select(column, "prediction").collect()
+    if len(found) < 2:
+        return
+    points = own_units(scored.fitted, column, np.array([row[column].toArray() for row in found]))
+    names = [scored.name(0), scored.name(1)]
+    if points.shape[1] != 2:
+        points, names = _plane(points), ["component_1", "component_2"]
+    rows = [
+        {"(cluster)": int(row["prediction"]), names[0]: float(x), names[1]: float(y)}
+        for row, (x, y) in zip(found, points, strict=True)
+    ]
+    title = f"Clusters of {len(rows):,} of {scored.judged_rows:,} rows"
+    yield Output("clusters", rows, partial(charts.groups, title=title, group="(cluster)", axes=names))
+
+
+def _plane(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points, shape (n, d), on their first two principal components, shape (n, 2)."""
+    deviation = points.std(axis=0)
+    standard = (points - points.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    left, values, _ = np.linalg.svd(standard, full_matrices=False)
+    plane = np.zeros((len(points), 2))
+    plane[:, : min(2, len(values))] = left[:, :2] * values[:2]
+    return plane

@@ -1,0 +1,106 @@
+"""How predictions stand to the truth. Curves are counted on Spark, and scattered points are a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from experiments.config.schema import Task
+from experiments.evaluation.curves import Curve
+from experiments.evaluation.judged import Scored
+from experiments.figures.output import MOST_POINTS, Output, Rows
+from experiments.inspection import prediction_charts
+from experiments.inspection.sampling import sample, thinned
+
+MOST_THRESHOLDS = 1_000
+CALIBRATION_BINS = 10
+
+
+def confusion_matrix(scored: Scored) -> Iterator[Output]:
+    """`true`, `predicted`, `rows`: a line for each pair of classes that occurs."""
+    if scored.task is not Task.classification:
+        return
+    dataset = scored.dataset
+    assert dataset.label is not None
+    assert dataset.class_names is not None
+    # Not Spark's matrix, which leaves out what was predicted but is never true.
+    rows = [
+        {"true": dataset.class_name(each.true), "predicted": dataset.class_name(each.predicted), "rows": each.rows}
+        for each in scored.confusions
+        if each.held_out is scored.judged_side
+    ]
+    title = f"Confusion matrix of {scored.judged_rows:,} {scored.judged_name} rows"
+    draw = partial(prediction_charts.confusion_matrix, title=title, classes=dataset.class_names)
+    yield Output("confusion_matrix", rows, draw)
+
+
+def threshold_curves(scored: Scored) -> Iterator[Output]:
+    """ROC and precision-recall curve at up to `MOST_THRESHOLDS` thresholds, and calibration in `CALIBRATION_BINS` bins.
+
+    Of two classes they are the second's, of more each `class` against the rest. A model without probabilities has the
+    curves of its margin, and no calibration.
+    """
+    if scored.task is not Task.classification:
+        return
+    curves = {index: curve for (side, index), curve in scored.curves.items() if side is scored.judged_side}
+    drawn = {index: curve for index, curve in curves.items() if curve.has_both}
+    if not drawn:
+        return
+    of = f"{scored.judged_rows:,} {scored.judged_name} rows"
+    roc: Rows = []
+    precision: Rows = []
+    for index, curve in drawn.items():
+        name = {"class": scored.dataset.class_name(index)} if len(curves) > 1 else {}
+        kept = thinned(len(curve.score), MOST_THRESHOLDS)
+        ends = zip(
+            *(each[kept].tolist() for each in (curve.threshold, curve.false_positive_rate, curve.recall)), strict=True
+        )
+        start = {"threshold": float(curve.threshold[0]), "false_positive_rate": 0.0, "true_positive_rate": 0.0}
+        roc.append({**name, **start})
+        roc += [{**name, "threshold": t, "false_positive_rate": f, "true_positive_rate": r} for t, f, r in ends]
+        both = zip(*(each[kept].tolist() for each in (curve.threshold, curve.precision, curve.recall)), strict=True)
+        precision += [{**name, "threshold": t, "precision": p, "recall": r} for t, p, r in both]
+    yield Output("roc_curve", roc, partial(prediction_charts.roc, title=f"ROC curve of {of}"))
+    share = float(drawn[1].positives.sum() / drawn[1].rows.sum()) if len(curves) == 1 else None
+    draw = partial(prediction_charts.precision_recall, title=f"Precision and recall of {of}", share=share)
+    yield Output("precision_recall_curve", precision, draw)
+    if all(curve.has_probability for curve in curves.values()):
+        draw = partial(prediction_charts.calibration, title=f"Calibration on {of}")
+        yield Output("calibration", _calibration(list(curves.values())), draw)
+
+
+def _calibration(curves: list[Curve]) -> Rows:
+    """`predicted` (mean probability), `observed` (share that is true), `rows`, over all classes together."""
+    mean = np.concatenate([curve.probability / curve.rows for curve in curves])
+    rows, positives, probability = (
+        np.concatenate([getattr(curve, name) for curve in curves]) for name in ("rows", "positives", "probability")
+    )
+    numbers = np.minimum((mean * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bins = []
+    for number in np.unique(numbers):
+        inside = numbers == number
+        count = rows[inside].sum()
+        predicted, observed = probability[inside].sum() / count, positives[inside].sum() / count
+        bins.append({"predicted": float(predicted), "observed": float(observed), "rows": int(count)})
+    return bins
+
+
+def residuals(scored: Scored) -> Iterator[Output]:
+    """`true`, `predicted`, `residual` (true - predicted) of up to `MOST_POINTS` rows."""
+    if scored.task is not Task.regression:
+        return
+    label = scored.dataset.label
+    assert label is not None
+    from pyspark.sql import functions as F  # here, so that a process that draws need not import it
+
+    columns = [F.col(label).alias("true"), F.col("prediction").alias("predicted")]
+    found = sample(scored, MOST_POINTS).select(*columns).collect()
+    rows = [
+        {"true": row["true"], "predicted": row["predicted"], "residual": row["true"] - row["predicted"]}
+        for row in found
+    ]
+    if rows:
+        title = f"{len(rows):,} of {scored.judged_rows:,} {scored.judged_name} rows"
+        yield Output("residuals", rows, partial(prediction_charts.residuals, title=title, label=label))

@@ -1,0 +1,151 @@
+"""What a supervised model holds after the fit, by the data's column names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.config.schema import Task
+from experiments.evaluation.feature_names import is_scaled
+from experiments.evaluation.judged import Scored, summary_of
+from experiments.figures import charts
+from experiments.figures.output import MOST_POINTS, Output, Rows
+from experiments.inspection.sampling import thinned
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+
+INTERCEPT = "(intercept)"
+
+
+def importances(scored: Scored) -> Iterator[Output]:
+    """`feature`, `importance` (shares of 1), the most important first."""
+    values = _importances(scored.model, len(scored.feature_names))
+    if values is not None:
+        order = np.argsort(-values, kind="stable")
+        rows = [{"feature": scored.name(index), "importance": float(values[index])} for index in order.tolist()]
+        draw = partial(charts.bars, name="feature", value="importance", title="Feature importances", unit="share of 1")
+        yield Output("feature_importances", rows, draw)
+
+
+def _importances(model: Any, features: int) -> NDArray[np.float64] | None:
+    if hasattr(model, "featureImportances"):
+        values: NDArray[np.float64] = model.featureImportances.toArray()
+        return values
+    if hasattr(model, "get_feature_importances"):  # XGBoost's names are f0, f1, …; it leaves out what no tree uses
+        gains = model.get_feature_importances("total_gain")
+        used = (int(name[1:]) + 1 for name in gains if re.fullmatch(r"f\d+", name))
+        values = np.array([gains.get(f"f{index}", 0.0) for index in range(max(features, *used, 0))])
+        shares: NDArray[np.float64] = values / max(values.sum(), np.finfo(float).tiny)
+        return shares
+    return None
+
+
+def coefficients(scored: Scored) -> Iterator[Output]:
+    """`feature`, `coefficient`, `(intercept)` last; of more than two classes a row for each `class` and feature.
+
+    Where Spark has them and no penalty makes them untrue: `standard_error`, `t_value`, `p_value`.
+    """
+    model = scored.model
+    # Two classes have one row of coefficients, unless the family is multinomial.
+    if hasattr(model, "coefficientMatrix") and model.coefficientMatrix.numRows > 1:
+        yield _coefficients_by_class(scored)
+    elif hasattr(model, "coefficients") and hasattr(model, "intercept"):
+        values = model.coefficients.toArray()
+        rows = [{"feature": scored.name(index), "coefficient": float(value)} for index, value in enumerate(values)]
+        rows.append({"feature": INTERCEPT, "coefficient": float(model.intercept)})
+        for name, inferred in _inference(model).items():
+            for row, value in zip(rows, inferred, strict=False):  # without an intercept there is one less
+                row[name] = float(value)
+        yield Output("coefficients", rows, partial(_draw_coefficients, unit=_unit(scored)))
+
+
+def _coefficients_by_class(scored: Scored) -> Output:
+    matrix, intercepts = scored.model.coefficientMatrix.toArray(), scored.model.interceptVector.toArray()
+    rows = []
+    for index, (values, intercept) in enumerate(zip(matrix, intercepts, strict=True)):
+        names = [*(scored.name(place) for place in range(len(values))), INTERCEPT]
+        pairs = zip(names, [*values, intercept], strict=True)
+        of_class = {"class": scored.dataset.class_name(index)}
+        rows += [{**of_class, "feature": name, "coefficient": float(value)} for name, value in pairs]
+    draw = partial(_draw_by_class, unit=_unit(scored))
+    return Output("coefficients", rows, draw)
+
+
+def _draw_by_class(rows: Rows, unit: str) -> Figure:
+    features = [row for row in rows if row["feature"] != INTERCEPT]
+    title = "Coefficients by class"
+    return charts.bars_by_group(features, group="class", name="feature", value="coefficient", title=title, unit=unit)
+
+
+def _inference(model: Any) -> dict[str, list[float]]:
+    """Standard errors and what follows from them, the intercept last; nothing where a penalty biases them."""
+    if not model.hasParam("regParam") or model.getOrDefault("regParam") > 0:
+        return {}
+    names = {"coefficientStandardErrors": "standard_error", "tValues": "t_value", "pValues": "p_value"}
+    summary = summary_of(model)
+    try:
+        return {ours: list(getattr(summary, theirs)) for theirs, ours in names.items()}
+    except Exception:  # a solver that has none, or a matrix that cannot be inverted
+        return {}
+
+
+def _unit(scored: Scored) -> str:
+    """What a coefficient says, in the data's words where its features are the data's own."""
+    scaled = scored.features_column is not None and is_scaled(scored.fitted, scored.features_column)
+    is_linear = not scored.model.hasParam("link")
+    if scored.task is Task.regression and is_linear and not scaled:
+        return f"change of {scored.dataset.label} per unit of the feature"
+    return "coefficient of the scaled feature" if scaled else "coefficient"
+
+
+def _draw_coefficients(rows: Rows, unit: str) -> Figure:
+    # The intercept's size says nothing about a feature's.
+    features = [row for row in rows if row["feature"] != INTERCEPT]
+    title = f"Coefficients (intercept {rows[-1]['coefficient']:.4g})"
+    if all("standard_error" in row for row in features):
+        features = [{**row, "error": 1.96 * row["standard_error"]} for row in features]
+        title += ", 95 % intervals"
+    return charts.bars(features, name="feature", value="coefficient", title=title, unit=unit)
+
+
+def loss_history(scored: Scored) -> Iterator[Output]:
+    """`iteration`, `loss`: what the optimiser minimised, as a metric by step too."""
+    history = list(getattr(summary_of(scored.model), "objectiveHistory", None) or [])
+    if len(history) > 1:  # a closed form has a history of one
+        rows = [{"iteration": index, "loss": float(value)} for index, value in enumerate(history)]
+        draw = partial(charts.lines, x="iteration", y=["loss"], title="Loss by iteration")
+        yield Output("loss_history", rows, draw, stepped=True)
+
+
+def layers(scored: Scored) -> Iterator[Output]:
+    """`layer`, `inputs`, `outputs`, `weights` (with the biases) of a perceptron."""
+    if scored.model.hasParam("layers") and scored.model.isDefined("layers"):
+        sizes = scored.model.getLayers()
+        yield Output(
+            "layers",
+            [
+                {"layer": index + 1, "inputs": inputs, "outputs": outputs, "weights": (inputs + 1) * outputs}
+                for index, (inputs, outputs) in enumerate(pairwise(sizes))
+            ],
+        )
+
+
+def isotonic_steps(scored: Scored) -> Iterator[Output]:
+    """`boundary` of the feature and `prediction` there, straight lines between them; up to `MOST_POINTS`."""
+    model = scored.model
+    if not hasattr(model, "boundaries"):
+        return
+    boundaries, predictions = model.boundaries.toArray(), model.predictions.toArray()
+    kept = thinned(len(boundaries), MOST_POINTS)
+    feature = scored.name(model.getFeatureIndex())
+    rows = [{feature: float(boundaries[index]), "prediction": float(predictions[index])} for index in kept]
+    draw = partial(charts.lines, x=feature, y=["prediction"], title=f"Predicted {scored.dataset.label} by {feature}")
+    yield Output("isotonic_steps", rows, draw)

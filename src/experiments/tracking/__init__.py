@@ -1,0 +1,1 @@
+"""The only writer of MLflow: runs, their ends, models, registry, and reading all of that again."""

@@ -1,0 +1,154 @@
+"""A run is opened before Spark, in its experiment, and closed with its true status."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from experiments.config.schema import Config
+from experiments.errors import ConfigError
+from experiments.tracking import run_log
+from experiments.tracking.owner import process_tag
+from experiments.tracking.store import GIVEN_RUN, artifact_folder, no_store, open_store, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+from experiments.tracking.run import TrackedRun
+from experiments.tracking.tags import PARENT
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The run of a sweep.
+
+    Attributes:
+        run_id: of MLflow.
+        experiment_id: where its children go; None for the experiments of their data.
+        tags: of the child that is opened.
+    """
+
+    run_id: str
+    experiment_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def tracked_run(config: Config, run_name: str, parent: Parent | None = None) -> Iterator[TrackedRun]:
+    """A run that is FINISHED when the block ends, KILLED when it is interrupted, FAILED when it raises.
+
+    Args:
+        parent: what it is a child of.
+
+    Raises:
+        ConfigError: the store cannot be opened.
+    """
+    client = open_store(config)
+    with closed_truly(config, lambda: TrackedRun(client, _opened(client, config, run_name, parent))) as run:
+        run.log_config(config)
+        yield run
+
+
+@contextlib.contextmanager
+def closed_truly(config: Config, opened: Callable[[], TrackedRun]) -> Iterator[TrackedRun]:
+    """The run that is opened, closed with its true status.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    try:
+        run = opened()
+    except ConfigError:
+        raise
+    except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
+        raise no_store(tracking_uri(config.tracking), error) from error
+    with run_log.kept() as log:
+        try:
+            yield run
+            run.client.log_text(run.run_id, log.getvalue(), run_log.NAME)
+            run.client.set_terminated(run.run_id, "FINISHED")
+        except BaseException as error:
+            run.fail(error)
+            with contextlib.suppress(Exception):
+                run.client.log_text(run.run_id, log.getvalue(), run_log.NAME)
+            raise
+
+
+def _opened(client: MlflowClient, config: Config, run_name: str, parent: Parent | None) -> Run:
+    """The run that `mlflow run` opened for us, once, else a new one."""
+    if parent is not None:
+        return new_run(client, config, run_name, {PARENT: parent.run_id, **parent.tags}, parent.experiment_id)
+    return given_run(client, run_name) or new_run(client, config, run_name, {})
+
+
+def given_run(client: MlflowClient, run_name: str) -> Run | None:
+    """The run that `mlflow run` opened for us, the first time that it is asked for."""
+    given = os.environ.pop(GIVEN_RUN, None)
+    if not given:
+        return None
+    run = client.get_run(given)
+    # A name that somebody chose stays; MLflow's own are like `bold-ant-12`.
+    if re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
+        client.update_run(given, name=run_name)
+    return run
+
+
+def given_experiment(client: MlflowClient) -> str | None:
+    """Id of the experiment in which `mlflow run` opened a run for us that is not asked for yet, else None."""
+    given = os.environ.get(GIVEN_RUN)
+    return str(client.get_run(given).info.experiment_id) if given else None
+
+
+def new_run(
+    client: MlflowClient, config: Config, run_name: str, tags: Mapping[str, str], experiment_id: str | None = None
+) -> Run:
+    """A run in an experiment, the data's own if none is given."""
+    place = experiment_id or _experiment(client, config)
+    return client.create_run(place, run_name=run_name, tags={**_context(), **process_tag(), **tags})
+
+
+@functools.cache
+def _context() -> dict[str, str]:
+    """MLflow's tags of who runs, from where, at which commit. Asks git, so once for a process."""
+    from mlflow.tracking.context.registry import resolve_tags
+
+    tags: dict[str, str] = resolve_tags()
+    return tags
+
+
+def experiment_name(config: Config) -> str:
+    """Where a run of the config is recorded."""
+    return config.tracking.experiment or config.data.name
+
+
+def _experiment(client: MlflowClient, config: Config) -> str:
+    """Id of the experiment, which is made if there is none.
+
+    Raises:
+        ConfigError: one that was deleted.
+    """
+    from mlflow.exceptions import MlflowException
+
+    name = experiment_name(config)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=artifact_folder(config.tracking)))
+        except MlflowException:
+            experiment = client.get_experiment_by_name(name)  # another run may have made it meanwhile
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage != "active":
+        raise ConfigError(
+            [
+                f"tracking.experiment must not be a deleted one, got '{name}'; "
+                f"`mlflow experiments restore -x {experiment.experiment_id}` brings it back, or choose another name"
+            ]
+        )
+    return str(experiment.experiment_id)

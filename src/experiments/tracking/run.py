@@ -1,0 +1,214 @@
+"""One run in MLflow: what is recorded in it, and how it fails. Only the driver comes here."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from experiments.config.identity import config_hash
+from experiments.config.schema import Config
+from experiments.config.values import flatten, plain
+from experiments.data.dataset import HELD_OUT, Dataset
+from experiments.errors import ExperimentError, readable_cause
+from experiments.figures.output import Output
+from experiments.figures.process import draw
+from experiments.redaction import redact, redact_text
+from experiments.tracking.model import save_model
+from experiments.tracking.owner import process_tag
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import SparkSession
+
+from experiments.tracking.tags import FAILURE_TAG, HASH_TAG, LONGEST_PARAM
+
+
+class TrackedRun:
+    """One MLflow run, addressed by its id, never by MLflow's notion of the active run."""
+
+    def __init__(self, client: MlflowClient, run: Run) -> None:
+        self.client = client
+        self.run_id: str = run.info.run_id
+        self.experiment_id: str = run.info.experiment_id
+        # Name and version of the registered model, once there is one.
+        self.registered: tuple[str, str] | None = None
+        self._model_id: str | None = None
+
+    def log_config(self, config: Config) -> None:
+        """Every leaf as a param, the whole as `config.yaml`, the identity as a tag."""
+        from mlflow.entities import Param, RunTag
+
+        values = plain(config)
+        known = self.params()
+        params = []
+        for key, value in flatten(values):
+            text = value if isinstance(value, str) else json.dumps(value)
+            if len(text) > LONGEST_PARAM:
+                text = "[too long for a param; see config.yaml]"
+            # `mlflow run` has recorded its own spelling, and a param never changes.
+            params.append(Param(f"composed.{key}" if known.get(key, text) != text else key, text))
+        tags = {HASH_TAG: config_hash(config), "experiments.model": config.model.name, **process_tag()}
+        self.client.log_batch(self.run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.client.log_text(self.run_id, yaml.safe_dump(values, sort_keys=False), "config.yaml")
+
+    def params(self) -> dict[str, str]:
+        """Those that are recorded."""
+        params: dict[str, str] = self.client.get_run(self.run_id).data.params
+        return params
+
+    def log_params(self, params: Mapping[str, str]) -> None:
+        from mlflow.entities import Param
+
+        self.client.log_batch(self.run_id, params=[Param(key, value) for key, value in params.items()])
+
+    def log_files(self, folder: Path) -> None:
+        """All that lies in a folder, as artifacts."""
+        self.client.log_artifacts(self.run_id, str(folder))
+
+    def describe(self, text: str) -> None:
+        """What MLflow's page of the run begins with, as Markdown."""
+        self.client.set_tag(self.run_id, "mlflow.note.content", text)
+
+    def other(self, run_id: str) -> TrackedRun:
+        """Another run of the same store."""
+        return TrackedRun(self.client, self.client.get_run(run_id))
+
+    def log_warnings(self, warnings: Sequence[str]) -> None:
+        """What a person should know before believing the metrics, as a tag."""
+        if warnings:
+            self.client.set_tag(self.run_id, "experiments.warning", "\n".join(warnings)[:5000])
+
+    def log_best(self, values: Mapping[str, object]) -> None:
+        """The parameters that tuning chose, as params."""
+        self.log_params({f"best.{key}": json.dumps(value) for key, value in values.items()})
+
+    def log_data(self, dataset: Dataset, name: str) -> None:
+        """Train and test as dataset inputs: schema, row count, digest of the content."""
+        from mlflow.entities import Dataset as DatasetEntity
+        from mlflow.entities import DatasetInput, InputTag
+
+        schema = json.dumps({"columns": dict(dataset.rows.drop(HELD_OUT).dtypes)})
+        sides = {
+            "train": (dataset.train_digest, dataset.train_rows),
+            "test": (dataset.test_digest, dataset.test_rows),
+        }
+        inputs = [
+            DatasetInput(
+                DatasetEntity(name, digest, "spark", "{}", schema, json.dumps({"num_rows": rows})),
+                [InputTag("mlflow.data.context", side)],
+            )
+            for side, (digest, rows) in sides.items()
+            if rows
+        ]
+        self.client.log_inputs(self.run_id, inputs)
+
+    def log_outputs(self, outputs: Sequence[Output]) -> None:
+        """Each as `NAME.csv` and, where it has a figure, `NAME.png`; stepped ones as metrics too.
+
+        They lie beside each other, as MLflow's page that compares runs shows no folders.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            write_outputs(outputs, Path(folder))
+            for output in outputs:
+                if output.stepped:
+                    self._log_steps(output)
+            self.log_files(Path(folder))
+
+    def _log_steps(self, output: Output) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        step, *names = output.rows[0]
+        batch = [Metric(name, float(row[name]), now, int(row[step])) for row in output.rows for name in names]
+        self.client.log_batch(self.run_id, metrics=batch)
+
+    def log_step(self, step: int, values: Mapping[str, float]) -> None:
+        """Metrics of a step, as soon as they are known."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self.client.log_batch(self.run_id, metrics=[Metric(name, float(v), now, step) for name, v in values.items()])
+
+    def log_spark_conf(self, spark: SparkSession) -> None:
+        """The settings that Spark runs with, secrets out, as `spark.yaml`."""
+        settings = redact(dict(sorted(spark.sparkContext.getConf().getAll())))
+        self.client.log_text(self.run_id, yaml.safe_dump(settings), "spark.yaml")
+
+    def log_model(self, fitted: PipelineModel, dataset: Dataset, shared_folder: str | None) -> str:
+        """The fitted pipeline as an MLflow model of this run; returns its URI. See `save_model`."""
+        from mlflow.entities import LoggedModelOutput
+
+        made = self.client.create_logged_model(self.experiment_id, "model", source_run_id=self.run_id)
+        self._model_id = made.model_id
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model"
+            save_model(fitted, dataset, made, path, shared_folder)
+            self.client.log_model_artifacts(made.model_id, str(path))
+        self.client.finalize_logged_model(made.model_id, "READY")
+        self.client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
+        return f"models:/{made.model_id}"
+
+    def forget_model(self) -> None:
+        """Take back what was logged of the model."""
+        if self._model_id is not None:
+            with contextlib.suppress(Exception):
+                self.client.delete_logged_model(self._model_id)
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Metrics of the run, and of its model once that is logged."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        batch = [Metric(key, float(value), now, 0, model_id=self._model_id) for key, value in metrics.items()]
+        self.client.log_batch(self.run_id, metrics=batch)
+
+    def fail(self, error: BaseException) -> None:
+        """Close the run as FAILED or KILLED, take back what it has logged or registered, and record why."""
+        killed = isinstance(error, KeyboardInterrupt | SystemExit)
+        status = "KILLED" if killed else "FAILED"
+        reason = "interrupted" if killed else readable_cause(error)
+        try:
+            self.client.set_terminated(self.run_id, status)
+        except Exception as lost:  # the store is what failed; the first error says more than this one
+            raise ExperimentError(
+                f"{reason}\nrun {self.run_id} could not be closed in the store, where it may still look as if it ran: "
+                f"{redact_text(readable_cause(lost))}"
+            ) from error
+        error.add_note(f"run {self.run_id} is {status}; its trace is the artifact failure.txt")
+        error.run_id = self.run_id  # type: ignore[attr-defined]  # for whoever catches it
+        # Each on its own: where artifacts cannot be written the model must go all the same.
+        if self.registered is not None:
+            with contextlib.suppress(Exception):
+                self.client.delete_model_version(*self.registered)
+        self.forget_model()
+        with contextlib.suppress(Exception):
+            self.client.set_tag(self.run_id, FAILURE_TAG, redact_text(reason[:5000]))
+        with contextlib.suppress(Exception):
+            trace = "".join(traceback.format_exception(error))
+            self.client.log_text(self.run_id, redact_text(trace), "failure.txt")
+
+
+def write_outputs(outputs: Sequence[Output], folder: Path) -> None:
+    """Each as `NAME.csv` and, where it has a figure, `NAME.png`; a text as `NAME`."""
+    for output in outputs:
+        if output.text is not None:
+            (folder / output.name).write_text(output.text)
+            continue
+        path = folder / f"{output.name}.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(output.rows[0]))
+            writer.writeheader()
+            writer.writerows(output.rows)
+        if output.draw is not None:
+            draw(output, path.with_suffix(".png"))

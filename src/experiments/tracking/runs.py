@@ -1,0 +1,168 @@
+"""Recorded runs as one table, and the same over seeds: what `experiments compare` shows."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.config.compose import load
+from experiments.config.identity import is_circumstance
+from experiments.config.schema import Task
+from experiments.errors import ConfigError, suggest
+from experiments.evaluation.objectives import deciding, larger_is_better
+from experiments.tracking.store import check_store, open_store
+from experiments.tracking.tags import SWEEP_TAG
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+PAGE = 1_000
+
+
+def runs(of: str | None = None, words: Sequence[str] = ()) -> pd.DataFrame:
+    """Runs of an experiment or of a sweep, the newest first.
+
+    Args:
+        of: name of an experiment, or id of a sweep's run; None for all experiments.
+        words: overrides that say where the store is, such as `tracking.folder=my_runs`.
+
+    Returns:
+        A row for each run: `run_id`, `name`, `experiment`, `status`, `started` (UTC), `seconds`, `params.…` as text and
+        `metrics.…`. Params that no run has otherwise are there too. Sweeps' own runs are left out.
+
+    Raises:
+        ConfigError: no such experiment or sweep, or no store.
+    """
+    import pandas as pd
+
+    config = load(words)
+    check_store(config.tracking)
+    client = open_store(config)
+    names = {each.experiment_id: each.name for each in client.search_experiments()}
+    # A page at a time, texts as categories: a run's own objects are some hundred times as large.
+    pages = [
+        pd.DataFrame([_row(run, names) for run in page if SWEEP_TAG not in run.data.tags])
+        for page in _pages_of(client, of, names)
+    ]
+    found = pd.concat([_compact(page) for page in pages], ignore_index=True) if pages else pd.DataFrame()
+    return found if len(found) else pd.DataFrame(columns=["run_id", "name", "experiment", "status"])
+
+
+def over_seeds(found: pd.DataFrame) -> pd.DataFrame:
+    """Finished runs that differ in nothing but their seed as one row each.
+
+    Returns:
+        `name`, `runs` (how many), and for each metric `METRIC` (mean) and `METRIC_deviation` (of the sample; NaN of one
+        run), ordered by what decides.
+    """
+    import pandas as pd
+
+    finished = found[found["status"] == "FINISHED"] if len(found) else found
+    if not len(finished):
+        return pd.DataFrame(columns=["name", "runs"])
+    keys = [
+        column
+        for column in finished.columns
+        if column.startswith("params.")
+        and column != "params.seed"
+        and not is_circumstance(column.removeprefix("params."))
+    ]
+    metrics = [
+        column
+        for column in finished.columns
+        if column.startswith("metrics.") and not column.startswith("metrics.seconds_")
+    ]
+    identity = finished[keys].astype(str).agg("\x1f".join, axis=1)
+    grouped = finished.groupby(identity, sort=False)
+    columns: dict[str, Any] = {
+        "name": grouped["name"].first().astype(str).str.replace(r" seed=\S+", "", regex=True),
+        "runs": grouped.size(),
+    }
+    for metric in metrics:
+        columns[metric.removeprefix("metrics.")] = grouped[metric].mean()
+        columns[f"{metric.removeprefix('metrics.')}_deviation"] = grouped[metric].std(ddof=1)
+    made = pd.DataFrame(columns).reset_index(drop=True)
+    return _ordered(made, finished)
+
+
+def save(found: pd.DataFrame, path: Path) -> None:
+    """As CSV or Parquet, by the name's end.
+
+    Raises:
+        ConfigError: another end.
+    """
+    if path.suffix == ".csv":
+        found.to_csv(path, index=False)
+    elif path.suffix == ".parquet":
+        found.to_parquet(path, index=False)
+    else:
+        raise ConfigError([f"--to must end with .csv or .parquet, got '{path}'"])
+
+
+def _pages_of(client: MlflowClient, of: str | None, names: dict[str, str]) -> Iterator[Sequence[Run]]:
+    places, wanted = list(names), ""
+    if of is not None and re.fullmatch("[0-9a-f]{32}", of):
+        wanted = f"tags.`mlflow.parentRunId` = '{of}'"
+    elif of is not None:
+        places = [place for place, name in names.items() if name == of]
+        if not places:
+            raise ConfigError(
+                [f"'{of}' must be an experiment or the run of a sweep, got neither{suggest(of, names.values())}"]
+            )
+    yield from pages(client, places, wanted)
+
+
+def pages(client: MlflowClient, places: Sequence[str], wanted: str) -> Iterator[Sequence[Run]]:
+    """All runs of some experiments that are wanted, a page at a time."""
+    token: Any = None
+    while places:
+        page = client.search_runs(list(places), wanted, max_results=PAGE, page_token=token)
+        yield page
+        token = page.token
+        if not token:
+            return
+
+
+def runs_of(client: MlflowClient, places: Sequence[str], wanted: str) -> Iterator[Run]:
+    """The same, one by one."""
+    return itertools.chain.from_iterable(pages(client, places, wanted))
+
+
+def _row(run: Run, names: dict[str, str]) -> dict[str, Any]:
+    import pandas as pd
+
+    info, data = run.info, run.data
+    return {
+        "run_id": info.run_id,
+        "name": info.run_name,
+        "experiment": names.get(info.experiment_id, info.experiment_id),
+        "status": info.status,
+        "started": pd.Timestamp(info.start_time, unit="ms", tz="UTC"),
+        "seconds": (info.end_time - info.start_time) / 1000 if info.end_time else None,
+        **{f"params.{key}": value for key, value in data.params.items()},
+        **{f"metrics.{key}": value for key, value in data.metrics.items()},
+    }
+
+
+def _compact(page: pd.DataFrame) -> pd.DataFrame:
+    texts = [column for column in page.columns if column.startswith("params.") or column in ("experiment", "status")]
+    return page.astype(dict.fromkeys(texts, "category"))
+
+
+def _ordered(made: pd.DataFrame, finished: pd.DataFrame) -> pd.DataFrame:
+    """By the metric that decides, where all runs are of one task."""
+    tasks = set(finished.get("params.model.task", [])) - {None}
+    if len(tasks) != 1:
+        return made
+    task = Task(str(tasks.pop()))
+    metric = deciding(made, task)
+    return (
+        made
+        if metric is None
+        else made.sort_values(metric, ascending=not larger_is_better(metric, task), ignore_index=True)
+    )

@@ -1,0 +1,124 @@
+"""Where runs are recorded, and whether it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.config.schema import Config, TrackingConfig
+from experiments.errors import ConfigError, readable_cause
+from experiments.redaction import redact_text
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+SECONDS_TO_ANSWER = 5
+# `mlflow run` puts the run that it opened here, and where it is.
+GIVEN_RUN = "MLFLOW_RUN_ID"
+GIVEN_URI = "MLFLOW_TRACKING_URI"
+
+
+def tracking_uri(tracking: TrackingConfig) -> str:
+    """The tracking server or store, as an absolute place: what the config says, else MLflow's own variable."""
+    if tracking.uri:
+        return tracking.uri
+    if tracking.folder is None and os.environ.get(GIVEN_URI):
+        return os.environ[GIVEN_URI]
+    return f"sqlite:///{Path(tracking.folder or '.').resolve() / 'mlflow.db'}"
+
+
+def artifact_folder(tracking: TrackingConfig) -> str | None:
+    """Where a local store's artifacts go: beside it. A server keeps its own."""
+    file = sqlite_file(tracking)
+    return None if file is None else (file.parent / "mlartifacts").as_uri()
+
+
+def sqlite_file(tracking: TrackingConfig) -> Path | None:
+    """The file of a sqlite store, whether it is there or not; None of other stores."""
+    uri = tracking_uri(tracking)
+    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
+
+
+def how_to_compare(tracking: TrackingConfig) -> str:
+    """Where a browser shows the runs, or the command that starts what shows them; secrets out."""
+    uri = redact_text(tracking_uri(tracking))
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+
+
+def check_store(tracking: TrackingConfig) -> None:
+    """Ask the store whether it is there, in seconds: MLflow itself tries for minutes before it says no.
+
+    Raises:
+        ConfigError: a server or database that does not answer, a folder that cannot be written.
+    """
+    uri = tracking_uri(tracking)
+    if GIVEN_RUN in os.environ and uri != os.environ.get(GIVEN_URI, uri):
+        raise ConfigError(
+            [
+                f"tracking must be left as it is under `mlflow run`, which has opened a run elsewhere, got "
+                f"'{redact_text(uri)}'; set {GIVEN_URI}, which `mlflow run` follows"
+            ]
+        )
+    try:
+        if tracking.folder is not None and not tracking.uri:
+            Path(tracking.folder).mkdir(parents=True, exist_ok=True)
+        if uri.startswith(("http://", "https://")):
+            _ask_server(uri)
+        elif not uri.startswith("databricks"):
+            _ask_database(uri)
+    except Exception as error:  # SQLAlchemy's drivers each have their own
+        raise no_store(uri, error) from error
+
+
+def _ask_server(uri: str) -> None:
+    import requests
+
+    # Any answer is an answer: a proxy may ask for a password first, and MLflow has settings of its own for TLS.
+    with contextlib.suppress(requests.exceptions.SSLError):
+        requests.get(f"{uri.rstrip('/')}/health", timeout=SECONDS_TO_ANSWER)
+
+
+def _ask_database(uri: str) -> None:
+    from sqlalchemy import create_engine, make_url
+
+    waits = make_url(uri).get_backend_name() in ("postgresql", "mysql", "mariadb")
+    engine = create_engine(uri, connect_args={"connect_timeout": SECONDS_TO_ANSWER} if waits else {})
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                # Opens the file for writing, and writes nothing.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.exec_driver_sql("ROLLBACK")
+    finally:
+        engine.dispose()
+
+
+def no_store(uri: str, error: Exception) -> ConfigError:
+    """The error for a store that cannot be used, with a way out."""
+    way_out = "start it, or leave tracking=local to record in a folder"
+    if uri.startswith("sqlite:"):
+        way_out = "choose a folder that can be written: tracking.folder=…"
+    problem = f"tracking.uri must be a store that answers, got '{uri}': {readable_cause(error)}; {way_out}"
+    return ConfigError([redact_text(problem)])
+
+
+def open_store(config: Config) -> MlflowClient:
+    """A client of the config's store. See `check_store` for one that does not answer."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # The requirements are ours to state, whatever project lies in the current folder.
+    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
+    # A dead server would otherwise block for minutes at each call.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    from mlflow.tracking import MlflowClient
+
+    # Its notes about tables it creates and a pip it does not find are no news to a user.
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    uri = tracking_uri(config.tracking)
+    try:
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
+        raise no_store(uri, error) from error

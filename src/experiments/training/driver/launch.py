@@ -1,0 +1,148 @@
+"""Starts a training on a Spark cluster and brings its result back. Runs on the driver."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.training.channel import heard_or_warned, listening
+from experiments.training.driver.announcements import announce
+from experiments.training.driver.handoff import Counted, dealt
+from experiments.training.spec import TrainingSpec
+from experiments.training.task.train import SCHEMA, Order, train_rank
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+logger = logging.getLogger(__name__)
+
+_SECONDS_TO_REGISTER = 30
+
+
+class TrainingError(RuntimeError):
+    """A training that failed on a rank; the text has that rank's own words first, then its trace."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a training went.
+
+    Attributes:
+        epochs: `epoch`, and for each `epoch_loss`, `epoch_accuracy` or `epoch_mae`, the same of the rows held out as
+            `epoch_val_…`, `epoch_learning_rate`, `epoch_seconds`.
+        ranks: `rank`, `host`, `device`, `rows`, `seconds`, `seconds_of_sums`, `steps`, `bytes_of_a_step`.
+        layers: `layer`, `type`, `outputs`, `weights`.
+        logs: what each rank printed, by rank.
+    """
+
+    epochs: list[dict[str, Any]]
+    ranks: list[dict[str, Any]]
+    layers: list[dict[str, Any]]
+    logs: list[str]
+
+
+def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
+    """Train on all rows, on as many ranks as the spec says; returns the model as a `.keras` file, and how it went.
+
+    Raises:
+        ValueError: the cluster cannot run so many ranks, or the rows cannot be trained on.
+        TrainingError: a rank failed.
+    """
+    spark = counted.rows.sparkSession
+    check_cluster(spark, spec.world_size)
+    token, heard = secrets.token_hex(16), set[int]()
+
+    def hear(row: dict[str, Any]) -> None:
+        _report(row, spec.epochs)
+        heard.add(row["epoch"])  # else it is said again at the end
+
+    context, tag = spark.sparkContext, f"training-{token[:8]}"
+    host = context.getConf().get("spark.driver.host", "127.0.0.1").strip("[]")
+    with listening(host, token, hear) as address:
+        run = functools.partial(train_rank, order=Order(spec, token, address))
+        rows = dealt(counted, spec.validation_rows, spec.world_size, spec.seed)
+        context.addJobTag(tag)
+        try:
+            found = rows.mapInArrow(run, SCHEMA, barrier=True).collect()
+        except BaseException:
+            context.cancelJobsWithTag(tag)
+            raise
+        finally:
+            context.removeJobTag(tag)
+    model, summary = _result(found)
+    for row in summary.epochs:
+        if row["epoch"] not in heard:  # where the driver could not be reached
+            heard_or_warned(row, hear)
+    return model, summary
+
+
+def check_cluster(spark: SparkSession, ranks: int) -> None:
+    """Whether so many ranks can run at a time; Spark itself would try for ten minutes.
+
+    Raises:
+        ValueError: with the numbers.
+    """
+    conf = spark.sparkContext.getConf()
+    if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+        raise ValueError(
+            "cluster.conf.spark.dynamicAllocation.enabled must be false where networks are trained, as Spark starts "
+            "the tasks of a training together, got true; set it, and spark.executor.instances to how many there are "
+            "to be"
+        )
+    java, end = spark.sparkContext._jsc.sc(), time.monotonic() + _SECONDS_TO_REGISTER
+    is_local = spark.sparkContext.master.startswith("local[")
+    while (slots := java.maxNumConcurrentTasks(java.resourceProfileManager().defaultResourceProfile())) < ranks:
+        if not is_local and time.monotonic() < end:  # executors of a cluster come one by one
+            time.sleep(1)
+            continue
+        raise ValueError(
+            f"numWorkers must be at most the tasks that the cluster runs at a time, {slots}, got {ranks}; lower it, or "
+            f"add cores (cluster.master='local[{ranks}]' on one machine)"
+        )
+    if conf.get("spark.network.crypto.enabled", "false") == "true" or conf.get("spark.ssl.enabled", "false") == "true":
+        logger.warning("Spark's connections are encrypted, but gradients travel between the ranks as plain numbers")
+
+
+def _report(row: dict[str, Any], epochs: int) -> None:
+    announce(row["epoch"], epochs, {name: value for name, value in row.items() if name != "epoch"})
+
+
+def _result(found: list[Any]) -> tuple[bytes, Summary]:
+    """The model and the summary out of the rows that the tasks have yielded.
+
+    Raises:
+        ValueError: they could not begin.
+        TrainingError: a rank failed, or the model did not arrive whole.
+    """
+    problems = [bytes(row["payload"]).decode() for row in found if row["kind"] == "problem"]
+    if problems:
+        raise ValueError(problems[0])
+    ranks = [json.loads(row["payload"]) for row in sorted(found, key=lambda row: row["rank"]) if row["kind"] == "rank"]
+    failed = [each for each in ranks if each["ending"]["problem"]]
+    if failed:
+        raise TrainingError(_why(failed))
+    model = b"".join(
+        bytes(row["payload"]) for row in sorted(found, key=lambda row: row["part"]) if row["kind"] == "model"
+    )
+    (checksum,) = [bytes(row["payload"]) for row in found if row["kind"] == "checksum"]
+    if hashlib.sha256(model).digest() != checksum:
+        raise TrainingError("the model must arrive as it was sent, but its checksum differs; train it again")
+    history = ranks[0]["history"]
+    names = ("rank", "host", "device", "rows", "seconds", "seconds_of_sums", "steps", "bytes_of_a_step")
+    table = [{name: each[name] for name in names} for each in ranks]
+    return model, Summary(history, table, ranks[0]["layers"], [each["log"] for each in ranks])
+
+
+def _why(failed: list[dict[str, Any]]) -> str:
+    """What the rank says that failed first and of itself, then what the others saw."""
+    first, *others = sorted(failed, key=lambda each: (each["ending"]["is_consequence"], each["ending"]["at"]))
+    text = f"rank {first['rank']} on {first['host']}: {first['ending']['problem']}\n{first['ending']['trace']}"
+    for each in others:
+        text += f"\nrank {each['rank']} on {each['host']}: {each['ending']['problem']}"
+    return text
