@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import os
 import re
 import resource
@@ -551,3 +552,18 @@ def test_rows_of_another_length_are_refused_when_scored(spark, alone):
     other = spark.createDataFrame([(Vectors.dense([1.0, 2.0]),)], ["features"])
     with pytest.raises(Exception, match=r"features must be vectors of 5 entries, as those that the network"):
         alone.transform(other).collect()
+
+
+def test_a_pipeline_that_was_saved_before_modules_moved_scores_as_it_did(spark):
+    """By the code of aa37962: an assembler, an SVD and a network, whose class paths stand in it."""
+    saved = Path(__file__).with_name("saved")
+    loaded = PipelineModel.load(str(saved / "pipeline"))
+    assert [type(stage).__name__ for stage in loaded.stages] == [
+        "VectorAssembler",
+        "SVDModel",
+        "KerasClassificationModel",
+    ]
+    expected = json.loads((saved / "scores.json").read_text())
+    rows = spark.createDataFrame([(row["x"], row["y"]) for row in expected], ["x", "y"]).coalesce(1)
+    scores = [row["probability"].toArray() for row in loaded.transform(rows).collect()]
+    assert np.allclose(scores, [row["probability"] for row in expected], atol=1e-6)

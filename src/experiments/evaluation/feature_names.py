@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from experiments.pipeline.known import Entries, known_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
@@ -23,14 +24,14 @@ def feature_names(fitted: PipelineModel, schema: StructType, column: str, rows: 
         rows: before the pipeline. They are read only to find the words behind hashes.
     """
     stage = _maker_of(fitted, column)
-    kind = type(stage).__name__
-    if kind in _SAME_ORDER:
+    entries = known_of(type(stage)).entries
+    if entries is Entries.same:
         return feature_names(fitted, schema, stage.getInputCol(), rows)
-    if kind == "CountVectorizerModel":
+    if entries is Entries.words:
         return list(stage.vocabulary)
-    if kind == "HashingTF":
+    if entries is Entries.hashes:
         return _hashed_words(fitted, stage, rows)
-    if kind == "VectorAssembler":
+    if entries is Entries.assembled:
         return _assembled_names(fitted, schema, stage, rows)
     return _attribute_names(schema, column)
 
@@ -53,7 +54,7 @@ def _assembled_names(fitted: PipelineModel, schema: StructType, assembler: Any, 
 def _source(stages: Sequence[Any], column: str) -> str:
     """The data's column behind one that was imputed, indexed or binned."""
     for number, stage in enumerate(stages):
-        for read, made in _columns_of(stage) if type(stage).__name__ in _BY_COLUMN else ():
+        for read, made in _columns_of(stage) if known_of(type(stage)).entries is Entries.column else ():
             if made == column:
                 return _source(stages[:number], read)  # an imputer may write where it reads
     return column
@@ -115,9 +116,8 @@ def own_units(fitted: PipelineModel, column: str, points: NDArray[np.float64]) -
         points: shape (points, entries).
     """
     scaler = _scaler_of(fitted, column)
-    if scaler is None:
-        return points
-    return own_units(fitted, scaler.getInputCol(), _SCALERS[type(scaler).__name__](scaler, points))
+    undo = known_of(type(scaler)).undo
+    return points if undo is None else own_units(fitted, scaler.getInputCol(), undo(scaler, points))
 
 
 def _maker_of(fitted: PipelineModel, column: str) -> Any:
@@ -131,40 +131,7 @@ def _maker_of(fitted: PipelineModel, column: str) -> Any:
 def _scaler_of(fitted: PipelineModel, column: str) -> Any:
     """The scaler that made a column, or one that was then assembled alone, or None."""
     stage = _maker_of(fitted, column)
-    if type(stage).__name__ == "VectorAssembler" and len(stage.getInputCols()) == 1:
+    about = known_of(type(stage))
+    if about.entries is Entries.assembled and len(stage.getInputCols()) == 1:
         return _scaler_of(fitted, stage.getInputCols()[0])
-    return stage if type(stage).__name__ in _SCALERS else None
-
-
-def _undo_standard(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    deviation, mean = model.std.toArray(), model.mean.toArray()
-    units = points * deviation if model.getWithStd() else points
-    units = units + mean if model.getWithMean() else units
-    # Of an entry without variance Spark makes 0, whatever it was.
-    return np.where((deviation == 0) & model.getWithStd(), mean, units)
-
-
-def _undo_min_max(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = model.originalMin.toArray(), model.originalMax.toArray()
-    share = (points - model.getMin()) / (model.getMax() - model.getMin())
-    return np.where(high > low, low + share * (high - low), low)
-
-
-def _undo_max_abs(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    units: NDArray[np.float64] = points * model.maxAbs.toArray()
-    return units
-
-
-def _undo_robust(model: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    points = points * model.range.toArray() if model.getWithScaling() else points
-    return points + model.median.toArray() if model.getWithCentering() else points
-
-
-_SCALERS = {
-    "StandardScalerModel": _undo_standard,
-    "MinMaxScalerModel": _undo_min_max,
-    "MaxAbsScalerModel": _undo_max_abs,
-    "RobustScalerModel": _undo_robust,
-}
-_BY_COLUMN = ("StringIndexerModel", "OneHotEncoderModel", "ImputerModel", "TargetEncoderModel", "Bucketizer")
-_SAME_ORDER = (*_SCALERS, "IDFModel", "Normalizer")
+    return stage if about.undo is not None else None

@@ -15,6 +15,7 @@ from experiments.data.caching import cached
 from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.evaluation.curves import Curve, by_score, curves_of, has_scores
 from experiments.evaluation.feature_names import feature_names
+from experiments.pipeline.known import known_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -261,7 +262,7 @@ def spread_of(rows: DataFrame, features: str | None, model: Any) -> Spread:
     both = [summary.summary(F.col(name)) for name in (features, model.getOutputCol())]
     wide, narrow = rows.select(*both).first()
     count = wide["count"]
-    if type(model).__name__ == "PCAModel":
+    if known_of(type(model)).is_from_mean:
         scale = (count - 1) / count  # Spark divides by one less
         return Spread(float(wide["variance"].toArray().sum() * scale), narrow["variance"].toArray() * scale)
     return Spread(float((wide["normL2"].toArray() ** 2).sum() / count), narrow["normL2"].toArray() ** 2 / count)

@@ -15,6 +15,7 @@ from experiments.figures import charts
 from experiments.figures.output import MOST_POINTS, MOST_VALUES, Output, Rows
 from experiments.inspection import supervised_charts
 from experiments.inspection.sampling import sample
+from experiments.pipeline.known import known_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def _centres(model: Any) -> NDArray[np.float64]:
 def hierarchy(scored: Scored) -> Iterator[Output]:
     """`node` (1 is all rows), `parent`, `cluster` of a leaf, `rows`, `cost` (squared distances), `height` (distance of
     the centres it was split into, in the units of the features that the model reads)."""
-    if type(scored.model).__name__ != "BisectingKMeansModel":
+    if not known_of(type(scored.model)).is_hierarchy:
         return
     rows: Rows = []
     _walk(_root(scored.model), None, rows)

@@ -11,25 +11,13 @@ from experiments.config.schema import Task
 from experiments.data.caching import cached
 from experiments.data.dataset import HELD_OUT
 from experiments.errors import ExperimentError, readable_cause
+from experiments.pipeline.known import known_of
 from experiments.pipeline.stages import Stage
 from experiments.pipeline.wiring import Wired
 
 if TYPE_CHECKING:
     from pyspark.ml import Transformer
     from pyspark.sql import DataFrame
-
-TAKE_TEXTS_APART = ("Tokenizer", "RegexTokenizer", "NGram")
-# Stages that make the same of a row whatever other rows there are.
-ROW_BY_ROW = (
-    *TAKE_TEXTS_APART,
-    "StopWordsRemover",
-    "HashingTF",
-    "CountVectorizer",
-    "IDF",
-    "VectorAssembler",
-    "StandardScaler",
-)
-OF_TWO_CLASSES = ("GBTClassifier", "LinearSVC", "FMClassifier")
 
 
 def fit_stages(
@@ -57,7 +45,7 @@ def fit_stages(
     _leave_trees_in_java()
     made = [_made(each) for each in wired]
     # Other stages may look from one row at others, and those that are held out must not be seen.
-    is_shared = rows is not None and all(each.stage.type.__name__ in ROW_BY_ROW for each in wired[:-1])
+    is_shared = rows is not None and all(known_of(each.stage.type).is_row_by_row for each in wired[:-1])
     texts = _first_fit_on_texts(wired) if is_shared and keeping is not None else None
     fitted: list[Transformer] = []
     for number, instance in enumerate(made):
@@ -94,7 +82,7 @@ def is_worth_sharing(wired: Sequence[Wired]) -> bool:
     """Whether stages are fitted, or take texts apart: what others make of a row costs less than keeping it."""
     from pyspark.ml import Estimator
 
-    return any(issubclass(each.stage.type, Estimator) or each.stage.type.__name__ in TAKE_TEXTS_APART for each in wired)
+    return any(issubclass(each.stage.type, Estimator) or known_of(each.stage.type).is_costly for each in wired)
 
 
 def prepare(wired: Sequence[Wired], train: DataFrame, rows: DataFrame, keeping: contextlib.ExitStack) -> Prepared:
@@ -108,7 +96,7 @@ def prepare(wired: Sequence[Wired], train: DataFrame, rows: DataFrame, keeping: 
     """
     fitted, read = fit_stages(wired, train, rows)
     kept = keeping.enter_context(cached(fitted[-1].transform(read)))
-    if all(each.stage.type.__name__ in ROW_BY_ROW for each in wired):
+    if all(known_of(each.stage.type).is_row_by_row for each in wired):
         return Prepared(fitted, kept.where(f"NOT {HELD_OUT}").drop(HELD_OUT), kept)
     for stage in fitted:
         train = stage.transform(train)
@@ -142,7 +130,7 @@ def _first_fit_on_texts(wired: Sequence[Wired]) -> int | None:
     from pyspark.ml import Estimator
 
     fits = [place for place, each in enumerate(wired) if issubclass(each.stage.type, Estimator)]
-    if len(fits) < 2 or not any(each.stage.type.__name__ in TAKE_TEXTS_APART for each in wired[: fits[0]]):
+    if len(fits) < 2 or not any(known_of(each.stage.type).is_costly for each in wired[: fits[0]]):
         return None
     return fits[0]
 
@@ -165,7 +153,7 @@ def check_estimator(wired: Wired, task: Task, rows: int, classes: int | None) ->
             f"{stage.key}.k must be at most the number of training rows, {rows:,}, got {k:,}; lower it or add rows"
         )
     name = stage.type.__name__
-    if name in OF_TWO_CLASSES and classes is not None and classes > 2:
+    if known_of(stage.type).is_of_two_classes and classes is not None and classes > 2:
         raise ExperimentError(
             f"{stage.key}.class must be for {classes} classes, got {name}, which tells two apart; use another "
             "model, such as model=random_forest or model=one_vs_rest"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import Config, Missing
 from experiments.errors import ConfigError, suggest
+from experiments.pipeline.known import known_of
 
 if TYPE_CHECKING:
     from pyspark.ml.param import Param
@@ -81,7 +82,7 @@ def check_stages(config: Config) -> list[str]:
     if config.model.least_partitions < 1:
         return [f"model.least_partitions must be 1 or more, got {config.model.least_partitions}"]
     # An imputer, or a stage that is told what to do with what is invalid.
-    takes_missing = any(stage.type.__name__ == "Imputer" or "handleInvalid" in stage.params for stage in stages)
+    takes_missing = any(known_of(stage.type).fills_missing or "handleInvalid" in stage.params for stage in stages)
     if config.data.missing is Missing.keep and not takes_missing:
         return ["data.missing must be fail, fill or drop unless a stage imputes, got keep; add preprocessing=impute"]
     return []

@@ -8,37 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.errors import ExperimentError
+from experiments.pipeline.known import known_of
 from experiments.pipeline.stages import Stage, spark_params
-
-# Columns are known by Spark's short type names, and by one that Spark does not have: numbers that stand for categories.
-CATEGORY = "category"
-_NUMBERS = ("double", "float", "bigint", "int", "smallint", "tinyint", "decimal")
-_ASSEMBLED = (*_NUMBERS, "boolean", "vector", CATEGORY)
-# Stages that read every column of some types, and are left out where there is none.
-_READS_EACH = {"StringIndexer": ("string",), "OneHotEncoder": (CATEGORY,), "Imputer": _NUMBERS}
-# Stages that read the only column of a type, whatever other columns there are.
-_READS_ONE = {
-    "Tokenizer": "string",
-    "RegexTokenizer": "string",
-    "StopWordsRemover": "array<string>",
-    "NGram": "array<string>",
-    "HashingTF": "array<string>",
-    "CountVectorizer": "array<string>",
-    "Word2Vec": "array<string>",
-    "IDF": "vector",
-}
-# What a stage makes, where that is no vector.
-_MAKES = {
-    "StringIndexer": CATEGORY,
-    "Bucketizer": CATEGORY,
-    "QuantileDiscretizer": CATEGORY,
-    "Binarizer": "double",
-    "Imputer": "double",
-    "Tokenizer": "array<string>",
-    "RegexTokenizer": "array<string>",
-    "StopWordsRemover": "array<string>",
-    "NGram": "array<string>",
-}
 
 
 @dataclass(frozen=True)
@@ -95,7 +66,7 @@ def _wired(stage: Stage, columns: _Columns, seed: int) -> Wired | None:
     params = {name: _nested(value, seed) if isinstance(value, Stage) else value for name, value in stage.params.items()}
     if not {"inputCol", "inputCols"} & params.keys():
         read = _inputs(stage, columns)
-        if not read and stage.type.__name__ in _READS_EACH:
+        if not read and known_of(stage.type).reads_each:
             return None
         params |= read
     if stage.takes("featuresCol"):
@@ -116,12 +87,13 @@ def _nested(stage: Stage, seed: int) -> Stage:
 
 def _inputs(stage: Stage, columns: _Columns) -> dict[str, Any]:
     """What the stage reads, as its parameter."""
-    known, name = spark_params(stage.type), stage.type.__name__
-    if name in _READS_EACH:
-        read = columns.of(_READS_EACH[name])
+    known = spark_params(stage.type)
+    about = known_of(stage.type)
+    if about.reads_each:
+        read = columns.of(about.reads_each)
         return {"inputCols": read} if read else {}
     if "inputCol" in known:
-        fitting = columns.of([_READS_ONE[name]]) if name in _READS_ONE else list(columns.features)
+        fitting = columns.of([about.reads_one]) if about.reads_one else list(columns.features)
         return {"inputCol": _only(stage, "inputCol", fitting, columns)}
     return {"inputCols": list(columns.features)} if "inputCols" in known else {}
 
@@ -130,7 +102,7 @@ def _only(stage: Stage, param: str, fitting: Sequence[str], columns: _Columns) -
     if len(fitting) == 1:
         return fitting[0]
     there = ", ".join(f"{name} ({kind})" for name, kind in list(columns.features.items())[:5])
-    wanted = _READS_ONE.get(stage.type.__name__)
+    wanted = known_of(stage.type).reads_one
     if wanted is None or len(fitting) > 1:
         way_out = "set it, or put a stage before it that makes one of them: "
         way_out += "'model.stages.features.class=pyspark.ml.feature.VectorAssembler'"
@@ -144,9 +116,10 @@ def _only(stage: Stage, param: str, fitting: Sequence[str], columns: _Columns) -
 
 def _check_types(stage: Stage, params: Mapping[str, Any], columns: _Columns) -> None:
     """Refuse columns that are no numbers where numbers are assembled, with the stage that makes them some."""
-    if stage.type.__name__ != "VectorAssembler":
+    readable = known_of(stage.type).reads_only
+    if not readable:
         return
-    fitting = columns.of(_ASSEMBLED)
+    fitting = columns.of(readable)
     wrong = {name: columns.features[name] for name in params["inputCols"] if name in columns.features}
     wrong = {name: kind for name, kind in wrong.items() if name not in fitting}
     if not wrong:
@@ -172,7 +145,7 @@ def _name_outputs(stage: Stage, params: dict[str, Any], columns: _Columns) -> No
     made = params.get("outputCols") or ([params["outputCol"]] if "outputCol" in params else [])
     if made:
         read = params.get("inputCols") or [params.get("inputCol")]
-        columns.replace(read, made, _MAKES.get(stage.type.__name__, "vector"))
+        columns.replace(read, made, known_of(stage.type).makes)
 
 
 def _free_name(name: str, columns: _Columns) -> str:

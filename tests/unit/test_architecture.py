@@ -1,0 +1,61 @@
+"""The house is as docs/architecture.md says: its rooms, which of them may know which, and how large they are."""
+
+import ast
+import re
+from pathlib import Path
+
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "experiments"
+FILES = {path.relative_to(SOURCE).as_posix(): path.read_text() for path in SOURCE.rglob("*.py")}
+MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_AT_THE_TOP = 300, 40, 9
+
+
+def test_rooms_import_from_the_floors_below_them(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(config_filename="pyproject.toml", cache_dir=None) == 0, capsys.readouterr().out
+
+
+def test_the_map_names_every_module_and_no_other():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = set()
+    for room, files in re.findall(r"^\| `(\S*?)/?` \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE):
+        named |= {f"{room}/{name}.py".lstrip("./") for name in re.findall(r"`(\w+)`", files)}
+    assert named == {name for name in FILES if not name.endswith("__init__.py")}
+
+
+def test_the_top_is_small_and_files_and_functions_fit_on_a_screen():
+    assert sum("/" not in name for name in FILES) <= MOST_AT_THE_TOP
+    assert {name for name, text in FILES.items() if text.count("\n") > MOST_LINES} == set()
+    long = {
+        f"{name}:{node.name}"
+        for name, text in FILES.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and lines_of(node) > MOST_LINES_OF_A_FUNCTION
+    }
+    assert long == set()
+
+
+def lines_of(function):
+    """Without its docstring."""
+    said = ast.get_docstring(function, clean=False)
+    return function.end_lineno - function.lineno + 1 - (said.count("\n") + 1 if said else 0)
+
+
+def test_only_tracking_talks_to_mlflow_about_runs():
+    assert {name for name, text in FILES.items() if "client." in text and not name.startswith("tracking/")} == set()
+
+
+def test_a_law_stands_once():
+    laws = {
+        "which metric is better": r"METRICS\[[^\]]+\]\.get\(|METRICS\[[^\]]+\]\[",
+        "what no identity has": r'"registry", "sweep"',
+        "Hydra's own node": r'del composed\["hydra"\]',
+        "pages of runs": r"page_token=",
+        "where a sqlite file is": r'"sqlite:///"',
+        "how runs are looked at": r"mlflow ui --backend-store-uri",
+    }
+    for law, pattern in laws.items():
+        found = [name for name, text in FILES.items() if re.search(pattern, text)]
+        assert len(found) == 1, (law, found)
