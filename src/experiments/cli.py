@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from experiments.errors import ConfigError
-from experiments.jobs import exit_code, report, run_words
+from experiments.jobs import exit_code, run_words, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,10 +200,10 @@ def overrides_of_mlflow(words: Sequence[str]) -> list[str]:
 
 
 def _exit_by(action: Callable[[], int | None]) -> None:
-    """End with the exit code that an action returns, or with the one of its error, which is reported."""
+    """End with the exit code that an action returns, or with the one of its error, which is told."""
     try:
         code = action() or 0
     except Exception as error:
-        report(error)
+        tell(error)
         code = exit_code([error])
     sys.exit(code)

@@ -59,7 +59,7 @@ def run_words(words: Sequence[str]) -> int:
         try:
             return _run_job(composed, trials)
         except Exception as error:  # whatever Spark, MLflow or a library of a stage raises
-            report(error)
+            tell(error)
             failures.append(error)
             return None
 
@@ -92,7 +92,7 @@ def exit_code(failures: Sequence[Exception]) -> int:
     return EXIT_BAD_CONFIG if all(isinstance(error, ConfigError) for error in failures) else EXIT_FAILED
 
 
-def report(error: Exception) -> None:
+def tell(error: Exception) -> None:
     """What went wrong, on standard error: each problem of a config, else one readable cause."""
     if isinstance(error, ConfigError):
         lines = error.problems

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import math
 import tempfile
 from collections.abc import Container, Mapping, Sequence
@@ -23,10 +22,7 @@ from experiments.sweep.outcome import Kind
 from experiments.sweep.plan import Plan, Trial
 from experiments.tracking.run import TrackedRun, write_outputs
 
-STYLE = """body{font:15px sans-serif;margin:2em auto;max-width:1100px;color:#222}
-table{border-collapse:collapse;width:100%}
-td,th{padding:.3em .6em;border-bottom:1px solid #ddd;text-align:left;font-size:13px}.best{background:#e8f1fb}
-.FAILED{color:#b3261e}img{max-width:100%}"""
+TEMPLATE = Path(__file__).with_name("report.html")
 
 
 def log_summary(run: TrackedRun, plan: Plan, rows: Rows, best: Mapping[Kind, Trial]) -> None:
@@ -110,25 +106,23 @@ def report(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], figures: Path) ->
     Args:
         figures: folder of PNG files.
     """
+    # Only a sweep's end needs it, and every command would wait for it.
+    from jinja2 import Environment
+
     numbers = {trial.number for trial in best.values()}
-    swept = "".join(f"<li><code>{html.escape(f'{key}={value}')}</code></li>" for key, value in plan.swept.items())
-    fixed = " ".join(f"{key}={value}" for key, value in plan.fixed.items())
-    winners = "".join(
-        f"<li><b>{html.escape(row['name'])}</b>: {html.escape(row['metric'])} {row['value']:.6g}</li>"
-        for row in rows
-        if row["trial"] in numbers
+    environment = Environment(autoescape=True)
+    environment.filters["short"] = _short
+    objectives, ends = plan.config.sweep.objectives[1:], ("seconds", "reason")
+    page: str = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        rows=rows,
+        rows_by_metric=by_metric(plan, rows, numbers),
+        best=numbers,
+        columns=["trial", "status", "metric", "value", *objectives, *plan.swept, *ends],
+        swept=plan.swept,
+        fixed=" ".join(f"{key}={value}" for key, value in plan.fixed.items()),
+        pictures=[(path.stem, base64.b64encode(path.read_bytes()).decode()) for path in sorted(figures.glob("*.png"))],
     )
-    pictures = "".join(
-        f'<p><img src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" alt="{path.stem}"></p>'
-        for path in sorted(figures.glob("*.png"))
-    )
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Sweep</title><style>{STYLE}</style>'
-        f"<h1>Sweep of {len(rows)} trials</h1><h2>Swept</h2><ul>{swept}</ul>"
-        f"<p>For all: <code>{html.escape(fixed) or 'nothing else'}</code></p>"
-        f"<h2>Best</h2><ul>{winners or 'none has finished'}</ul>{pictures}"
-        f"<h2>Trials</h2>{_table(plan, rows, numbers)}</html>"
-    )
+    return page
 
 
 def by_metric(plan: Plan, rows: Rows, best: Container[int]) -> Rows:
@@ -141,27 +135,6 @@ def by_metric(plan: Plan, rows: Rows, best: Container[int]) -> Rows:
         return row["trial"] not in best, not math.isfinite(reached), -reached
 
     return sorted(rows, key=place)
-
-
-def _table(plan: Plan, rows: Rows, best: Container[int]) -> str:
-    columns = [
-        "trial",
-        "status",
-        "metric",
-        "value",
-        *plan.config.sweep.objectives[1:],
-        *plan.swept,
-        "seconds",
-        "reason",
-    ]
-    head = "".join(f"<th>{html.escape(column.removeprefix('model.estimator.'))}</th>" for column in columns)
-    body = "".join(
-        f'<tr class="{row["status"]}{" best" if row["trial"] in best else ""}">'
-        + "".join(f"<td>{html.escape(_short(row[column]))}</td>" for column in columns)
-        + "</tr>"
-        for row in by_metric(plan, rows, best)
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def _short(value: object) -> str:

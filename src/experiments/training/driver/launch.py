@@ -59,7 +59,7 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
     token, heard = secrets.token_hex(16), set[int]()
 
     def hear(row: dict[str, Any]) -> None:
-        _report(row, spec.epochs)
+        _announce(row, spec.epochs)
         heard.add(row["epoch"])  # else it is said again at the end
 
     context, tag = spark.sparkContext, f"training-{token[:8]}"
@@ -109,7 +109,7 @@ def check_cluster(spark: SparkSession, ranks: int) -> None:
         logger.warning("Spark's connections are encrypted, but gradients travel between the ranks as plain numbers")
 
 
-def _report(row: dict[str, Any], epochs: int) -> None:
+def _announce(row: dict[str, Any], epochs: int) -> None:
     announce(row["epoch"], epochs, {name: value for name, value in row.items() if name != "epoch"})
 
 
