@@ -49,7 +49,7 @@ _WORDS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option
 @click.group(cls=_RunByDefault, help=HELP)
 @click.version_option(package_name="spark-experiments")
 def main() -> None:
-    pass
+    """The program `experiments`; its help is HELP."""
 
 
 @main.command(context_settings=_WORDS, add_help_option=False)

@@ -70,9 +70,10 @@ class Alone:
     logs_models = True
 
     def check_store(self, config: Config) -> None:
-        """
+        """Ask the store whether it is there.
+
         Raises:
-            ConfigError: the store does not answer.
+            ConfigError: it does not answer.
         """
         check_store(config.tracking)
 
@@ -81,7 +82,8 @@ class Alone:
         return None
 
     def go_on(self) -> None:
-        """
+        """Let the next phase begin.
+
         Raises:
             KeyboardInterrupt: the run was told to stop.
         """

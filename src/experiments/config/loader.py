@@ -45,6 +45,7 @@ def hydra_on(config_dir: str | Path | None) -> Iterator[ConfigLoaderImpl]:
 
 
 def resolved(words: Sequence[str]) -> DictConfig:
+    """What the words compose to within `hydra_on`, without Hydra's own node, interpolations resolved."""
     composed = hydra_compose("config", overrides=list(words), return_hydra_config=True)
     HydraConfig.instance().set_config(composed)
     strip_hydra(composed)

@@ -23,6 +23,7 @@ def plain(config: Config) -> dict[str, Any]:
 
 
 def plain_value(value: Any) -> Any:
+    """A value with everything below it as JSON has it."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):

@@ -101,6 +101,8 @@ def _param(name: str, doc: str, converter: Any) -> Any:
 
 
 class KerasParams(HasFeaturesCol, HasLabelCol, HasWeightCol, HasPredictionCol, HasSeed):
+    """The parameters of both estimators, in Spark's spelling."""
+
     layers = _param("layers", "Keras layers between input and output, by name with their arguments", _to_layers)
     network = _param(
         "network",
@@ -189,6 +191,7 @@ def missing_packages(engine: str) -> list[str]:
 
 
 def wrong_function(path: str, has_layers: bool, packages: Sequence[str]) -> list[str]:
+    """What is wrong with the function that is to build the network. Nothing is imported."""
     module, colon, name = path.partition(":")
     if has_layers:
         return ["network must be alone, got layers too; leave one of them out"]

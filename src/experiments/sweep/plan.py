@@ -145,7 +145,8 @@ def _settings(loader: ConfigLoader, composer: Composer, words: Sequence[str]) ->
 
 
 def _check_settings(known: SweepConfig, composed: SweepConfig) -> None:
-    """
+    """Compare the sweep's settings with those of a whole trial.
+
     Raises:
         ConfigError: a file that other words choose says how the sweep goes, which must be known before its trials are.
     """
@@ -155,7 +156,8 @@ def _check_settings(known: SweepConfig, composed: SweepConfig) -> None:
 
 
 def _check_method(settings: SweepConfig, space: Space) -> None:
-    """
+    """Hold the settings against the values that are swept.
+
     Raises:
         ConfigError: settings that do not suit each other, or the values.
     """

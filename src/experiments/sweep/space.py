@@ -173,7 +173,8 @@ def space_of(loader: ConfigLoader, words: Sequence[str], cases: Sequence[str]) -
 
 
 def _check_once(case: Case, where: str) -> None:
-    """
+    """Take each key for once in a case.
+
     Raises:
         ConfigError: a key that is set twice, of which only the last value would count.
     """

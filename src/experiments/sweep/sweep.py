@@ -108,7 +108,8 @@ class Sweep(Trials):
             raise
 
     def check(self) -> None:
-        """
+        """Be content only with trials that have all finished.
+
         Raises:
             SweepFailed: with each trial that did not finish and why.
         """

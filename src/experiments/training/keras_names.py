@@ -25,6 +25,7 @@ _LEFT_OUT = {
 
 
 def is_installed() -> bool:
+    """Whether Keras and TensorFlow are. Neither is imported."""
     return importlib.util.find_spec("keras") is not None and importlib.util.find_spec("tensorflow") is not None
 
 

@@ -30,6 +30,8 @@ class SparkLauncher(Launcher):
 
 @dataclass
 class SparkLauncherConf:
+    """`hydra/launcher=spark`."""
+
     _target_: str = f"{__name__}.SparkLauncher"
 
 

@@ -47,6 +47,8 @@ class SparkSweeper(Sweeper):
 
 @dataclass
 class SparkSweeperConf:
+    """`hydra/sweeper=spark`."""
+
     _target_: str = f"{__name__}.SparkSweeper"
 
 

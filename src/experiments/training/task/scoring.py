@@ -72,6 +72,7 @@ def classified(found: NDArray[np.float32]) -> pa.StructArray:
 
 
 def regressed(found: NDArray[np.float32]) -> pa.Array:
+    """Predictions, float64, of outputs of shape (rows, 1)."""
     return pa.array(found[:, 0].astype(np.float64))
 
 
