@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from experiments.config.schema import Config
+from experiments.config.values import spark_conf
 from experiments.data.checks import check_data
 from experiments.errors import ConfigError
-from experiments.pipeline.stages import check_stages
+from experiments.pipeline.stages import check_stages, stages_of
 from experiments.tracking.registry import check_registry
 from experiments.tuning import check_tuning
 
@@ -18,7 +19,15 @@ def validate(config: Config) -> None:
     """
     problems = check_stages(config)
     problems += [] if problems else check_tuning(config)
+    problems += [] if problems else _check_cluster(config)
     problems += check_data(config)
     problems += check_registry(config)
     if problems:
         raise ConfigError(problems)
+
+
+def _check_cluster(config: Config) -> list[str]:
+    """Settings of Spark's that a stage says it cannot work with."""
+    settings = spark_conf(config.cluster)
+    types = {stage.type for stage in stages_of(config) if hasattr(stage.type, "refused_settings")}
+    return [problem for stage_type in types for problem in stage_type.refused_settings(settings)]

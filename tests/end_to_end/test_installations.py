@@ -5,6 +5,7 @@ import sys
 
 
 def test_mlflow_run_makes_its_environment_with_uv(command, store, runs, environment, request, tmp_path):
+    environment["UV_COMPILE_BYTECODE"] = "0"  # of some packages of many
     environment["MLFLOW_ENV_ROOT"] = str(tmp_path / "environments")
     words = ["mlflow", "run", str(request.config.rootpath), "--env-manager", "uv", "--experiment-name", "uv"]
     done = command(*words, "-P", "model=ridge", "-P", "data=diabetes", timeout=500)
@@ -15,6 +16,7 @@ def test_mlflow_run_makes_its_environment_with_uv(command, store, runs, environm
 
 
 def test_an_installed_wheel_runs_in_an_empty_folder(command, store, runs, environment, request, tmp_path):
+    environment["UV_COMPILE_BYTECODE"] = "0"
     steps = [
         ["uv", "build", "--wheel", "--out-dir", str(tmp_path / "built"), str(request.config.rootpath)],
         ["uv", "venv", "--python", sys.executable, str(tmp_path / "installed")],

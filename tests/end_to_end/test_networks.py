@@ -39,7 +39,7 @@ def network(tmp_path, environment):
 
 def test_a_sweep_over_the_number_of_workers(typed, store, runs):
     words = ["model=keras_horovod", *FEW, "model.estimator.learningRateScaling=none", "model.estimator.numWorkers=1,2"]
-    done = typed("-m", *words)
+    done = typed("-m", *words, "sweep.models=none")
     assert done.returncode == 0, done.stderr
     children = [run for run in runs(store, "breast_cancer") if "mlflow.parentRunId" in run.data.tags]
     assert sorted(run.data.params["model.estimator.numWorkers"] for run in children) == ["1", "2"]
@@ -92,9 +92,9 @@ def test_a_rank_that_fails_fails_the_run_in_its_own_words(command, store, runs, 
     assert 'my_networks.py", line' in trace
 
 
-def test_dynamic_allocation_is_refused(command):
+def test_dynamic_allocation_is_refused_before_spark_starts(command):
     done = command("experiments", "model=keras_horovod", *FEW, "cluster.conf.spark.dynamicAllocation.enabled=true")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "cluster.conf.spark.dynamicAllocation.enabled must be false where networks are trained" in done.stderr
 
 

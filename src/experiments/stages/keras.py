@@ -84,6 +84,13 @@ class _KerasEstimator(Estimator[Any], KerasParams, DefaultParamsWritable):
             found += wrong_function(params["network"], bool(params.get("layers")), packages)
         return found
 
+    @staticmethod
+    def refused_settings(settings: Mapping[str, str]) -> list[str]:
+        """What is wrong with Spark's settings for these stages: whole sentences."""
+        from experiments.training.driver.launch import refused_settings
+
+        return refused_settings(settings)
+
     def _fit(self, dataset: DataFrame) -> Any:
         from experiments.cluster.shipping import ensure_package
         from experiments.training.driver.handoff import counted

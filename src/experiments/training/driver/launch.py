@@ -8,6 +8,7 @@ import json
 import logging
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,19 +83,26 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
     return model, summary
 
 
+def refused_settings(settings: Mapping[str, str]) -> list[str]:
+    """What is wrong with Spark's settings where ranks are to be trained; a sentence for each."""
+    if settings.get("spark.dynamicAllocation.enabled", "false") != "true":
+        return []
+    return [
+        "cluster.conf.spark.dynamicAllocation.enabled must be false where networks are trained, as Spark starts the "
+        "tasks of a training together, got true; set it, and spark.executor.instances to how many there are to be"
+    ]
+
+
 def check_cluster(spark: SparkSession, ranks: int) -> None:
     """Whether so many ranks can run at a time; Spark itself would try for ten minutes.
 
     Raises:
         ValueError: with the numbers.
     """
-    conf = spark.sparkContext.getConf()
-    if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
-        raise ValueError(
-            "cluster.conf.spark.dynamicAllocation.enabled must be false where networks are trained, as Spark starts "
-            "the tasks of a training together, got true; set it, and spark.executor.instances to how many there are "
-            "to be"
-        )
+    settings = dict(spark.sparkContext.getConf().getAll())
+    refused = refused_settings(settings)
+    if refused:
+        raise ValueError(refused[0])
     java, end = spark.sparkContext._jsc.sc(), time.monotonic() + _SECONDS_TO_REGISTER
     is_local = spark.sparkContext.master.startswith("local[")
     while (slots := java.maxNumConcurrentTasks(java.resourceProfileManager().defaultResourceProfile())) < ranks:
@@ -105,7 +113,7 @@ def check_cluster(spark: SparkSession, ranks: int) -> None:
             f"numWorkers must be at most the tasks that the cluster runs at a time, {slots}, got {ranks}; lower it, or "
             f"add cores (cluster.master='local[{ranks}]' on one machine)"
         )
-    if conf.get("spark.network.crypto.enabled", "false") == "true" or conf.get("spark.ssl.enabled", "false") == "true":
+    if "true" in (settings.get("spark.network.crypto.enabled"), settings.get("spark.ssl.enabled")):
         logger.warning("Spark's connections are encrypted, but gradients travel between the ranks as plain numbers")
 
 
