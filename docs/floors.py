@@ -21,7 +21,7 @@ INK, LINE, ROOM = "#222222", "#2c6fbb", "#e8f1fb"
 def main() -> None:
     contracts = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     floors = [floor.split(" | ") for floor in contracts[0]["layers"]]
-    graph = grimp.build_graph("experiments")
+    graph = grimp.build_graph("experiments", cache_dir=None)
     places = {}
     for level, floor in enumerate(reversed(floors)):
         for number, room in enumerate(floor):
