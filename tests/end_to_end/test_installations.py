@@ -3,8 +3,13 @@
 import os
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 
 def test_mlflow_run_makes_its_environment_with_uv(command, store, runs, environment, request, tmp_path):
+    """Long, as some 150 packages are installed for it."""
     environment["UV_COMPILE_BYTECODE"] = "0"  # of some packages of many
     environment["MLFLOW_ENV_ROOT"] = str(tmp_path / "environments")
     words = ["mlflow", "run", str(request.config.rootpath), "--env-manager", "uv", "--experiment-name", "uv"]
@@ -16,6 +21,7 @@ def test_mlflow_run_makes_its_environment_with_uv(command, store, runs, environm
 
 
 def test_an_installed_wheel_runs_in_an_empty_folder(command, store, runs, environment, request, tmp_path):
+    """Long, as some 150 packages are installed for it."""
     environment["UV_COMPILE_BYTECODE"] = "0"
     steps = [
         ["uv", "build", "--wheel", "--out-dir", str(tmp_path / "built"), str(request.config.rootpath)],
