@@ -39,7 +39,7 @@ def write_split(model: str, folder: Path) -> None:
     code = f"""
 from experiments import load
 from experiments.data.loading import load_data
-from experiments.session import start_session
+from experiments.cluster.session import start_session
 config = load(["model={model}"])
 with load_data(start_session(config.cluster), config.data, config.model.task, config.seed) as data:
     data.train.write.parquet("{folder}/{model}_train")
