@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, replace
 
@@ -251,7 +252,8 @@ def test_a_task_that_is_gone_without_a_word_rings(alarms):
 def test_a_farewell_and_a_stranger_do_not_ring(alarms):
     (first, second, third), port = alarms
     with socket.create_connection(("127.0.0.1", port)) as stranger:
-        stranger.sendall(b"other")
+        assert len(stranger.recv(64)) == 32  # is asked
+        stranger.sendall(b"another answer of as many bytes.")
         assert stranger.recv(1) == b""  # sent away
     second.close()
     time.sleep(0.2)
@@ -292,6 +294,26 @@ def test_epochs_reach_the_driver_and_a_stranger_does_not(caplog):
         sender.send('{"epoch": 2}')
     assert len(heard) == 2
     assert "epoch 2 could not be recorded yet: no store" in caplog.text
+
+
+def test_the_secret_of_a_training_is_never_sent_and_no_answer_serves_twice():
+    heard, answers = [], []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(2):
+            thread = threading.Thread(target=lambda: Sender(server.getsockname(), "token").send("{}"))
+            thread.start()
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(b"n" * 31 + bytes([len(answers)]))
+                answers.append(peer.recv(32))
+                thread.join()
+    assert len(set(answers)) == 2
+    assert not any(b"token" in answer for answer in answers)
+    with listening("127.0.0.1", "token", heard.append) as address, socket.create_connection(address) as thief:
+        thief.recv(32)
+        thief.sendall(answers[0])
+        assert thief.recv(1) == b""
+    assert heard == []
 
 
 def test_a_driver_that_cannot_be_reached_is_done_without():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import hmac
 import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Self
+
+from experiments.training import handshake
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +34,9 @@ class Sender:
         self._socket: socket.socket | None = None
         if address is not None:
             with contextlib.suppress(OSError):
-                self._socket = socket.create_connection(address, _SECONDS_TO_CONNECT)
-                self._socket.sendall(f"{token}\n".encode())
+                peer = socket.create_connection(address, _SECONDS_TO_CONNECT)
+                handshake.show(peer, token)
+                self._socket = peer
 
     def send(self, line: str) -> None:
         if self._socket is None:
@@ -66,34 +69,44 @@ def listening(host: str, token: str, hear: Callable[[dict[str, Any]], None]) -> 
     except OSError:
         yield None
         return
-    context = contextvars.copy_context()
-    thread = threading.Thread(target=context.run, args=(_serve, server, token, hear), daemon=True)
-    thread.start()
+    context, ended, hearing = contextvars.copy_context(), threading.Event(), list[threading.Thread]()
+
+    def accept() -> None:
+        while True:
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=context.copy().run, args=(_hear, peer, token, hear, ended), daemon=True)
+            hearing.append(thread)
+            thread.start()
+
+    threading.Thread(target=accept, daemon=True).start()
     try:
         yield server.getsockname()[:2]
     finally:
-        # Behind all who have connected before, so that what they say is heard.
+        # Comes in behind all who have connected before, who are then heard to their ends.
         with Sender(server.getsockname()[:2], token) as last:
             last.send(_END)
-        thread.join(_SECONDS_TO_DRAIN)
+        ended.wait(_SECONDS_TO_DRAIN)
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
         server.close()
+        until = time.monotonic() + _SECONDS_TO_DRAIN
+        for thread in hearing:
+            thread.join(max(0.0, until - time.monotonic()))
 
 
-def _serve(server: socket.socket, token: str, hear: Callable[[dict[str, Any]], None]) -> None:
-    while True:
-        try:
-            peer, _ = server.accept()
-        except OSError:
+def _hear(peer: socket.socket, token: str, hear: Callable[[dict[str, Any]], None], ended: threading.Event) -> None:
+    with contextlib.suppress(OSError, ValueError), peer:
+        if not handshake.is_known(peer, token):
             return
-        with contextlib.suppress(OSError, ValueError), peer, peer.makefile("rb") as lines:
-            peer.settimeout(_SECONDS_TO_CONNECT)
-            if not hmac.compare_digest(lines.readline(_LONGEST_LINE).strip(), token.encode()):
-                continue
-            peer.settimeout(None)
+        with peer.makefile("rb") as lines:
             while line := lines.readline(_LONGEST_LINE):
                 if line.strip() == _END.encode():
-                    return
-                heard_or_warned(json.loads(line), hear)
+                    ended.set()
+                else:
+                    heard_or_warned(json.loads(line), hear)
 
 
 def heard_or_warned(told: dict[str, Any], hear: Callable[[dict[str, Any]], None]) -> None:

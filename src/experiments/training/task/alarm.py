@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import socket
 import threading
 
+from experiments.training import handshake
+
 _ALARM, _FAREWELL = b"!", b"."
-_SECONDS_TO_CONNECT = 10
 
 
 class Alarm:
@@ -23,7 +23,7 @@ class Alarm:
 
     def __init__(self, token: str) -> None:
         self.ringing = threading.Event()
-        self._token = token.encode()
+        self._token = token
         self._peers: list[socket.socket] = []
         self._server: socket.socket | None = None
         self._closing = False
@@ -38,9 +38,9 @@ class Alarm:
 
     def connect(self, host: str, port: int) -> None:
         """Be told by, and tell, the one that listens."""
-        peer = socket.create_connection((host, port), _SECONDS_TO_CONNECT)
+        peer = socket.create_connection((host, port), handshake.SECONDS)
         peer.settimeout(None)
-        peer.sendall(self._token)
+        handshake.show(peer, self._token)
         self._add(peer)
 
     def ring(self) -> None:
@@ -74,16 +74,10 @@ class Alarm:
 
     def _admit(self, peer: socket.socket) -> None:
         """Take one who knows the token."""
-        peer.settimeout(_SECONDS_TO_CONNECT)
-        said = b""
-        with contextlib.suppress(OSError):
-            while len(said) < len(self._token) and (part := peer.recv(len(self._token) - len(said))):
-                said += part
-        if not hmac.compare_digest(said, self._token):
+        if handshake.is_known(peer, self._token):
+            self._add(peer)
+        else:
             peer.close()
-            return
-        peer.settimeout(None)
-        self._add(peer)
 
     def _add(self, peer: socket.socket) -> None:
         with self._lock:
