@@ -5,7 +5,7 @@ from matplotlib.image import imread
 
 from experiments.figures import charts
 from experiments.figures.output import Output
-from experiments.inspection import prediction_charts, supervised_charts
+from experiments.inspection import model_charts, prediction_charts
 
 LONG = "the_average_number_of_items_that_a_customer_returned_within_a_year"
 
@@ -53,9 +53,9 @@ def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class(
     ("rows", "draw"),
     [
         ([{"(cluster)": i, "(rows)": 9, **{f"f{j}": i * j for j in range(300)}} for i in range(3)],
-         supervised_charts.centres),
-        ([{"(cluster)": i, "(rows)": 9, "x": float(i)} for i in range(800)], supervised_charts.centres),
-        ([{"(cluster)": 0, "(rows)": 1, LONG: 2.0}], supervised_charts.centres),
+         model_charts.centres),
+        ([{"(cluster)": i, "(rows)": 9, "x": float(i)} for i in range(800)], model_charts.centres),
+        ([{"(cluster)": 0, "(rows)": 1, LONG: 2.0}], model_charts.centres),
         ([{"iteration": 0, "loss": 2.0}, {"iteration": 1, "loss": 1.0}],
          lambda rows: charts.lines(rows, x="iteration", y=["loss"], title="Loss")),
         ([{"feature": f"$ {LONG} {i}", "value": float(i)} for i in range(3)],
@@ -67,18 +67,18 @@ def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class(
         ([{"(cluster)": i % 30, "x": float(i), "y": 0.0} for i in range(90)],
          lambda rows: charts.groups(rows, title="Clusters", group="(cluster)", axes=["x", "y"])),
         ([{"feature": f"{LONG}{i}", **{f"component_{k}": i * k / 9 for k in range(12)}} for i in range(1000)],
-         lambda rows: supervised_charts.components(rows, title="Principal components")),
-        ([{"component": 1, "explained_variance": 0.4, "cumulative": 0.4}], supervised_charts.scree),
+         lambda rows: model_charts.components(rows, title="Principal components")),
+        ([{"component": 1, "explained_variance": 0.4, "cumulative": 0.4}], model_charts.scree),
         ([{"node": 1, "parent": None, "cluster": None, "rows": 9, "cost": 1.0, "height": 2.0},
           {"node": 2, "parent": 1, "cluster": 0, "rows": 4, "cost": 1.0, "height": 0.0},
-          {"node": 3, "parent": 1, "cluster": 1, "rows": 5, "cost": 1.0, "height": 0.0}], supervised_charts.hierarchy),
+          {"node": 3, "parent": 1, "cluster": 1, "rows": 5, "cost": 1.0, "height": 0.0}], model_charts.hierarchy),
         ([{"class": f"c{c}", "feature": f"{LONG}{i}", "weight": float(i)} for c in range(12) for i in range(200)],
          lambda rows: charts.bars_by_group(rows, group="class", name="feature", value="weight", title="T", unit="u")),
         ([{"predicted": 0.2, "observed": 0.3, "rows": 9}], lambda rows: prediction_charts.calibration(rows, title="C")),
         ([{"a": a, "b": b, "mean": a + b, "deviation": 0.1, "best": a + b == 3} for a in (1, 2) for b in (0, 1)],
-         lambda rows: supervised_charts.tuning(rows, keys=["a", "b"], metric="accuracy")),
+         lambda rows: model_charts.tuning(rows, keys=["a", "b"], metric="accuracy")),
         ([{"a": a, "mean": a / 9, "deviation": 0.1, "best": a == 2} for a in (1, 2)],
-         lambda rows: supervised_charts.tuning(rows, keys=["a"], metric="accuracy")),
+         lambda rows: model_charts.tuning(rows, keys=["a"], metric="accuracy")),
     ],
 )  # fmt: skip
 def test_every_figure_is_saved_as_a_picture(tmp_path, rows, draw):

@@ -22,7 +22,14 @@ MOST_CELLS = 25
 MOST_GROUPS = 20
 LONGEST_NAME = 32
 LARGEST = 17.0  # inches of a side
+# All colours of all figures.
 COLOR = "#2c6fbb"
+REFERENCE = "grey"  # lines to compare with
+MUTED = "#777777"  # marks behind those that matter
+SCALE = "viridis"  # from low to high
+SHARES = "Blues"  # from none to all
+SIGNED = "RdBu_r"  # blue, white for zero, red
+GROUPS = "tab10"
 _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -119,7 +126,7 @@ def heat_map(
     """
     if not colors:
         limit = float(np.nanmax(np.abs(shades))) or 1.0
-        colors = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+        colors = {"cmap": SIGNED, "vmin": -limit, "vmax": limit}
     high, wide = (max(3, size) for size in shades.shape)
     figure, axes = empty(width=min(3.4 + cell[0] * wide, LARGEST), height=min(1.9 + cell[1] * high, LARGEST))
     image = axes.imshow(shades, aspect="auto", **colors)
@@ -146,7 +153,7 @@ def groups(rows: Rows, title: str, group: str | None, axes: Sequence[str]) -> Fi
         image = plane.scatter(*points, s=22, alpha=0.7, c=[row[group] for row in rows], linewidths=0)
         figure.colorbar(image, label=str(group).strip("()"))
         return figure
-    colors = mpl.colormaps["tab10" if len(found) <= 10 else "viridis"]
+    colors = mpl.colormaps[GROUPS if len(found) <= 10 else SCALE]
     for place, each in enumerate(found):
         mine = [row for row in rows if group is None or row[group] == each]
         color = COLOR if group is None else colors(place if len(found) <= 10 else place / (len(found) - 1))

@@ -11,10 +11,11 @@ from experiments.evaluation.judged import Scored
 from experiments.figures.output import Output
 from experiments.inspection.clustering import centres, clusters, hierarchy
 from experiments.inspection.decomposition import components, explained_variance, projection
+from experiments.inspection.naive_bayes import class_priors, deciding_features
 from experiments.inspection.networks import network_layers, ranks, training_history
 from experiments.inspection.predictions import confusion_matrix, residuals, threshold_curves
 from experiments.inspection.supervised import coefficients, importances, isotonic_steps, layers, loss_history
-from experiments.inspection.text import class_priors, deciding_features, topics
+from experiments.inspection.topics import topics
 
 OUTPUTS: tuple[Callable[[Scored], Iterator[Output]], ...] = (
     importances,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from experiments.figures.output import Output
-from experiments.inspection import supervised_charts
+from experiments.inspection import model_charts
 from experiments.tuning import Tuned
 
 
@@ -29,7 +29,7 @@ def candidates(tuned: Tuned) -> Iterator[Output]:
     ]
     folds = len(best.by_fold)
     what = f"{tuned.metric}, mean of {folds} folds" if folds > 1 else f"{tuned.metric} of the held-out part"
-    yield Output("tuning", rows, partial(supervised_charts.tuning, keys=list(names.values()), metric=what))
+    yield Output("tuning", rows, partial(model_charts.tuning, keys=list(names.values()), metric=what))
 
 
 def _short(keys: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from experiments.evaluation.feature_names import own_units
 from experiments.evaluation.judged import Scored
 from experiments.figures import charts
 from experiments.figures.output import MOST_POINTS, MOST_VALUES, Output, Rows
-from experiments.inspection import supervised_charts
+from experiments.inspection import model_charts
 from experiments.inspection.sampling import sample
 from experiments.pipeline.known import known_of
 
@@ -39,7 +39,7 @@ def centres(scored: Scored) -> Iterator[Output]:
         }
         for cluster, point in enumerate(points)
     ]
-    yield Output("cluster_centres", rows, supervised_charts.centres)
+    yield Output("cluster_centres", rows, model_charts.centres)
 
 
 def _centres(model: Any) -> NDArray[np.float64]:
@@ -60,7 +60,7 @@ def hierarchy(scored: Scored) -> Iterator[Output]:
     parents = {row["parent"] for row in rows}
     for row in rows:  # Spark numbers the leaves from left to right
         row["cluster"] = None if row["node"] in parents else next(clusters)
-    yield Output("cluster_hierarchy", rows, supervised_charts.hierarchy)
+    yield Output("cluster_hierarchy", rows, model_charts.hierarchy)
 
 
 def _root(model: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from experiments.evaluation.judged import Scored
 from experiments.figures import charts
 from experiments.figures.output import MOST_POINTS, Output
-from experiments.inspection import supervised_charts
+from experiments.inspection import model_charts
 from experiments.inspection.sampling import sample
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def components(scored: Scored) -> Iterator[Output]:
     is_pca = hasattr(scored.model, "pc")
     title = "Principal components" if is_pca else "Right singular vectors"
     name = "components" if is_pca else "right_singular_vectors"
-    yield Output(name, rows, partial(supervised_charts.components, title=title))
+    yield Output(name, rows, partial(model_charts.components, title=title))
 
 
 def explained_variance(scored: Scored) -> Iterator[Output]:
@@ -62,7 +62,7 @@ def explained_variance(scored: Scored) -> Iterator[Output]:
         }
         for index, (share, total) in enumerate(zip(shares, np.cumsum(shares), strict=True))
     ]
-    yield Output("singular_values" if values else "explained_variance", rows, supervised_charts.scree)
+    yield Output("singular_values" if values else "explained_variance", rows, model_charts.scree)
 
 
 def projection(scored: Scored) -> Iterator[Output]:

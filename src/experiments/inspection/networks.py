@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from experiments.evaluation.judged import Scored, summary_of
 from experiments.figures.output import Output
-from experiments.inspection import supervised_charts
+from experiments.inspection import model_charts
 from experiments.redaction import redact_text
 
 
@@ -14,7 +14,7 @@ def training_history(scored: Scored) -> Iterator[Output]:
     """`epoch`, `epoch_loss` and the like; the same is recorded by step while it trains."""
     rows = getattr(summary_of(scored.model), "epochs", None)
     if rows:
-        yield Output("training_history", rows, supervised_charts.epochs)
+        yield Output("training_history", rows, model_charts.epochs)
 
 
 def network_layers(scored: Scored) -> Iterator[Output]:

@@ -28,7 +28,7 @@ def confusion_matrix(rows: Rows, title: str, classes: Sequence[str]) -> Figure:
     texts = np.array([[f"{int(count):,}" for count in row] for row in counts]) if few else None
     size = 3.6 / min(max(3, len(classes)), 8)
     figure, axes = charts.heat_map(
-        shares, texts, names, names, "share of the true class", (size, size), cmap="Blues", vmin=0, vmax=1
+        shares, texts, names, names, "share of the true class", (size, size), cmap=charts.SHARES, vmin=0, vmax=1
     )
     axes.set(title=title, xlabel="predicted", ylabel="true")
     return figure
@@ -41,7 +41,7 @@ def roc(rows: Rows, title: str) -> Figure:
         x, y = [row["false_positive_rate"] for row in line], [row["true_positive_rate"] for row in line]
         area = f"area {area_under(x, y):.3f}"
         axes.plot(x, y, color=None if name else charts.COLOR, label=f"{name}, {area}" if name else area)
-    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="guessing")
+    axes.plot([0, 1], [0, 1], color=charts.REFERENCE, linestyle="--", linewidth=1, label="guessing")
     axes.set(title=title, xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(0, 1.02))
     axes.legend(frameon=False, loc="lower right", fontsize=9)
     return figure
@@ -54,7 +54,7 @@ def precision_recall(rows: Rows, title: str, share: float | None) -> Figure:
         x, y = [row["recall"] for row in line], [row["precision"] for row in line]
         axes.plot(x, y, color=None if name else charts.COLOR, label=name or None)
     if share is not None:
-        axes.axhline(share, color="grey", linestyle="--", linewidth=1, label=f"guessing ({share:.3g})")
+        axes.axhline(share, color=charts.REFERENCE, linestyle="--", linewidth=1, label=f"guessing ({share:.3g})")
     axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(0, 1.02))
     axes.legend(frameon=False, loc="lower left", fontsize=9)
     return figure
@@ -73,7 +73,7 @@ def calibration(rows: Rows, title: str) -> Figure:
     x, y = [row["predicted"] for row in rows], [row["observed"] for row in rows]
     axes.plot(x, y, color=charts.COLOR, linewidth=1)
     axes.scatter(x, y, s=[12 + 120 * row["rows"] / most for row in rows], color=charts.COLOR, alpha=0.8, clip_on=False)
-    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="perfectly calibrated")
+    axes.plot([0, 1], [0, 1], color=charts.REFERENCE, linestyle="--", linewidth=1, label="perfectly calibrated")
     axes.set(
         title=title, xlabel="predicted probability", ylabel="share that is true", xlim=(-0.01, 1.01), ylim=(0, 1.02)
     )
@@ -88,12 +88,12 @@ def residuals(rows: Rows, title: str, label: str) -> Figure:
     true = [row["true"] for row in rows]
     left.scatter(true, [row["predicted"] for row in rows], s=10, alpha=0.6, color=charts.COLOR, linewidths=0)
     ends = [min(true, default=0), max(true, default=1)]
-    left.plot(ends, ends, color="grey", linestyle="--", linewidth=1, label="predicted = true")
+    left.plot(ends, ends, color=charts.REFERENCE, linestyle="--", linewidth=1, label="predicted = true")
     left.set(xlabel=f"true {label}", ylabel=f"predicted {label}")
     left.legend(frameon=False)
     counts, edges = np.histogram([row["residual"] for row in rows], bins=min(40, 5 + len(rows) // 8))
     right.stairs(counts, edges, fill=True, color=charts.COLOR)  # one shape, where `hist` makes one for each bin
-    right.axvline(0, color="grey", linestyle="--", linewidth=1)
+    right.axvline(0, color=charts.REFERENCE, linestyle="--", linewidth=1)
     right.set(xlabel=f"residual of {label} (true - predicted)", ylabel="rows")
     figure.suptitle(title)
     return figure

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from experiments.config.schema import LoggedModels
 from experiments.errors import ExperimentError
-from experiments.sweep.outcome import Kind, Outcome, Rank, kind_of, rank_of
+from experiments.sweep.outcome import Kind, Outcome, Standing, kind_of, standing_of
 from experiments.sweep.plan import Trial
 from experiments.sweep.shared_data import SharedData
 from experiments.tracking.registry import is_registered, register
@@ -26,7 +26,7 @@ class _Best:
     """The best trial of one kind that has run here, with what its model is saved from."""
 
     trial: Trial
-    rank: Rank
+    standing: Standing
     fitted: PipelineModel
     run: TrackedRun
     kept: contextlib.ExitStack
@@ -45,16 +45,16 @@ class BestModels:
         self, trial: Trial, fitted: PipelineModel, spark: SparkSession, run: TrackedRun, metrics: Mapping[str, float]
     ) -> None:
         """Keep the pipeline, with the data that its example is taken from, if it is the best of its kind so far."""
-        kind, rank = kind_of(trial.config), rank_of(trial, metrics)
-        if self._models is LoggedModels.none or rank is None:
+        kind, standing = kind_of(trial.config), standing_of(trial, metrics)
+        if self._models is LoggedModels.none or standing is None:
             return
         kept = contextlib.ExitStack()
         with self._lock:
             worse = self._best.get(kind)
-            if worse is not None and worse.rank >= rank:
+            if worse is not None and worse.standing >= standing:
                 return
             kept.enter_context(self._shared.use(spark, trial.config))
-            self._best[kind] = _Best(trial, rank, fitted, run, kept, spark)
+            self._best[kind] = _Best(trial, standing, fitted, run, kept, spark)
         if worse is not None:
             worse.kept.close()
 

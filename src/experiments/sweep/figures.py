@@ -98,15 +98,15 @@ def parallel_coordinates(rows: Rows, keys: Sequence[str]) -> Figure:
     for row in range(len(rows)):
         there = [(at, column[row]) for at, column in enumerate(columns) if not math.isnan(column[row])]
         axes.plot(
-            *zip(*there, strict=True), color=mpl.colormaps["viridis"](norm(values[row])), alpha=0.8, linewidth=1.4
+            *zip(*there, strict=True), color=mpl.colormaps[charts.SCALE](norm(values[row])), alpha=0.8, linewidth=1.4
         )
     names = [charts.shorten(key.removeprefix("model.estimator.")) for key in keys]
     axes.set_xticks(range(len(columns)), [*names, rows[0]["metric"]])
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     for at in range(len(columns)):
-        axes.axvline(at, color="#999999", linewidth=0.8, zorder=0)
-    figure.colorbar(mpl.cm.ScalarMappable(norm, "viridis"), ax=axes, label=rows[0]["metric"])
+        axes.axvline(at, color=charts.REFERENCE, linewidth=0.8, zorder=0)
+    figure.colorbar(mpl.cm.ScalarMappable(norm, charts.SCALE), ax=axes, label=rows[0]["metric"])
     axes.set(title=f"{len(rows)} trials")
     return figure
 
@@ -117,7 +117,7 @@ def history(rows: Rows, larger_is_better: bool) -> Figure:
     values = np.array([row["value"] for row in rows])
     best = (np.maximum if larger_is_better else np.minimum).accumulate(values)
     places = [row["trial"] for row in rows]
-    axes.scatter(places, values, s=26, alpha=0.5, color="#777777", label="trial")
+    axes.scatter(places, values, s=26, alpha=0.5, color=charts.MUTED, label="trial")
     axes.step(places, best, where="post", color=charts.COLOR, label="best so far")
     axes.set(xlabel="trial", ylabel=rows[0]["metric"], title=f"{rows[0]['metric']} as trials were chosen")
     axes.legend(frameon=False)
@@ -136,7 +136,7 @@ def objectives(rows: Rows, names: Sequence[str], front: Sequence[Mapping[str, An
     """The first two objectives of each trial, and those trials than which no other is better in all."""
     figure, axes = charts.empty()
     first, second = names[:2]
-    axes.scatter([row[first] for row in rows], [row[second] for row in rows], s=26, alpha=0.5, color="#777777")
+    axes.scatter([row[first] for row in rows], [row[second] for row in rows], s=26, alpha=0.5, color=charts.MUTED)
     ordered = sorted(front, key=lambda row: float(row[first]))
     axes.plot(
         [row[first] for row in ordered], [row[second] for row in ordered],

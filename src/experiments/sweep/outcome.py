@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 Kind = tuple[str, Task]
-Rank = tuple[float, int]
+Standing = tuple[float, int]
 
 
 @dataclass
@@ -52,7 +52,7 @@ def deciding_of(trial: Trial, metrics: Mapping[str, float]) -> str | None:
     return deciding(metrics, trial.config.model.task, trial.config.sweep.objectives[:1])
 
 
-def rank_of(trial: Trial, metrics: Mapping[str, float]) -> Rank | None:
+def standing_of(trial: Trial, metrics: Mapping[str, float]) -> Standing | None:
     """Larger is better, what is no number is the worst; of equals the first of the plan, whichever ended first."""
     metric = deciding_of(trial, metrics)
     if metric is None:
@@ -67,10 +67,10 @@ def kind_of(config: Config) -> Kind:
 
 def best_of(trials: Iterable[Trial], outcomes: Mapping[str, Outcome]) -> dict[Kind, Trial]:
     """The best finished trial of each kind."""
-    best: dict[Kind, tuple[Rank, Trial]] = {}
+    best: dict[Kind, tuple[Standing, Trial]] = {}
     for trial in trials:
         outcome, kind = outcomes.get(trial.hash), kind_of(trial.config)
-        rank = rank_of(trial, outcome.metrics) if outcome is not None and outcome.status == "FINISHED" else None
-        if rank is not None and (kind not in best or rank > best[kind][0]):
-            best[kind] = (rank, trial)
+        standing = standing_of(trial, outcome.metrics) if outcome is not None and outcome.status == "FINISHED" else None
+        if standing is not None and (kind not in best or standing > best[kind][0]):
+            best[kind] = (standing, trial)
     return {kind: trial for kind, (_, trial) in best.items()}

@@ -2,7 +2,7 @@
 
 The study is what the store knows: each trial's run says what was chosen for it, so a sweep that goes on, on this
 machine or another, is told all that is finished. Every choice has a seed of its own, by its place: with one trial at a
-time a sweep that was killed and goes on chooses what it would have chosen.
+time a sweep that was killed and goes on chooses what it would have choice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RANDOM_AT_FIRST = 5
 
 
 @dataclass
-class _Chosen:
+class _Choice:
     """One choice of values.
 
     Attributes:
@@ -71,80 +71,80 @@ class Search:
         self._study = optuna.create_study(directions=["maximize"] * objectives)
         self._earlier = earlier
         # To the hash of each trial, the choice that has it.
-        self._by_hash: dict[str, _Chosen] = {}
+        self._by_hash: dict[str, _Choice] = {}
         self._untried = _all_params(plan, self._distributions)
 
     def trials(self) -> Iterator[Trial]:
         """All trials of the sweep, added to its plan: first those of choices that were begun before. A choice is made
         when it is asked for, so that it knows as much as can be."""
         for number in sorted(self._earlier):
-            yield from self._chosen(number, self._earlier[number], None).trials
+            yield from self._choice(number, self._earlier[number], None).trials
         for number in range(self._plan.config.sweep.trials or 0):
             if number not in self._earlier:
-                chosen = self._asked(number)
-                if chosen is None:
+                choice = self._new_choice(number)
+                if choice is None:
                     return
-                yield from chosen.trials
+                yield from choice.trials
 
     def tags(self, trial: Trial) -> dict[str, str]:
         """What the trial's run says of it, for the command that goes on."""
-        chosen = self._by_hash[trial.hash]
-        said = {"number": chosen.number, "params": chosen.params}
+        choice = self._by_hash[trial.hash]
+        said = {"number": choice.number, "params": choice.params}
         return {STUDY_TAG: self._plan.hash, CHOICE_TAG: json.dumps(said)}
 
     def ended(self, trial: Trial, outcome: Outcome) -> None:
         """How a trial ended; of its choice the means count, once it has ended with every seed."""
         with self._lock:
-            chosen = self._by_hash[trial.hash]
-            chosen.ended += 1
+            choice = self._by_hash[trial.hash]
+            choice.ended += 1
             if outcome.status == "FINISHED":
-                chosen.values[trial.hash] = _objectives(trial, outcome.metrics)
-            if chosen.ended == len(chosen.trials):
-                self._tell(chosen)
+                choice.values[trial.hash] = _objectives(trial, outcome.metrics)
+            if choice.ended == len(choice.trials):
+                self._tell(choice)
 
-    def _tell(self, chosen: _Chosen) -> None:
-        means = [math.fsum(each) / len(each) for each in zip(*chosen.values.values(), strict=True)]
-        is_known = len(chosen.values) == len(chosen.trials) and all(map(math.isfinite, means))
-        if chosen.asked is not None:
+    def _tell(self, choice: _Choice) -> None:
+        means = [math.fsum(each) / len(each) for each in zip(*choice.values.values(), strict=True)]
+        is_known = len(choice.values) == len(choice.trials) and all(map(math.isfinite, means))
+        if choice.asked is not None:
             state = TrialState.COMPLETE if is_known else TrialState.FAIL
-            self._study.tell(chosen.asked, means if is_known else None, state)
+            self._study.tell(choice.asked, means if is_known else None, state)
         elif is_known:
-            known = {name: self._distributions[name] for name in chosen.params}
-            self._study.add_trial(create_trial(params=chosen.params, distributions=known, values=means))
+            known = {name: self._distributions[name] for name in choice.params}
+            self._study.add_trial(create_trial(params=choice.params, distributions=known, values=means))
 
-    def _asked(self, number: int) -> _Chosen | None:
+    def _new_choice(self, number: int) -> _Choice | None:
         """A choice that was not made yet, or None where none is left."""
         for attempt in range(MOST_REPEATS):
-            chosen = self._ask(number, attempt)
-            if chosen.trials:
-                return chosen
+            choice = self._ask_optuna(number, attempt)
+            if choice.trials:
+                return choice
         for params in self._untried:
             self._study.enqueue_trial(params)
-            chosen = self._ask(number, 0)
-            if chosen.trials:
-                return chosen
+            choice = self._ask_optuna(number, 0)
+            if choice.trials:
+                return choice
         return None
 
-    def _ask(self, number: int, attempt: int) -> _Chosen:
+    def _ask_optuna(self, number: int, attempt: int) -> _Choice:
         """What Optuna chooses; a choice that another one has made before is told to have failed."""
         with self._lock:
             self._study.sampler = self._sampler(number, attempt)
             asked = self._study.ask()
-            self._choose(asked)
-        chosen = self._chosen(number, asked.params, asked)
-        if not chosen.trials:
+            self._suggest_all(asked)
+        choice = self._choice(number, asked.params, asked)
+        if not choice.trials:
             with self._lock:
                 self._study.tell(asked, state=TrialState.FAIL)
-        return chosen
+        return choice
 
-    def _chosen(self, number: int, params: Mapping[str, Any], asked: optuna.trial.Trial | None) -> _Chosen:
+    def _choice(self, number: int, params: Mapping[str, Any], asked: optuna.trial.Trial | None) -> _Choice:
         """A choice with its trials, but for those of another one."""
-        chosen = _Chosen(number, dict(params), asked)
+        choice = _Choice(number, dict(params), asked)
         for combination in self._combinations(params):
             trial = self._plan.trial(combination)
-            if self._by_hash.setdefault(trial.hash, chosen) is chosen:
-                chosen.trials.append(trial)
-        return chosen
+            if self._by_hash.setdefault(trial.hash, choice) is choice:
+                choice.trials.append(trial)
+        return choice
 
     def _sampler(self, number: int, attempt: int) -> optuna.samplers.BaseSampler:
         text = f"{self._plan.config.seed} {number} {attempt}"
@@ -159,7 +159,7 @@ class Search:
                 n_startup_trials=RANDOM_AT_FIRST, seed=seed, multivariate=True, group=True, constant_liar=True
             )
 
-    def _choose(self, asked: optuna.trial.Trial) -> None:
+    def _suggest_all(self, asked: optuna.trial.Trial) -> None:
         """Have Optuna choose whatever there is to choose in the case that it chooses first."""
         case = _suggest(asked, CASE, self._distributions[CASE]) if CASE in self._distributions else 0
         for name, _ in _named(self._plan, case):

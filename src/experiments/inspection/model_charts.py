@@ -146,6 +146,6 @@ def _tuning_map(rows: Rows, varied: Sequence[str], metric: str) -> Figure:
         place = down.index(str(row[varied[1]])), across.index(str(row[varied[0]]))
         values[place], texts[place] = row["mean"], f"{row['mean']:.4g}{' *' if row['best'] else ''}"
     columns, lines = ([charts.shorten(name) for name in side] for side in (across, down))
-    figure, axes = charts.heat_map(values, texts, columns, lines, metric, cell=(1.0, 0.6), cmap="viridis")
+    figure, axes = charts.heat_map(values, texts, columns, lines, metric, cell=(1.0, 0.6), cmap=charts.SCALE)
     axes.set(title="Candidates (* the best)", xlabel=varied[0], ylabel=varied[1])
     return figure

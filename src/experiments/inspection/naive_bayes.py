@@ -1,4 +1,4 @@
-"""What a model has learnt about words, and naive Bayes about any features."""
+"""What naive Bayes has learnt of its classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from experiments.figures import charts
 from experiments.figures.output import Output
 
 MOST_TERMS = 200
-TOPIC_TERMS = 20
 
 
 def class_priors(scored: Scored) -> Iterator[Output]:
@@ -68,17 +67,3 @@ def _log_odds(theta: np.ndarray, pi: np.ndarray) -> np.ndarray:  # type: ignore[
         weight = np.logaddexp.reduce(np.delete(pi, index))
         odds[index] = theta[index] - (np.logaddexp.reduce(others, axis=0) - weight)
     return odds
-
-
-def topics(scored: Scored) -> Iterator[Output]:
-    """`topic`, `word`, `weight` (its probability in the topic): the `TOPIC_TERMS` likeliest words of each topic."""
-    if not hasattr(scored.model, "describeTopics"):
-        return
-    rows = [
-        {"topic": topic["topic"], "word": scored.name(index), "weight": float(weight)}
-        for topic in scored.model.describeTopics(TOPIC_TERMS).collect()
-        for index, weight in zip(topic["termIndices"], topic["termWeights"], strict=True)
-    ]
-    title, unit = "Likeliest words of each topic", "probability in the topic"
-    draw = partial(charts.bars_by_group, group="topic", name="word", value="weight", title=title, unit=unit)
-    yield Output("topics", rows, draw)
