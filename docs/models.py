@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from experiments import load
-from experiments.config.compose import choices
+from experiments.config.choices import choices
 from experiments.experiment import Result, run
 
 PAGE = Path(__file__).with_name("models.md")

@@ -171,7 +171,7 @@ def _list(group: str, config_dir: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from experiments.config.compose import choices
+    from experiments.config.choices import choices
 
     table = Table(box=None, show_header=False)
     for name, line in choices(group, config_dir).items():

@@ -110,8 +110,8 @@ def _compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | 
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from experiments.config.choices import config_folder
     from experiments.config.explain import explain
-    from experiments.config.loader import config_folder
     from experiments.config.schema import register_schemas
     from experiments.config.words import open_override
 

@@ -56,7 +56,7 @@ def rows_of(spark, config):
 
 
 def test_no_shipped_model_is_left_out_here():
-    from experiments.config.compose import choices
+    from experiments.config.choices import choices
 
     elsewhere = {"ridge", "random_forest", "kmeans"}  # test_experiment.py
     elsewhere |= {"keras_local", "keras_tensorflow", "keras_horovod", "keras_regressor"}  # test_networks.py

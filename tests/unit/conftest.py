@@ -1,7 +1,7 @@
 import pytest
 
 from experiments import load
-from experiments.config.compose import choices
+from experiments.config.choices import choices
 from experiments.config.loader import hydra_on
 from experiments.config.words import open_override
 from experiments.sweep.plan import plan

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments import ConfigError, load
-from experiments.config.compose import choices
+from experiments.config.choices import choices, config_folder
 from experiments.config.identity import config_hash
-from experiments.config.loader import config_folder
 from experiments.config.values import flatten, plain, spark_conf
 from experiments.config.words import run_name
 from experiments.redaction import redact

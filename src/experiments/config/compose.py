@@ -1,4 +1,4 @@
-"""Words become one checked config, outside of a run; and what there is to choose from."""
+"""Words become one checked config, outside of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.config.explain import explain
-from experiments.config.loader import config_folder, from_composed, hydra_on, resolved
+from experiments.config.loader import from_composed, hydra_on, resolved
 from experiments.config.schema import Config
 from experiments.config.words import open_override
 
@@ -40,17 +40,3 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None)
             return resolved(words)
     except (HydraException, OmegaConfBaseException) as cause:
         raise explain(cause, overrides, config_dir) from cause
-
-
-def choices(group: str, config_dir: str | Path | None = None) -> dict[str, str]:
-    """What a group offers: name to the comment that describes its file, from our configs and the user's folder."""
-    folders = [config_folder(), *([Path(config_dir)] if config_dir else [])]
-    files = [path for folder in folders for path in sorted((folder / group).rglob("*.yaml"))]
-    return {path.stem: _first_comment(path) for path in files}
-
-
-def _first_comment(path: Path) -> str:
-    with open(path, encoding="utf-8") as lines:
-        written = (line.strip() for line in lines)
-        first = next((line for line in written if line and not line.startswith("# @")), "")
-    return first.removeprefix("#").strip() if first.startswith("#") else ""

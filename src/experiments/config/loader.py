@@ -15,14 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from experiments.config.choices import config_folder
 from experiments.config.schema import Config, register_schemas
-
-
-def config_folder() -> Path:
-    """The configs that ship with the package: beside it in a wheel, at the top of a checkout otherwise."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent.parent / "conf"
 
 
 @contextlib.contextmanager

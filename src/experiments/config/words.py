@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from experiments.config.quoting import readable
 from experiments.config.schema import Config
 from experiments.redaction import redact_text
 
@@ -17,8 +18,9 @@ _OPEN_OVERRIDE = re.compile(
 
 
 def open_override(word: str) -> str:
-    """A command-line word as Hydra wants it: a new key in an open mapping needs `++`."""
-    return f"++{word}" if _OPEN_OVERRIDE.match(word) else word
+    """A command-line word as Hydra wants it: a new key in an open mapping needs `++`, some texts need quotes."""
+    spelt = readable(word)
+    return f"++{spelt}" if _OPEN_OVERRIDE.match(spelt) else spelt
 
 
 def run_name(config: Config, words: Sequence[str]) -> str:
