@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
+from experiments.config.choices import GROUPS, choices
 from experiments.errors import ConfigError
 from experiments.jobs import exit_code, run_words, tell
+from experiments.terminal.completion import complete_word, folder_of
+from experiments.terminal.harmless import harmless
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +35,8 @@ HELP = """Machine learning experiments on Spark, composed by Hydra and recorded 
   mlflow ui                                                 the same with figures
 
 Words of the form key=value override the config; `experiments models` and `experiments data` list what there is,
-`experiments validate …` checks without running. All other options are Hydra's (--cfg job shows the config).
+`experiments model=ridge --help` explains a choice, `experiments validate …` checks without running. All other options
+are Hydra's (--cfg job shows the config).
 """
 
 
@@ -38,12 +44,24 @@ class _RunByDefault(click.Group):
     """A group whose words are overrides of a run unless the first is a command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("--help", "--version")):
+        if args == ["help"]:
+            args = ["--help"]
+        is_completed = not args and ctx.resilient_parsing  # the first word, which may become a command
+        if not is_completed and (not args or (args[0] not in self.commands and args[0] not in _OPTIONS)):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        return [*super().shell_complete(ctx, incomplete), *complete_word(ctx, None, incomplete)]
 
+
+_OPTIONS = ("--help", "--version")
 _WORDS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+_config_dir = click.option(
+    "--config-dir", type=click.Path(exists=True, file_okay=False), help="A folder with configs of your own."
+)
+_words = click.argument("words", nargs=-1, shell_complete=complete_word)
+_words_as_they_are = click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_word)
 
 
 @click.group(cls=_RunByDefault, help=HELP)
@@ -53,22 +71,50 @@ def main() -> None:
 
 
 @main.command(context_settings=_WORDS, add_help_option=False)
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
-def run(words: tuple[str, ...]) -> None:
+@_words_as_they_are
+@click.pass_context
+def run(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Run one experiment, or several with -m (the default command)."""
-    _exit_by(lambda: run_words(words))
+
+    def start() -> int:
+        if "--help" in words:
+            from experiments.terminal.explanation import explain_words
+
+            click.echo(main.get_help(ctx.find_root()))
+            explain_words(words)
+            return 0
+        _check_command(words)
+        return run_words(words)
+
+    _exit_by(start)
+
+
+def _check_command(words: Sequence[str]) -> None:
+    """Take a first word that is neither an override nor an option for a command.
+
+    Raises:
+        ConfigError: there is none of the name; with the nearest, or the choice that is called so.
+    """
+    if not words or "=" in words[0] or words[0].startswith(("-", "~")):
+        return
+    word, folder = words[0], folder_of(words)
+    named = {choice: f"{group}={choice}" for group in reversed(GROUPS) for choice in choices(group, folder)}
+    named |= {command: command for command in main.commands if not main.commands[command].hidden}
+    near = [word] if word in named else difflib.get_close_matches(word.lower(), named, n=1)
+    way_out = f"did you mean '{named[near[0]]}'?" if near else "`experiments help` lists them"
+    raise ConfigError([f"no such command '{word}'; {way_out}"])
 
 
 @main.command("from-mlflow", hidden=True, context_settings=_WORDS, add_help_option=False)
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@_words_as_they_are
 def from_mlflow(words: tuple[str, ...]) -> None:
     """Run what `mlflow run . -P key=value` passes on as `--key value`."""
     _exit_by(lambda: run_words(overrides_of_mlflow(words)))
 
 
 @main.command()
-@click.option("--config-dir", type=click.Path(exists=True, file_okay=False), help="A folder with configs of your own.")
-@click.argument("words", nargs=-1)
+@_config_dir
+@_words
 def validate(words: tuple[str, ...], config_dir: str | None) -> None:
     """Check a config without running it and without Java."""
 
@@ -78,27 +124,37 @@ def validate(words: tuple[str, ...], config_dir: str | None) -> None:
 
         config = load(words, config_dir)
         validate_config(config)
-        click.echo(f"valid: model={config.model.name} data={config.data.name}")
+        click.echo(harmless(f"valid: model={config.model.name} data={config.data.name}"))
 
     _exit_by(check)
 
 
-@main.command()
-@click.option("--config-dir", type=click.Path(exists=True, file_okay=False), help="A folder with configs of your own.")
-def models(config_dir: str | None) -> None:
-    """List the models."""
-    _list("model", config_dir)
+def _listing(name: str, group: str, what: str) -> None:
+    """A command that lists what a group offers."""
+
+    @main.command(name, help=f"List {what}.")
+    @_config_dir
+    def listed(config_dir: str | None) -> None:
+        from experiments.terminal.screen import show_table
+
+        show_table(("", ""), [(f"{group}={name}", line) for name, line in choices(group, config_dir).items()])
+
+
+for _name, _group, _what in (
+    ("models", "model", "the models"),
+    ("data", "data", "the data sets"),
+    ("preprocessing", "preprocessing", "what is done to columns before the model"),
+    ("tuning", "tuning", "the ways to tune"),
+    ("sweep", "sweep", "the ways to choose a sweep's values"),
+    ("cluster", "cluster", "the clusters"),
+    ("tracking", "tracking", "where runs are recorded"),
+    ("registry", "registry", "whether models are registered"),
+):
+    _listing(_name, _group, _what)
 
 
 @main.command()
-@click.option("--config-dir", type=click.Path(exists=True, file_okay=False), help="A folder with configs of your own.")
-def data(config_dir: str | None) -> None:
-    """List the data sets."""
-    _list("data", config_dir)
-
-
-@main.command()
-@click.argument("words", nargs=-1)
+@_words
 def doctor(words: tuple[str, ...]) -> None:
     """Close runs that look as if they ran while their process is gone, as after kill -9 (words: tracking.…)."""
 
@@ -119,7 +175,7 @@ def doctor(words: tuple[str, ...]) -> None:
 
 @main.command()
 @click.option("--to", type=click.Path(dir_okay=False), help="Write the runs, one by one, to a .csv or .parquet file.")
-@click.argument("words", nargs=-1)
+@_words
 def compare(words: tuple[str, ...], to: str | None) -> None:
     """Show finished runs side by side, over their seeds: [EXPERIMENT | run id of a sweep] [tracking.…]."""
 
@@ -134,7 +190,7 @@ def compare(words: tuple[str, ...], to: str | None) -> None:
         found = runs(named[0] if named else None, [word for word in words if "=" in word])
         if to is not None:
             save(found, Path(to))
-            click.echo(f"{len(found)} runs written to {to}")
+            click.echo(harmless(f"{len(found)} runs written to {to}"))
         compared = over_seeds(found)
         if len(compared):
             _print_comparison(compared)
@@ -146,37 +202,24 @@ def compare(words: tuple[str, ...], to: str | None) -> None:
 
 def _print_comparison(compared: pd.DataFrame) -> None:
     """Means, with the deviation where there are several runs; training metrics are left to `--to`."""
-    from rich.console import Console
-    from rich.table import Table
+    from experiments.terminal.screen import say, show_table
 
     shown = [
         name
         for name in compared.columns[2:]
         if not name.startswith(("train_", "test_rows", "cluster_size_")) and not name.endswith("_deviation")
     ]
-    table = Table("run", "runs", *shown)
+    rows = []
     for row in compared.head(MOST_LINES).to_dict("records"):
         cells = []
         for name in shown:
             deviation = row[f"{name}_deviation"]
             text = "" if math.isnan(row[name]) else f"{row[name]:.5g}"
             cells.append(text if math.isnan(deviation) else f"{text} ± {deviation:.2g}")
-        table.add_row(row["name"], str(row["runs"]), *cells)
-    Console().print(table)
+        rows.append((row["name"], row["runs"], *cells))
+    show_table(("run", "runs", *shown), rows)
     if len(compared) > MOST_LINES:
-        click.echo(f"{len(compared) - MOST_LINES} more are left out")
-
-
-def _list(group: str, config_dir: str | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from experiments.config.choices import choices
-
-    table = Table(box=None, show_header=False)
-    for name, line in choices(group, config_dir).items():
-        table.add_row(f"{group}={name}", line)
-    Console().print(table)
+        say(f"{len(compared) - MOST_LINES} more are left out")
 
 
 def overrides_of_mlflow(words: Sequence[str]) -> list[str]:

@@ -11,12 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from experiments.errors import EXIT_BAD_CONFIG, EXIT_FAILED, ConfigError, ExperimentError, readable_cause
+from experiments.terminal.harmless import harmless
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -95,13 +95,13 @@ def exit_code(failures: Sequence[Exception]) -> int:
 def tell(error: Exception) -> None:
     """What went wrong, on standard error: each problem of a config, else one readable cause."""
     if isinstance(error, ConfigError):
-        lines = error.problems
+        told = [f"error: {harmless(problem)}" for problem in error.problems]
     else:
-        lines = [str(error) if isinstance(error, ExperimentError) else readable_cause(error)]
-    for line in lines:
-        click.echo(f"error: {line}", err=True)
-    for note in getattr(error, "__notes__", ()):
-        click.echo(note, err=True)
+        # Of a rank its trace, in several lines.
+        text = str(error) if isinstance(error, ExperimentError) else readable_cause(error)
+        told = [f"error: {harmless(text, lines=True)}"]
+    for line in (*told, *(harmless(note, lines=True) for note in getattr(error, "__notes__", ()))):
+        click.echo(line, err=True)
 
 
 def _compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | None]) -> None:
@@ -114,6 +114,7 @@ def _compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | 
     from experiments.config.explain import explain
     from experiments.config.schema import register_schemas
     from experiments.config.words import open_override
+    from experiments.terminal.completion import folder_of
 
     register_schemas()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive here
@@ -130,7 +131,7 @@ def _compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | 
             main()
         except (HydraException, OmegaConfBaseException) as error:
             # Of a sweep, the words of the trial that does not compose.
-            raise explain(error, getattr(error, "words", overrides), _config_dir(options)) from error
+            raise explain(error, getattr(error, "words", overrides), folder_of(options)) from error
 
 
 def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -143,25 +144,16 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return options, overrides
 
 
-def _config_dir(words: Sequence[str]) -> str | None:
-    for word, following in zip_longest(words, words[1:]):
-        if word in ("--config-dir", "-cd"):
-            return following
-        if word.startswith("--config-dir="):
-            return word.partition("=")[2]
-    return None
-
-
 def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
     """One job of Hydra's; returns the objective, which sweepers read."""
     from hydra.core.hydra_config import HydraConfig
-    from rich.console import Console
 
     from experiments.config.loader import from_composed
     from experiments.config.schema import SweepMethod
     from experiments.config.words import run_name
     from experiments.experiment import run
     from experiments.terminal.progress import Progress
+    from experiments.terminal.screen import screen
 
     config = from_composed(composed)
     if config.sweep.dry_run:
@@ -171,7 +163,7 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
             [f"sweep must be grid without -m or with another sweeper, got {config.sweep.method.value}; add -m"]
         )
     name = run_name(config, HydraConfig.get().overrides.task)
-    result = run(config, name, Progress(name, Console(stderr=True)), trials)
+    result = run(config, name, Progress(name, screen(stderr=True)), trials)
     _summarise(config, result)
     return result.objective
 
@@ -203,30 +195,22 @@ def _run_trial(sweep: Sweep) -> float | None:
 
 def _summarise(config: Config, result: Result) -> None:
     """The metrics, where the run is, and what can be done with it."""
-    from rich.console import Console
-    from rich.table import Table
-
     from experiments.redaction import redact_text
+    from experiments.terminal.screen import say, show_table
     from experiments.tracking.store import how_to_compare, tracking_uri
 
     judged = {name: value for name, value in result.metrics.items() if not name.startswith("train_")}
     has_train = len(judged) < len(result.metrics)
-    table = Table("metric", "test" if has_train else "value", title=f"{config.model.name} on {config.data.name}")
-    if has_train:
-        table.add_column("train")
+    rows = []
     for name, value in judged.items():
         train = result.metrics.get(f"train_{name}")
-        table.add_row(name, f"{value:.6g}", *([f"{train:.6g}" if train is not None else ""] if has_train else []))
-    console = Console()
-    console.print(table)
-    uri = redact_text(tracking_uri(config.tracking))
-    console.print(
-        f"run         {result.run_id}\n"
-        f"model       {result.model_uri}\n"
-        + (f"registered  {result.registered}\n" if result.registered else "")
-        + f"compare     {how_to_compare(config.tracking)}\n"
-        f"score       mlflow.set_tracking_uri('{uri}'); "
-        f"mlflow.spark.load_model('{result.model_uri}').transform(rows)",
-        soft_wrap=True,
-        highlight=False,
-    )
+        rows.append((name, f"{value:.6g}", *([f"{train:.6g}" if train is not None else ""] if has_train else [])))
+    headers = ("metric", "test", "train") if has_train else ("metric", "value")
+    show_table(headers, rows, title=f"{config.model.name} on {config.data.name}")
+    say(f"run         {result.run_id}")
+    say(f"model       {result.model_uri}")
+    if result.registered:
+        say(f"registered  {result.registered}")
+    say(f"compare     {how_to_compare(config.tracking)}")
+    uri, model = redact_text(tracking_uri(config.tracking)), result.model_uri
+    say(f"score       mlflow.set_tracking_uri({uri!r}); mlflow.spark.load_model('{model}').transform(rows)")

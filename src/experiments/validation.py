@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from experiments.cluster.checks import check_cluster
 from experiments.config.schema import Config
 from experiments.config.values import spark_conf
 from experiments.data.checks import check_data
@@ -27,7 +28,8 @@ def validate(config: Config) -> None:
 
 
 def _check_cluster(config: Config) -> list[str]:
-    """Settings of Spark's that a stage says it cannot work with."""
+    """Settings with which Spark does not start, or that a stage says it cannot work with."""
     settings = spark_conf(config.cluster)
     types = {stage.type for stage in stages_of(config) if hasattr(stage.type, "refused_settings")}
-    return [problem for stage_type in types for problem in stage_type.refused_settings(settings)]
+    refused = [problem for stage_type in types for problem in stage_type.refused_settings(settings)]
+    return [*check_cluster(settings), *refused]

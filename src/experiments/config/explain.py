@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from experiments.config.loader import hydra_on, resolved
+from experiments.config.quoting import Kind, as_list, as_text, kind_of, parsed, shown_value, spelling
 from experiments.config.values import flatten
 from experiments.config.words import open_override
 from experiments.errors import ConfigError, suggest, wrong_choice
@@ -21,76 +22,140 @@ from experiments.errors import ConfigError, suggest, wrong_choice
 
 def explain(cause: Exception, overrides: Sequence[str], config_dir: str | Path | None = None) -> ConfigError:
     """Every override that is wrong, each alone against a composition of the valid choices, else the cause's words."""
+    needs_multirun = "Ambiguous value" in str(cause) or "requires --multirun" in str(cause)
+    problems = _sweeps(overrides) if needs_multirun else []
     try:
         with hydra_on(config_dir) as loader:
-            problems = _problems(loader, overrides)
+            problems += _problems(loader, overrides)
     except (HydraException, OmegaConfBaseException):
-        problems = []
+        pass
     return ConfigError(problems or [_first_words(cause)])
 
 
 def _problems(loader: ConfigLoaderImpl, overrides: Sequence[str]) -> list[str]:
     problems, chosen, rest = [], [], []
-    for word in overrides:
-        try:
-            parsed = OverridesParser.create().parse_override(open_override(word))
-        except OverrideParseException:
-            problems.append(
-                f"'{word}' must be an override such as model.estimator.regParam=0.1; "
-                "put values with brackets, commas or quotes inside '…'"
-            )
+    for place, word in enumerate(overrides):
+        read = parsed(open_override(word))
+        if read is None or not read.key_or_group:
+            problems += _unreadable(loader, word, overrides[place - 1] if place else "")
             continue
-        key = parsed.key_or_group.split("@")[0]
+        key = read.key_or_group.split("@")[0]
         if loader.repository.group_exists(key) and "=" in word:
-            wrong = _wrong_choices(loader, key, parsed)
+            wrong = _wrong_choices(loader, key, read)
             problems += wrong
             if not wrong:
-                first = str(_values(parsed)[0]).replace("'", "")  # of a list too
+                first = str(_values(read)[0]).replace("'", "")  # of a list too
                 chosen.append(f"{word.split('=', 1)[0]}={first}")
         else:
-            rest.append((word, parsed))
+            rest.append(read)
     base = resolved(chosen)
-    for word, parsed in rest:
-        problems += _misfits(base, word, parsed)
+    for read in rest:
+        problems += _misfits(base, read)
+    return [*problems, *_of_launchers(overrides)]
+
+
+def _unreadable(loader: ConfigLoaderImpl, word: str, before: str) -> list[str]:
+    """What is wrong with a word that Hydra cannot read, with a spelling that it can where there is one."""
+    key, equals, value = word.partition("=")
+    if not equals:
+        return [_no_override(word, before)]
+    if not key or parsed(f"{key}=1") is None:
+        return [f"a key must be made of letters a to z, digits, _ and dots, got '{key}'; others need a YAML file"]
+    if loader.repository.group_exists(key):
+        options = [name for name in loader.get_group_options(key) if not name.endswith("_schema")]
+        return [wrong_choice(key, value, options)]
+    spelt = spelling(word)
+    read = spelt and parsed(open_override(spelt))
+    misfits = _misfits(resolved([]), read) if read and not read.is_force_add() else []
+    way_out = f"write {shlex.quote(spelt)}" if spelt else 'close its brackets and quotes, or put texts in "…"'
+    return misfits or [f"{key} must have a value that Hydra can read, got '{shown_value(key, value)}'; {way_out}"]
+
+
+def _no_override(word: str, before: str) -> str:
+    """A word without `=`: a part of the value before it, if a space was left without quotes."""
+    key, equals, value = before.partition("=")
+    joined = as_text(key, f"{value} {word}") if equals and kind_of(key) in (Kind.text, Kind.either) else None
+    way_out = f"; where it belongs to {key}, write {shlex.quote(joined)}" if joined else ""
+    return f"words must be of the form key=value, got '{word}'{way_out}"
+
+
+def _sweeps(overrides: Sequence[str]) -> list[str]:
+    """Values of which a run can have only one."""
+    problems = []
+    for word in overrides:
+        read = parsed(open_override(word))
+        if read is None or not read.is_sweep_override():
+            continue
+        key, _, value = word.partition("=")
+        text = as_text(key, value) if kind_of(key) in (Kind.text, Kind.either) else None
+        way_out = f"; if it is one text, write {shlex.quote(text)}" if text else ""
+        problems.append(
+            f"{key} must be one value without -m, got '{shown_value(key, value)}'; add -m to run each{way_out}"
+        )
     return problems
 
 
-def _values(parsed: Override) -> list[Any]:
+def _of_launchers(overrides: Sequence[str]) -> list[str]:
+    """Settings of a launcher that is not ours, where no other was chosen."""
+    key = "hydra.launcher.n_jobs"
+    given = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith(f"{key}=")]
+    if not given or any(word.startswith("hydra/launcher=") for word in overrides):
+        return []
+    spelt = f"sweep.n_jobs={given[-1]}"
+    way_out = shlex.quote(spelt) if parsed(spelt) else "sweep.n_jobs=1"
+    return [f"{key} must be left to other launchers, got '{given[-1]}'; write {way_out}"]
+
+
+def _values(read: Override) -> list[Any]:
     """What an override sets: one value, or each value of a sweep, of an interval its ends."""
-    value = parsed.value()
+    value = read.value()
     if isinstance(value, IntervalSweep):
         return [value.start, value.end]
-    if parsed.is_sweep_override():
-        return list(parsed.sweep_iterator())
+    if read.is_sweep_override():
+        return list(read.sweep_iterator())
     return [value]
 
 
-def _wrong_choices(loader: ConfigLoaderImpl, group: str, parsed: Override) -> list[str]:
+def _wrong_choices(loader: ConfigLoaderImpl, group: str, read: Override) -> list[str]:
     options = [name for name in loader.get_group_options(group) if not name.endswith("_schema")]
     return [
         wrong_choice(group, choice, options)
-        for value in _values(parsed)
+        for value in _values(read)
         for choice in (value if isinstance(value, list) else [value])
         if choice is not None and str(choice) not in options
     ]
 
 
-def _misfits(base: DictConfig, word: str, parsed: Override) -> list[str]:
-    if parsed.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD) or parsed.key_or_group.startswith("hydra"):
+def _misfits(base: DictConfig, read: Override) -> list[str]:
+    if read.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD) or read.key_or_group.startswith("hydra"):
         return []
-    key = parsed.key_or_group
+    key = read.key_or_group
     found = []
-    for value in _values(parsed):
+    for value in _values(read):
         trial = base.copy()
         try:
-            if parsed.is_force_add():
+            if read.is_force_add():
                 OmegaConf.set_struct(trial, False)
             OmegaConf.update(trial, key, value, merge=True)
         except (ConfigKeyError, ConfigAttributeError):
             return [_unknown_key(base, key)]
         except OmegaConfBaseException as error:
-            found.append(f"{key} must fit its type, got '{value}': {_first_words(error)}")
+            shown = shown_value(key, str(value))
+            found.append(f"{key} must fit its type, got '{shown}': {_first_words(error)}{_spelt_to_fit(read, value)}")
     return found
+
+
+def _spelt_to_fit(read: Override, value: object) -> str:
+    """A text in place of what looks like a list, and a list in place of a text."""
+    key, kind = read.key_or_group, kind_of(read.key_or_group)
+    typed = (read.input_line or "").partition("=")[2]
+    if kind is Kind.text and isinstance(value, list | dict) and not read.is_sweep_override():
+        spelt = as_text(key, typed)
+    elif kind is Kind.texts and isinstance(value, str):
+        spelt = as_list(key, value)
+    else:
+        spelt = None
+    return f"; write {shlex.quote(spelt)}" if spelt else ""
 
 
 def _unknown_key(base: DictConfig, key: str) -> str:

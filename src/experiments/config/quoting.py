@@ -62,7 +62,12 @@ def readable(word: str) -> str:
 
 def as_text(key: str, text: str) -> str | None:
     """The word that sets a key to a text; None where there is none that can be shown."""
-    return _checked(f"{key}={quoted(text)}", text)
+    return _checked(f"{key}={text}", text) or _checked(f"{key}={quoted(text)}", text)
+
+
+def as_list(key: str, text: str) -> str | None:
+    """The word that sets a key to a list of one text."""
+    return _checked(f"{key}=[{text if parsed(f'x={text}') else quoted(text)}]", [text])
 
 
 def spelling(word: str) -> str | None:

@@ -20,6 +20,7 @@ from experiments.sweep import figures
 from experiments.sweep.importance import importances
 from experiments.sweep.outcome import Kind
 from experiments.sweep.plan import Plan, Trial
+from experiments.terminal.harmless import markdown
 from experiments.tracking.run import TrackedRun, write_outputs
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -96,7 +97,9 @@ def front(rows: Rows, objectives: Sequence[str], task: Task) -> Rows:
 def _note(rows: Rows, best: Mapping[Kind, Trial]) -> str:
     """The best trials as MLflow's description of the run, in Markdown."""
     numbers = {trial.number for trial in best.values()}
-    lines = [f"- **{row['name']}**: {row['metric']} {row['value']:.6g}" for row in rows if row["trial"] in numbers]
+    lines = [
+        f"- **{markdown(row['name'])}**: {row['metric']} {row['value']:.6g}" for row in rows if row["trial"] in numbers
+    ]
     return "\n".join(["Best of the sweep:", *lines]) if lines else "No trial has finished that could be judged."
 
 

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from experiments.figures.output import Rows
 from experiments.sweep.outcome import Kind
 from experiments.sweep.plan import Plan, Trial
 from experiments.sweep.report import by_metric
+from experiments.terminal.harmless import harmless
+from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking import run_log
 from experiments.tracking.store import how_to_compare
 
@@ -35,7 +36,7 @@ class Shown:
     each that has ended. On standard error."""
 
     def __init__(self, trials: int, done_before: int) -> None:
-        self._console = Console(stderr=True)
+        self._console = screen(stderr=True)
         self._lock = threading.Lock()
         self._running: dict[str, Progress] = {}
         self._left, self._done, self._failed = trials - done_before, 0, 0
@@ -45,7 +46,7 @@ class Shown:
 
     def __enter__(self) -> Shown:
         if self._before:
-            self._console.print(f"{self._before} trials are done already, {self._left} to run", highlight=False)
+            say(f"{self._before} trials are done already, {self._left} to run", self._console)
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -62,7 +63,7 @@ class Shown:
 
     def say(self, text: str) -> None:
         """A line of its own."""
-        self._console.print(text, highlight=False)
+        say(text, self._console)
 
     def started(self, key: str, progress: Progress) -> None:
         with self._lock:
@@ -77,7 +78,7 @@ class Shown:
             counts = self._counts()
         line = f"{name}: {status}{f': {reason}' if reason else ''} ({counts})"
         run_log.write(line)
-        self._console.print(line, highlight=False)
+        say(line, self._console)
 
     def _counts(self) -> str:
         ended, spent = self._done + self._failed, time.perf_counter() - self._started
@@ -86,7 +87,9 @@ class Shown:
 
     def _lines(self) -> Group:
         with self._lock:
-            return Group(*(Text(progress.line()) for progress in self._running.values()), Text(self._counts()))
+            return Group(
+                *(Text(harmless(progress.line())) for progress in self._running.values()), Text(self._counts())
+            )
 
 
 def dry_run(plan: Plan, done: Mapping[str, Run]) -> None:
@@ -94,39 +97,38 @@ def dry_run(plan: Plan, done: Mapping[str, Run]) -> None:
     if not plan.is_grid:
         _dry_run_of_choices(plan, len(done))
         return
-    table = Table("trial", "name", "state")
-    for number, trial in enumerate(plan.trials):
-        run = done.get(trial.hash)
-        table.add_row(str(number), trial.name, f"done in run {run.info.run_id}" if run else "new")
-    console = Console()
-    console.print(table)
-    console.print(f"{len(plan.trials)} trials, {len(done)} done already, {len(plan.trials) - len(done)} to run")
+    states = (f"done in run {run.info.run_id}" if (run := done.get(trial.hash)) else "new" for trial in plan.trials)
+    rows = [(number, trial.name, state) for number, (trial, state) in enumerate(zip(plan.trials, states, strict=True))]
+    show_table(("trial", "name", "state"), rows, folded=1)
+    say(f"{len(plan.trials)} trials, {len(done)} done already, {len(plan.trials) - len(done)} to run")
 
 
 def _dry_run_of_choices(plan: Plan, done: int) -> None:
     """What values are chosen from. Which they are is not known yet."""
-    table = Table("chosen from", "values")
-    for key, values in plan.swept.items():
-        table.add_row(key, values)
-    console = Console()
-    console.print(table)
-    console.print(f"{plan.size} trials, {done} done already, {max(plan.size - done, 0)} to run")
+    show_table(("chosen from", "values"), list(plan.swept.items()), folded=1)
+    say(f"{plan.size} trials, {done} done already, {max(plan.size - done, 0)} to run")
 
 
 def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run_id: str) -> None:
     """The trials by their metric, the best of each kind first, on standard output."""
     numbers = {trial.number for trial in best.values()}
-    table = Table("", "trial", "metric", "value", "status", "seconds", title=f"{len(rows)} trials")
-    table.columns[1].overflow = "fold"
-    for row in by_metric(plan, rows, numbers)[:MOST_LINES]:
-        value = f"{row['value']:.6g}" if isinstance(row["value"], float) else ""
-        mark = "best" if row["trial"] in numbers else ""
-        table.add_row(mark, row["name"], row["metric"], value, row["status"], str(row["seconds"]))
-    console = Console()
-    console.print(table)
+    made = [
+        (
+            "best" if row["trial"] in numbers else "",
+            row["name"],
+            row["metric"],
+            f"{row['value']:.6g}" if isinstance(row["value"], float) else "",
+            row["status"],
+            row["seconds"],
+        )
+        for row in by_metric(plan, rows, numbers)[:MOST_LINES]
+    ]
+    headers = ("", "trial", "metric", "value", "status", "seconds")
+    show_table(headers, made, title=f"{len(rows)} trials", folded=1)
     if len(rows) > MOST_LINES:
-        console.print(f"{len(rows) - MOST_LINES} more are in trials.csv of the sweep's run")
-    lines = [f"best     {row['run_id']}  {row['name']}" for row in rows if row["trial"] in numbers]
-    lines += [f"sweep    {run_id}"]
-    lines += [f"compare  {how_to_compare(plan.config.tracking)}"]
-    console.print("\n".join(lines), soft_wrap=True, highlight=False)
+        say(f"{len(rows) - MOST_LINES} more are in trials.csv of the sweep's run")
+    for row in rows:
+        if row["trial"] in numbers:
+            say(f"best     {row['run_id']}  {row['name']}")
+    say(f"sweep    {run_id}")
+    say(f"compare  {how_to_compare(plan.config.tracking)}")

@@ -12,6 +12,9 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from experiments.redaction import redact_text
+from experiments.terminal.harmless import harmless
+from experiments.terminal.screen import say
 from experiments.tracking import run_log
 
 
@@ -51,7 +54,7 @@ class Progress:
         self.seconds[name] = time.perf_counter() - started
         run_log.write(f"{name} {self.seconds[name]:.2f} s{self._steps}")
         if self._console is not None and not self._console.is_terminal:
-            self._console.print(f"{self.title}: {name} {self.seconds[name]:.1f} s", highlight=False)
+            say(f"{self.title}: {name} {self.seconds[name]:.1f} s", self._console)
 
     def step(self, steps: int, unit: str) -> None:
         """Count one more of the steps of this phase."""
@@ -64,7 +67,7 @@ class Progress:
         self._steps = f" · epoch {epoch} of {epochs} · {told}"
         run_log.write(f"{self._name}{self._steps}")
         if self._console is not None and not self._console.is_terminal:
-            self._console.print(f"{self.title}: {self._name}{self._steps}", highlight=False, soft_wrap=True)
+            say(f"{self.title}: {self._name}{self._steps}", self._console)
 
     def line(self) -> str:
         """The phase that runs, for how long, and its steps."""
@@ -73,10 +76,10 @@ class Progress:
     def warn(self, warnings: Sequence[str]) -> None:
         """Say what a person should know before believing the numbers."""
         for warning in warnings:
-            run_log.write(f"warning: {warning}")
+            run_log.write(f"warning: {redact_text(warning)}")
         if self._console is not None:
             for warning in warnings:
-                self._console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
+                say(f"warning: {warning}", self._console)
 
     def _shown(self) -> contextlib.AbstractContextManager[object]:
         if self._console is None or not self._console.is_terminal:
@@ -84,7 +87,7 @@ class Progress:
         spinner = Spinner("dots")
 
         def line() -> Spinner:
-            spinner.update(text=Text(self.line() + self._tasks()))
+            spinner.update(text=Text(harmless(self.line() + self._tasks())))
             return spinner
 
         return Live(get_renderable=line, console=self._console, refresh_per_second=4, transient=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def sqlite_file(tracking: TrackingConfig) -> Path | None:
 def how_to_compare(tracking: TrackingConfig) -> str:
     """Where a browser shows the runs, or the command that starts what shows them; secrets out."""
     uri = redact_text(tracking_uri(tracking))
-    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
 
 
 def check_store(tracking: TrackingConfig) -> None:

@@ -1,0 +1,51 @@
+"""What the choices among a command's words are, and how they are set: help that runs nothing."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+
+from experiments.config.choices import GROUPS, choices
+from experiments.config.compose import load
+from experiments.config.quoting import as_text
+from experiments.config.values import flatten, plain
+from experiments.errors import ConfigError, wrong_choice
+from experiments.terminal.completion import folder_of
+from experiments.terminal.screen import say
+
+
+def explain_words(words: Sequence[str]) -> None:
+    """Each choice of a group among the words: its description, and its settings as words that can be changed.
+
+    Raises:
+        ConfigError: a choice that there is not.
+    """
+    folder = folder_of(words)
+    for word in words:
+        group, equals, value = word.partition("=")
+        if not equals or group not in GROUPS:
+            continue
+        offered = choices(group, folder)
+        for choice in value.strip("[]").split(","):
+            if choice.strip() not in offered:
+                raise ConfigError([wrong_choice(group, choice, offered)])
+            _explain(group, choice.strip(), offered[choice.strip()], folder)
+
+
+def _explain(group: str, choice: str, line: str, folder: str | None) -> None:
+    say("")
+    say(f"{group}={choice}  {line}")
+    settings = plain(load([f"{group}={choice}"], folder))[group]
+    for key, value in flatten(settings, group):
+        # A name is not set by a word, and MISSING or a secret cannot be shown.
+        if key != f"{group}.name" or group in ("data", "registry"):
+            say(f"  {_word(key, value)}")
+
+
+def _word(key: str, value: object) -> str:
+    """A setting as it is typed in a shell."""
+    if isinstance(value, str):
+        typed = as_text(key, value)
+        return shlex.quote(typed) if typed else f"{key}=…"
+    return shlex.quote(f"{key}={json.dumps(value, ensure_ascii=False)}")
