@@ -36,11 +36,12 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: 
         folded: a column whose long texts are wrapped and never cut.
     """
     console = screen()
-    made = list(rows)
-    table = Table(title=Text(harmless(title)) if title else None, show_header=any(headers))
+    if title and not console.is_terminal:
+        say(title, console)
+    table = Table(title=Text(harmless(title)) if title and console.is_terminal else None, show_header=any(headers))
     table.box = box.HEAVY_HEAD if console.is_terminal and any(headers) else None
     for number, header in enumerate(headers):
         table.add_column(Text(harmless(header)), overflow="fold" if number == folded else "ellipsis")
-    for row in made:
+    for row in rows:
         table.add_row(*(Text(harmless(cell)) for cell in row))
     console.print(table)
