@@ -73,6 +73,7 @@ def test_a_law_stands_once():
         "Hydra's own node": r'del composed\["hydra"\]',
         "pages of runs": r"page_token=",
         "where a sqlite file is": r'"sqlite:///"',
+        "what is a user's is no markup": r"Console\(|markup=",
         "how runs are looked at": r"mlflow ui --backend-store-uri",
     }
     for law, pattern in laws.items():
