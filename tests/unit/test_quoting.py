@@ -113,6 +113,7 @@ NOTHING_TO_WRITE = {
     "model=größe": "model must be one of",
     "data.lable=größe": "did you mean 'data.label'?",
     "modles": "must be of the form key=value",
+    "ridge": "did you mean 'model=ridge'?",
     "hydra.launcher.n_jobs=1": "write sweep.n_jobs=1",
 }
 

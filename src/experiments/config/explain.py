@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from experiments.config.choices import GROUPS, choices
 from experiments.config.loader import hydra_on, resolved
 from experiments.config.quoting import Kind, as_list, as_text, kind_of, parsed, shown_value, spelling
 from experiments.config.values import flatten
@@ -75,7 +76,9 @@ def _no_override(word: str, before: str) -> str:
     """A word without `=`: a part of the value before it, if a space was left without quotes."""
     key, equals, value = before.partition("=")
     joined = as_text(key, f"{value} {word}") if equals and kind_of(key) in (Kind.text, Kind.either) else None
-    way_out = f"; where it belongs to {key}, write {shlex.quote(joined)}" if joined else ""
+    meant = next((group for group in GROUPS if word in choices(group)), None)
+    way_out = f"; did you mean '{meant}={word}'?" if meant else ""
+    way_out = f"; where it belongs to {key}, write {shlex.quote(joined)}" if joined else way_out
     return f"words must be of the form key=value, got '{word}'{way_out}"
 
 
