@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterable
 
 EXIT_FAILED = 1
@@ -37,6 +38,26 @@ def wrong_choice(key: str, value: object, valid: Iterable[str]) -> str:
     """The sentence for a value that is not among the valid ones, which it lists sorted, nearest last."""
     names = sorted(valid)
     return f"{key} must be one of {', '.join(names)}, got '{value}'{suggest(str(value), names)}"
+
+
+_PLAIN = re.compile(r"[A-Za-z_][\w./:+*-]*|-?\d+(\.\d+)?")
+_HYDRA_CONSTANTS = ("null", "true", "false", "nan", "inf")
+
+
+def override(key: str, value: str | Iterable[str]) -> str:
+    """A word that sets a key to a text or a list of texts, as it can be pasted into a shell."""
+    if isinstance(value, str):
+        return shlex.quote(f"{key}={_quoted(value)}")
+    return shlex.quote(f"{key}=[{','.join(map(_quoted, value))}]")
+
+
+def _quoted(value: str) -> str:
+    """A text as Hydra takes it; `true` and `false` are what they say."""
+    if value in ("true", "false") or (_PLAIN.fullmatch(value) and value.casefold() not in _HYDRA_CONSTANTS):
+        return value
+    # Hydra takes a backslash for one unless it stands before a quote.
+    escaped = re.sub(r"(\\*)(\"|$)", lambda found: found[1] * 2 + ("\\" + found[2] if found[2] else ""), value)
+    return f'"{escaped}"'
 
 
 # What Spark says where an executor, and not the work, has failed.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.cluster.session import active_tasks, name_jobs, starting_session
+from experiments.config.identity import stage_columns
 from experiments.config.schema import Config, TuningMethod
 from experiments.data.dataset import Dataset
 from experiments.data.loading import load_data
@@ -18,9 +19,9 @@ from experiments.evaluation.metrics import evaluate
 from experiments.evaluation.objectives import objective
 from experiments.inspection import inspect
 from experiments.inspection.candidates import candidates
+from experiments.inspection.doubts import doubts
 from experiments.pipeline.fitting import Prepared, check_estimator, fit_stages
-from experiments.pipeline.stages import stages_of
-from experiments.pipeline.wiring import Wired, wire
+from experiments.pipeline.wiring import Wired, wire_to
 from experiments.terminal.progress import Progress
 from experiments.tracking.lifecycle import Parent, tracked_run
 from experiments.tracking.registry import register
@@ -99,7 +100,7 @@ class Alone:
 
     def data(self, spark: SparkSession, config: Config) -> contextlib.AbstractContextManager[Dataset]:
         """The loaded data set, for as long as the block lasts."""
-        return load_data(spark, config.data, config.model.task, config.seed)
+        return load_data(spark, config.data, config.model.task, config.seed, stage_columns(config))
 
     def prepared(self, config: Config, wired: Sequence[Wired], dataset: Dataset) -> Prepared | None:
         """The stages before the estimator fitted already, or None where the run is to fit them."""
@@ -168,8 +169,7 @@ def _fitted_and_recorded(
     with contextlib.ExitStack() as stack:
         with phase("load"):
             dataset = stack.enter_context(around.data(spark, config))
-        tracked.log_warnings(dataset.warnings)
-        progress.warn(dataset.warnings)
+        _warn(dataset.warnings, 0, tracked, progress)
         tuned = None
         if config.tuning.method is not TuningMethod.none:
             with phase("tune"):
@@ -187,6 +187,8 @@ def _fitted_and_recorded(
             scored = stack.enter_context(score(fitted, transformed, dataset, task))
             metrics = evaluate(scored)
             outputs = [*inspect(scored), *(candidates(tuned) if tuned else ())]
+            doubtful = doubts(scored, metrics, outputs)
+        _warn([*dataset.warnings, *doubtful], len(dataset.warnings), tracked, progress)
         with phase("log"):
             tracked.log_data(dataset, config.data.name)
             tracked.log_outputs(outputs)
@@ -197,6 +199,13 @@ def _fitted_and_recorded(
     around.finished(config, fitted, spark, tracked, {**metrics, **seconds})
     registered = around.register(tracked, model_uri, config)
     return Result(tracked.run_id, model_uri, metrics, rows, seconds, objective(metrics, task), registered)
+
+
+def _warn(warnings: Sequence[str], known: int, tracked: TrackedRun, progress: Progress) -> None:
+    """Record all warnings, and show those that are new."""
+    if len(warnings) > known:
+        tracked.log_warnings(warnings)
+        progress.warn(warnings[known:])
 
 
 def _epoch(tracked: TrackedRun, progress: Progress, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
@@ -222,7 +231,7 @@ def fit(
     """
     from pyspark.ml import PipelineModel
 
-    wired = wire(stages_of(config), dataset.label, dataset.feature_types, config.seed)
+    wired = wire_to(dataset, config)
     check_estimator(wired[-1], config.model.task, dataset.train_rows, dataset.classes)
     least = config.model.least_partitions
     parts = least if config.data.partitions is None and least > dataset.partitions else None

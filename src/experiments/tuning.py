@@ -24,13 +24,15 @@ from experiments.config.schema import Config, ModelConfig, TuningConfig, TuningM
 from experiments.config.values import flatten
 from experiments.data.caching import cached
 from experiments.data.dataset import FOLD, HELD_OUT, Dataset
+from experiments.data.roles import latest
+from experiments.data.texts import quoted
 from experiments.errors import ConfigError, ExperimentError, suggest, wrong_choice
 from experiments.evaluation.judged import scored_rows
 from experiments.evaluation.metrics import metrics_of
 from experiments.evaluation.objectives import METRICS, OBJECTIVES, larger_is_better, merit
 from experiments.pipeline.fitting import check_estimator, fit_stages
 from experiments.pipeline.stages import stages_of
-from experiments.pipeline.wiring import Wired, wire
+from experiments.pipeline.wiring import Wired, wire_to
 from experiments.terminal.progress import Progress
 
 if TYPE_CHECKING:
@@ -173,7 +175,7 @@ def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
 
     metric = config.tuning.metric
     candidates = candidates_of(config)
-    wired = [wire(stages_of(each.config), dataset.label, dataset.feature_types, config.seed) for each in candidates]
+    wired = [wire_to(dataset, each.config) for each in candidates]
     for stages in wired:
         check_estimator(stages[-1], config.model.task, dataset.train_rows, dataset.classes)
     shared = _shared_stages(wired)
@@ -235,15 +237,16 @@ def _folds(dataset: Dataset, tuning: TuningConfig, seed: int) -> list[_Fold]:
     """Parts by a hash of content and seed, so that a row is in the same part wherever it stands."""
     from pyspark.sql import functions as F
 
-    names = [*dataset.features, *([dataset.label] if dataset.label else [])]
-    number = F.xxhash64(F.lit(seed), F.lit(FOLD), *names)
+    names = [dataset.group] if dataset.group else [*dataset.features, *([dataset.label] if dataset.label else [])]
+    number = F.xxhash64(F.lit(seed), F.lit(FOLD), *(F.col(quoted(name)) for name in names))
     if tuning.method is TuningMethod.cross_validation:
         key, parts, judging = "folds", tuning.folds, range(tuning.folds)
         part = F.pmod(number, F.lit(parts))
     else:
         key, parts, judging = "train_fraction", 2, range(1)
         share = F.shiftrightunsigned(number, 11) / float(1 << 53)
-        part = F.when(share < tuning.train_fraction, 1).otherwise(0)
+        late = latest(dataset.train, dataset.time, 1 - tuning.train_fraction) if dataset.time else None
+        part = F.when(share < tuning.train_fraction if late is None else ~late, 1).otherwise(0)
     rows = dataset.train.withColumn(FOLD, part.cast("int"))
     if rows.select(FOLD).distinct().count() < parts:
         raise ExperimentError(

@@ -132,7 +132,7 @@ LINES = [f"{i},{i}" for i in range(30)]
             "data.label must be classes",
         ),
         (["x,y", "1,a", "2,b"], ["data.label=y"], "data.label must be a column of numbers"),
-        (["a.b,y", *LINES], ["data.label=y"], "must be columns without '.' and '`' in their names, got a.b"),
+        (["prediction,y", *LINES], ["data.label=y"], "must be columns that no model adds"),
         (["x,y", *LINES, "1,"], ["data.label=y", "data.missing=fill"], "set data.missing=drop"),
     ],
 )

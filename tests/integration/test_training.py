@@ -336,10 +336,13 @@ def test_a_training_process_that_is_killed(frame, ranks_below, engine):
 def test_a_spark_worker_that_is_killed(frame, ranks_below):
     fitting = Fitting(lambda: troubled("slow", epochs=1000).fit(frame))
     fitting.wait_for_steps()
-    worker = ranks_below()[1].parent()
+    ranks = ranks_below()
+    worker = ranks[1].parent()
     assert "pyspark" in " ".join(worker.cmdline())
     worker.kill()
     assert "Python worker exited unexpectedly" in str(fitting.error())
+    # Also the rank that lost its parent, and is below nobody any more.
+    assert psutil.wait_procs(ranks, 10)[1] == []
 
 
 def test_a_rank_that_hangs_is_ended(frame):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from experiments.config.schema import Config
@@ -31,12 +32,24 @@ def config_hash(config: Config) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+# Parameters of stages that name a column of the data besides its features.
+_COLUMNS = ("weightCol", "offsetCol", "censorCol")
+
+
+def stage_columns(config: Config) -> list[str]:
+    """Columns of the data that stages read besides the features."""
+    nodes = [*config.preprocessing.values(), *config.model.stages.values(), config.model.estimator]
+    named = [node[name] for node in nodes if isinstance(node, Mapping) for name in _COLUMNS if node.get(name)]
+    return list(dict.fromkeys(map(str, named)))
+
+
 def data_key(config: Config) -> str:
     """Identity of a loaded data set: what is read, what it is split by, and what its label is for."""
-    return json.dumps([asdict(config.data), config.model.task.value, config.seed], sort_keys=True, default=str)
+    read = [asdict(config.data), config.model.task.value, config.seed, stage_columns(config)]
+    return json.dumps(read, sort_keys=True, default=str)
 
 
 def stages_key(config: Config) -> str:
     """Identity of what is done to the rows before the estimator sees them."""
-    before = [asdict(config.data), config.seed, config.preprocessing, config.model.stages, config.model.task.value]
-    return json.dumps(before, sort_keys=True, default=str)
+    before = [config.preprocessing, config.model.stages]
+    return json.dumps([data_key(config), before], sort_keys=True, default=str)

@@ -39,6 +39,14 @@ class Missing(Enum):
     keep = "keep"
 
 
+class Balance(Enum):
+    """What rows weigh in the fit."""
+
+    none = "none"
+    # Inversely as many as there are of their class.
+    classes = "classes"
+
+
 class LoggedModels(Enum):
     """Which trials of a sweep log their models."""
 
@@ -77,6 +85,19 @@ class DataConfig:
     missing: Missing = Missing.fail
     # What `missing: fill` writes into features.
     fill_value: float = 0.0
+    # Names or patterns of columns that are names, whatever they look like: codes, ids, years.
+    categories: list[str] = field(default_factory=list)
+    # Columns that are no features. What a row counts, in the fit and in the metrics:
+    weight: str | None = None
+    # who it is,
+    id: str | None = None
+    # with which rows it stays on one side of a split or a fold,
+    group: str | None = None
+    # and when it was: the last rows are held out.
+    time: str | None = None
+    balance: Balance = Balance.none
+    # Only so many rows, for a quick look.
+    limit: int | None = None
     # Share of rows held out; unset: 0.2 where there is a label to predict, 0 otherwise.
     test_fraction: float | None = None
     # Hold out the same share of every class (classification).
@@ -107,6 +128,8 @@ class BundledData(DataConfig):
 class TableData(DataConfig):
     """Files or tables, by any reader that Spark has."""
 
+    # Name of a temporary view of the running session, or of a table of its catalog, in place of files.
+    table: str | None = None
     format: str = "csv"
     # Any URI that Spark reads, globs included; a list for several; none for readers without one (jdbc).
     path: Any = None
@@ -117,6 +140,16 @@ class TableData(DataConfig):
     schema: str | None = None
     # SQL over what was read, which it calls `source`.
     query: str | None = None
+    # Texts that stand for a missing value, as `NA` and `?`.
+    missing_values: list[str] = field(default_factory=list)
+    # Names or patterns of columns of text that are numbers.
+    numbers: list[str] = field(default_factory=list)
+    # How texts are numbers: the decimal sign, the sign between thousands, and signs such as $ and % that are left out.
+    decimal: str = "."
+    thousands: str | None = None
+    units: list[str] = field(default_factory=list)
+    # How texts are dates, as in dd.MM.yyyy.
+    date_format: str | None = None
 
 
 @dataclass

@@ -13,6 +13,7 @@ from experiments.config.schema import BundledData, ClusterConfig, Config, DataCo
 from experiments.config.values import spark_conf
 from experiments.data.bundled import BUNDLED
 from experiments.data.generators import GENERATORS
+from experiments.data.roles import check_roles
 from experiments.data.table import FILE_FORMATS, missing_paths
 from experiments.errors import suggest, wrong_choice
 
@@ -20,13 +21,15 @@ from experiments.errors import suggest, wrong_choice
 def check_data(config: Config) -> list[str]:
     """A sentence for each problem."""
     data = config.data
-    problems = _check_rows(data, config.model.task)
+    problems = [*_check_rows(data, config.model.task), *check_roles(data, config.model.task, config.tuning.method)]
     if isinstance(data, GeneratedData):
         problems += _check_generated(data)
     if isinstance(data, BundledData) and data.bundled not in BUNDLED:
         problems.append(wrong_choice("data.bundled", data.bundled, BUNDLED))
     if isinstance(data, TableData):
-        if data.path is None and data.format in FILE_FORMATS:
+        if data.table is not None and data.path is not None:
+            problems.append(f"data.path must be unset where data.table says what is read, got '{data.path}'")
+        if data.path is None and data.table is None and data.format in FILE_FORMATS:
             problems.append(f"data.path must be set to read {data.format}, got none; data.path=my.{data.format}")
         if data.format in FILE_FORMATS and _files_are_here(config.cluster):
             problems += missing_paths("data.path", data.path) + missing_paths("data.test_path", data.test_path)

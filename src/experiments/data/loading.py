@@ -4,170 +4,183 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from experiments.config.schema import BundledData, DataConfig, GeneratedData, Missing, TableData, Task
+from experiments.config.schema import BundledData, DataConfig, GeneratedData, TableData, Task
 from experiments.data.bundled import read_bundled
 from experiments.data.caching import cached
+from experiments.data.checking import checked_dataset
+from experiments.data.columns import (
+    check_names,
+    clean,
+    features_of,
+    label_of,
+    narrow,
+)
+from experiments.data.csv_files import Source
 from experiments.data.dataset import (
-    FOLD,
     HASH,
     HELD_OUT,
     MOST_CLASSES,
     SPLIT,
     Dataset,
-    checked_dataset,
-    is_missing,
     test_fraction,
 )
 from experiments.data.generators import generate
+from experiments.data.roles import aside, held_out_groups, latest, plain_name
 from experiments.data.table import read_table
-from experiments.errors import ExperimentError, suggest
+from experiments.data.texts import SurelyMissing, matches, quoted
+from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 BYTES_PER_PARTITION = 4 * 1024 * 1024
 MOST_PARTITIONS = 1_000_000
-# Columns that Spark's models and we add, by their names without capitals.
-ADDED = {
-    name.casefold(): name
-    for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD, SPLIT)
-}
+HASHED_ALONE = 200
+COMPARED_HERE = 20_000
 
 
 @contextlib.contextmanager
-def load_data(spark: SparkSession, data: DataConfig, task: Task, seed: int) -> Iterator[Dataset]:
+def load_data(
+    spark: SparkSession, data: DataConfig, task: Task, seed: int, others: Sequence[str] = ()
+) -> Iterator[Dataset]:
     """Read, check, split and cache a data set; the cache is freed at the end of the block.
+
+    Read once more where numbers have `NA` among them and the config says what is done about missing values.
+
+    Args:
+        others: columns that stages read besides the features.
 
     Raises:
         ExperimentError: a column that is not there, missing values, an empty split, labels that do not suit the task.
     """
+    with contextlib.ExitStack() as stack:
+        try:
+            dataset = stack.enter_context(_loaded(spark, data, task, seed, others))
+        except SurelyMissing as found:
+            assert isinstance(data, TableData)
+            missing = [*data.missing_values, *found.tokens]
+            dataset = stack.enter_context(_loaded(spark, replace(data, missing_values=missing), task, seed, others))
+            said = (
+                f"data has {', '.join(map(repr, found.tokens))} among the numbers of {', '.join(found.columns)}, which "
+                f"is read as missing: {override('data.missing_values', missing)}; where they are names: "
+                f"{override('data.categories', found.columns)}"
+            )
+            dataset = replace(dataset, warnings=(said, *dataset.warnings))
+        yield dataset
+
+
+@contextlib.contextmanager
+def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others: Sequence[str]) -> Iterator[Dataset]:
     from pyspark.sql import functions as F
 
-    source = _read(spark, data, seed)
-    label = _label(data, source.columns)
-    features = _features(data, label, source.columns)
-    _check_names([*features, *([label] if label else [])])
-    rows = _clean(_narrow(source, task, label, features), data, features, label)
+    source = _read(spark, data, seed, others)
+    rows = source.rows
+    label = label_of(data, rows.columns)
+    beside = aside(data, others, rows.columns, label)
+    features = features_of(data, label, rows.columns, beside, source.left_out)
+    check_names([*features, *beside, *([label] if label else [])])
+    rows = narrow(rows, task, data, label, features, beside)
+    label = plain_name(label, features) if label else None
+    rows = clean(rows, data, features, label)
     partitions = _partitions(rows, data)
     rows = rows.repartition(partitions) if data.partitions else rows.coalesce(partitions)
     fraction = test_fraction(data, task)
     # Spark keeps equal rows once, and frees them for all: two splits of the same rows must not look equal.
-    whose = F.lit(f"{task.value} {seed} {fraction} {data.stratified}").alias(SPLIT)
-    with cached(rows.withColumn(HASH, _row_hash(features, label)).select("*", whose), data.cache) as both:
+    whose = F.lit(f"{task.value} {seed} {fraction} {data.stratified} {data.group} {data.time}").alias(SPLIT)
+    with cached(rows.withColumn(HASH, _row_hash(rows, features, label)).select("*", whose), data.cache) as both:
         kept = both.drop(SPLIT)
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
-        yield replace(checked_dataset(kept, data, task, label, features), partitions=partitions)
+        dataset = checked_dataset(kept, data, task, label, features)
+        has_test_set = isinstance(data, TableData) and data.test_path is not None
+        twice = _in_both(kept, dataset.train_rows, dataset.test_rows) if has_test_set else ()
+        yield replace(dataset, partitions=partitions, warnings=(*source.warnings, *dataset.warnings, *twice))
 
 
-def _read(spark: SparkSession, data: DataConfig, seed: int) -> DataFrame:
+def _read(spark: SparkSession, data: DataConfig, seed: int, others: Sequence[str]) -> Source:
     """The source's rows; with `_held_out` where the data has a test set of its own."""
-    from pyspark.sql import functions as F
-
     if isinstance(data, GeneratedData):
-        return generate(spark, data.generator, data.rows, seed, data.parameters)
+        return Source(_limited(generate(spark, data.generator, data.rows, seed, data.parameters), data))
     if isinstance(data, BundledData):
-        return read_bundled(spark, data.bundled)
+        return Source(_limited(read_bundled(spark, data.bundled), data))
     assert isinstance(data, TableData)
-    rows = read_table(spark, data, data.path)
-    if HELD_OUT in (name.casefold() for name in rows.columns):
+    source = read_table(spark, data, data.path)
+    if HELD_OUT in (name.casefold() for name in source.rows.columns):
         raise ExperimentError(
             f"data must be without a column {HELD_OUT}, which we add, got one; rename it: "
-            f"data.query='SELECT * EXCEPT ({HELD_OUT}), {HELD_OUT} AS my{HELD_OUT} FROM source'"
+            + override("data.query", f"SELECT * EXCEPT ({HELD_OUT}), {HELD_OUT} AS my{HELD_OUT} FROM source")
         )
-    if data.test_path is None:
-        return rows
-    held_out = read_table(spark, data, data.test_path)
-    return rows.withColumn(HELD_OUT, F.lit(False)).unionByName(held_out.withColumn(HELD_OUT, F.lit(True)))
+    source = replace(source, rows=_limited(source.rows, data))
+    return source if data.test_path is None else _with_test_rows(spark, data, source, others)
 
 
-def _label(data: DataConfig, columns: list[str]) -> str | None:
-    if data.label is not None and data.label not in columns:
-        raise ExperimentError(_not_there("data.label", data.label, columns))
-    return data.label
+def _limited(rows: DataFrame, data: DataConfig) -> DataFrame:
+    return rows if data.limit is None else rows.limit(data.limit)
 
 
-def _features(data: DataConfig, label: str | None, columns: list[str]) -> list[str]:
-    """Columns named or matched, in the order of the data; all but the label when none are."""
-    candidates = [column for column in columns if column not in (label, HELD_OUT)]
-    for key, patterns in (("data.features", data.features), ("data.exclude", data.exclude)):
-        for pattern in patterns:
-            if not any(fnmatchcase(column, pattern) for column in candidates):
-                raise ExperimentError(_not_there(key, pattern, candidates))
-    chosen = [
-        column
-        for column in candidates
-        if any(fnmatchcase(column, pattern) for pattern in data.features or ["*"])
-        and not any(fnmatchcase(column, pattern) for pattern in data.exclude)
-    ]
-    if not chosen:
-        raise ExperimentError("data.features must leave at least one column, got none; look at data.exclude")
-    return chosen
+def _with_test_rows(spark: SparkSession, data: TableData, source: Source, others: Sequence[str]) -> Source:
+    """Both sets of rows, matched by the names of the columns that are used.
 
-
-def _check_names(columns: list[str]) -> None:
-    """Spark takes a name for the same in other capitals, and its assembler a dot for a path into a structure."""
-    taken = [name for name in columns if name.casefold() in ADDED]
-    if taken:
-        raise ExperimentError(
-            f"data.features and data.label must be columns that no model adds ({', '.join(ADDED.values())}, "
-            f"in any capitals), got {', '.join(taken)}; leave them out by data.exclude, or rename them: "
-            f"data.query='SELECT *, `{taken[0]}` AS my_{taken[0]} FROM source' with the old one in data.exclude"
-        )
-    bad = [name for name in columns if "." in name or "`" in name]
-    if bad:
-        renamed = re.sub("[.`]", "_", bad[0])
-        raise ExperimentError(
-            f"data.features and data.label must be columns without '.' and '`' in their names, got {', '.join(bad)}; "
-            f"leave them out by data.exclude, or rename them: data.query='SELECT *, `{bad[0]}` AS {renamed} FROM "
-            "source' with the old one in data.exclude"
-        )
-
-
-def _not_there(key: str, name: str, columns: list[str]) -> str:
-    return f"{key} must be in the data ({', '.join(columns[:50])}), got '{name}'{suggest(name, columns)}"
-
-
-def _narrow(source: DataFrame, task: Task, label: str | None, features: list[str]) -> DataFrame:
-    """Only what is used; numbers to predict as float64, which every Spark estimator takes."""
+    Raises:
+        ExperimentError: a column that the test set does not have, has besides, or has as something else.
+    """
     from pyspark.sql import functions as F
-    from pyspark.sql.types import BooleanType, NumericType, StringType
 
-    columns = [F.col(name) for name in features]
-    if label is not None:
-        kind = source.schema[label].dataType
-        is_number = isinstance(kind, NumericType | BooleanType)
-        if not is_number and (task is Task.regression or not isinstance(kind, StringType)):
-            law = "numbers" if task is Task.regression else "numbers or texts"
-            raise ExperimentError(
-                f"data.label must be a column of {law} for {task.value}, got '{label}' of type {kind.simpleString()}"
-            )
-        columns.append(F.col(label).cast("double").alias(label) if is_number else F.col(label))
-    return source.select(*columns, *([HELD_OUT] if HELD_OUT in source.columns else []))
+    other = read_table(spark, data, data.test_path)
+    held_out = other.rows
+    label = label_of(data, source.rows.columns)
+    columns = source.rows.columns
+    beside = aside(data, others, columns, label)
+    used = [*features_of(data, label, columns, beside, source.left_out), *beside, *([label] if label else [])]
+    lacking = [name for name in used if name not in held_out.columns]
+    if lacking:
+        way_out = "a test set without labels can be scored, but judges nothing" if label in lacking else ""
+        raise ExperimentError(
+            f"data.test_path must have the columns of data.path, got none called {', '.join(lacking)}; "
+            + (way_out or override("data.exclude", [*data.exclude, *lacking]))
+        )
+    candidates = [name for name in held_out.columns if name not in source.rows.columns]
+    more = [] if data.features else [name for name in candidates if not matches(name, [*data.exclude, *other.left_out])]
+    if more:
+        raise ExperimentError(
+            f"data.test_path must have the columns of data.path, got {', '.join(more)} besides; name those that are "
+            f"used: {override('data.features', [name for name in used if name != label])}"
+        )
+    kinds, found = dict(source.rows.dtypes), dict(held_out.dtypes)
+    mixed = [name for name in used if (kinds[name] == "string") != (found[name] == "string")]
+    if mixed:
+        said = ", ".join(f"'{name}' as {found[name]} and not {kinds[name]}" for name in mixed)
+        raise ExperimentError(
+            f"data.test_path must have columns like those of data.path, got {said}; where they are names: "
+            f"{override('data.categories', [*data.categories, *mixed])}"
+        )
+    chosen = [F.col(quoted(name)) for name in used]
+    train, test = (
+        part.select(*chosen, F.lit(side).alias(HELD_OUT)) for part, side in ((source.rows, False), (held_out, True))
+    )
+    return replace(source, rows=train.unionByName(test))
 
 
-def _clean(rows: DataFrame, data: DataConfig, features: list[str], label: str | None) -> DataFrame:
-    """Fill, drop or mark what is missing; `fail` is checked later, in the pass that fills the cache."""
-    from pyspark.sql import functions as F
-    from pyspark.sql.types import NumericType
-
-    if data.missing is Missing.drop:
-        for name in [*features, *([label] if label else [])]:
-            rows = rows.where(~is_missing(rows, name))
-    if data.missing in (Missing.fill, Missing.keep):
-        value = data.fill_value if data.missing is Missing.fill else None
-        for name in features:
-            kind = rows.schema[name].dataType
-            if isinstance(kind, NumericType):
-                filled = F.when(is_missing(rows, name), F.lit(value).cast(kind)).otherwise(F.col(name))
-                rows = rows.withColumn(name, filled)
-    return rows
+def _in_both(rows: DataFrame, train_rows: int, test_rows: int) -> tuple[str, ...]:
+    """A warning where rows of the test set are among the training rows as well."""
+    if test_rows + train_rows <= COMPARED_HERE:
+        # A third of the time of a join.
+        found = rows.select(HELD_OUT, HASH).collect()
+        train = {row[HASH] for row in found if not row[HELD_OUT]}
+        count = sum(row[HELD_OUT] and row[HASH] in train for row in found)
+    else:
+        others = rows.where(f"NOT {HELD_OUT}").select(HASH)
+        count = rows.where(HELD_OUT).select(HASH).join(others, HASH, "left_semi").count()
+    if not count:
+        return ()
+    return (
+        f"data.test_path has {count:,} of its {test_rows:,} rows among the training rows too: they are known by heart, "
+        "so that metrics are better than they will be",
+    )
 
 
 def _partitions(rows: DataFrame, data: DataConfig) -> int:
@@ -179,19 +192,33 @@ def _partitions(rows: DataFrame, data: DataConfig) -> int:
     return max(1, math.ceil(min(estimate / BYTES_PER_PARTITION, MOST_PARTITIONS)))
 
 
-def _row_hash(features: list[str], label: str | None) -> Column:
+def _row_hash(rows: DataFrame, features: Sequence[str], label: str | None) -> Column:
+    """Of the content. Many columns are hashed as an array of each type, as Spark cannot compile a thousand alone."""
     from pyspark.sql import functions as F
 
-    return F.xxhash64(*features, *([label] if label else []))
+    names = [*features, *([label] if label else [])]
+    if len(names) <= HASHED_ALONE:
+        return F.xxhash64(*(F.col(quoted(name)) for name in names))
+    kinds = dict(rows.dtypes)
+    arrays = [
+        F.expr(f"array({', '.join(quoted(name) for name in names if kinds[name] == kind)})")
+        for kind in sorted({kinds[name] for name in names})
+    ]
+    return F.xxhash64(*arrays)
 
 
 def _split(rows: DataFrame, data: DataConfig, label: str | None, fraction: float, seed: int) -> Column:
     """Held out by a hash of seed and content: the same row is on the same side wherever it stands.
 
-    Stratified: the threshold is each class's own quantile, so that every class gives the same share.
+    By whole groups, or the last in time, where the config names such columns. Stratified: the threshold is each class's
+    own quantile, so that every class gives the same share.
     """
     from pyspark.sql import functions as F
 
+    if data.group is not None:
+        return held_out_groups(data.group, fraction, seed)
+    if data.time is not None and fraction > 0:
+        return latest(rows, data.time, fraction)
     share = F.shiftrightunsigned(F.xxhash64(F.lit(seed), HASH), 11) / float(1 << 53)
     if not data.stratified or label is None or fraction == 0:
         return share < fraction

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from experiments.config.schema import TableData
+from experiments.data.columns import without_structs
+from experiments.data.csv_files import Source, file_name, literal, other_columns, read_csv
+from experiments.data.heads import MOST_FILES, check_json, check_kinds, heads_of
+from experiments.data.texts import quoted, typed
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+_NANOS = "spark.sql.legacy.parquet.nanosAsLong"
 FILE_FORMATS = ("csv", "json", "parquet", "orc", "text", "libsvm")
-# A malformed row is an error, not a null; a header and types are what people's CSV files have.
+# A malformed row is an error, not a null; a header and types are what people's CSV files have, and quotes are doubled
+# (RFC 4180).
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {
-    "csv": {"header": True, "inferSchema": True, "mode": "FAILFAST", "columnPruning": False},
+    "csv": {
+        "header": True,
+        "inferSchema": True,
+        "mode": "FAILFAST",
+        "columnPruning": False,
+        "escape": '"',
+    },
     "json": {"mode": "FAILFAST"},
 }
 
@@ -35,36 +48,139 @@ def missing_paths(key: str, path: Any) -> list[str]:
         parsed = urlparse(item)
         local = unquote(parsed.path) if parsed.scheme == "file" else item
         # Of {a,b} only Hadoop knows what it means.
-        if parsed.scheme in ("", "file") and "{" not in local and not glob.glob(local):
+        is_local = parsed.scheme in ("", "file") and "{" not in local
+        if is_local and not os.path.exists(local) and not glob.glob(local):
             problems.append(f"{key} must be there, got '{item}', which matches no file; check the path")
     return problems
 
 
-def read_table(spark: SparkSession, data: TableData, path: Any) -> DataFrame:
-    """The rows of one path, or of a reader without paths (jdbc), through the query if there is one.
+def read_table(spark: SparkSession, data: TableData, path: Any) -> Source:
+    """The rows of one path, of a table, or of a reader without paths (jdbc), through the query if there is one.
 
     Raises:
-        ExperimentError: the reader's own reason.
+        ExperimentError: files that are something else, would be misread or differ; the reader's own reason.
     """
-    options = {**DEFAULT_OPTIONS.get(data.format, {}), **data.options}
-    if data.schema is not None:
-        options.pop("inferSchema", None)
     try:
-        reader = spark.read.format(data.format).options(**options)
-        if data.schema is not None:
-            reader = reader.schema(data.schema)
-        rows = reader.load(_paths_for_java(spark, data.format, path)) if path is not None else reader.load()
-        if data.query is None:
-            return rows
-        rows.createOrReplaceTempView("source")
-        return spark.sql(data.query)
+        source = _source(spark, data, path)
+        rows = source.rows
+        if data.query is not None:
+            rows.createOrReplaceTempView("source")
+            rows = spark.sql(data.query)
+        return Source(typed(without_structs(rows), data), source.left_out, source.warnings)
+    except ExperimentError:
+        raise
     except Exception as error:  # readers raise Spark's, Java's and their own kinds
-        raise ExperimentError(f"data.format={data.format} must be readable, but: {readable_cause(error)}") from error
+        what = f"data.table={data.table}" if data.table else f"data.format={data.format}"
+        raise ExperimentError(f"{what} must be readable, but: {readable_cause(error)}") from error
+
+
+def _source(spark: SparkSession, data: TableData, path: Any) -> Source:
+    if data.table is not None:
+        return Source(spark.table(data.table))
+    reader = spark.read.format(data.format)
+    options = {**DEFAULT_OPTIONS.get(data.format, {}), **data.options}
+    if path is None:
+        return Source(_read(reader, data, options))
+    paths = _paths_for_java(spark, data.format, path)
+    if data.format not in FILE_FORMATS:
+        return Source(_read(reader, data, options, paths))
+    if data.format == "csv":  # which takes anything for lines of text
+        heads = heads_of(spark, paths, options)
+        check_kinds(heads, data.format)
+        return read_csv(spark, data, options, paths, heads)
+    try:
+        if data.format in ("parquet", "orc"):
+            return Source(_columnar(spark, data, options, paths))
+        return Source(_read(reader, data, options, paths))
+    except ExperimentError:
+        raise
+    except Exception:
+        # What the files are says more than that they cannot be read.
+        heads = heads_of(spark, paths, options)
+        check_kinds(heads, data.format)
+        if data.format == "json":
+            check_json(heads, options)
+        raise
+
+
+def _read(reader: Any, data: TableData, options: Mapping[str, Any], paths: list[str] | None = None) -> DataFrame:
+    reader = reader.options(**options)
+    if data.schema is not None:
+        reader = reader.schema(data.schema)
+    rows: DataFrame = reader.load(paths) if paths is not None else reader.load()
+    return rows
+
+
+def _columnar(spark: SparkSession, data: TableData, options: Mapping[str, Any], paths: list[str]) -> DataFrame:
+    """Parquet or ORC; an error where files differ and were not said to be merged."""
+    reader = spark.read.format(data.format)
+    try:
+        rows = _read(reader, data, options, paths)
+    except Exception as error:
+        if "TIMESTAMP(NANOS" not in str(error):
+            raise
+        spark.conf.set(_NANOS, True)
+        rows = _read(spark.read.format(data.format), data, options, paths)
+    files = rows.inputFiles()
+    if data.format == "parquet" and spark.conf.get(_NANOS) == "true" and files:
+        rows = _with_times(spark, rows, files[0])
+    if len(files) < 2 or data.schema is not None or "mergeschema" in {key.casefold() for key in options}:
+        return rows
+    try:
+        merged = spark.read.format(data.format).options(**{**options, "mergeSchema": True}).load(paths)
+        if merged.dtypes == rows.dtypes:
+            return rows
+    except Exception:  # types that cannot be merged
+        merged = None
+    _say_which_differs(spark, data, options, files)
+    return rows if merged is None else merged
+
+
+def _with_times(spark: SparkSession, rows: DataFrame, file: str) -> DataFrame:
+    """Nanoseconds, which pandas writes and Spark reads as whole numbers, as the times that they are."""
+    from pyspark.sql import functions as F
+
+    java: Any = spark.sparkContext._jvm
+    path = java.org.apache.hadoop.fs.Path(java.java.net.URI(file))
+    conf = spark.sparkContext._jsc.hadoopConfiguration()
+    footer = java.org.apache.parquet.hadoop.ParquetFileReader.readFooter(conf, path)
+    fields = footer.getFileMetaData().getSchema().getFields()
+    kinds = {field.getName(): str(field.getLogicalTypeAnnotation()) for field in fields}
+    columns = []
+    for name in rows.columns:
+        column, kind = quoted(name), kinds.get(name, "")
+        if kind.startswith("TIMESTAMP(NANOS"):
+            since = "TIMESTAMP '1970-01-01 00:00:00Z'" if "true" in kind else "TIMESTAMP_NTZ '1970-01-01 00:00:00'"
+            column = f"{since} + make_dt_interval(0, 0, 0, {column} / 1e9BD) AS {column}"
+        columns.append(F.expr(column))
+    return rows.select(*columns)
+
+
+def _say_which_differs(spark: SparkSession, data: TableData, options: Mapping[str, Any], files: Sequence[str]) -> None:
+    kinds: dict[str, dict[str, str]] = {}
+    for file in sorted(files)[:MOST_FILES]:
+        path = literal(unquote(urlparse(file).path), file)
+        kinds[file] = dict(spark.read.format(data.format).options(**options).load([path]).dtypes)
+    (first, columns), *others = kinds.items()
+    for file, found in others:
+        if set(found) != set(columns):
+            raise other_columns(file, first, sorted(set(found) - set(columns)), sorted(set(columns) - set(found)))
+        other = next((name for name in found if found[name] != columns[name]), None)
+        if other is not None:
+            raise ExperimentError(
+                f"data.path must be files whose columns are alike, got '{other}' as {found[other]} in "
+                f"'{file_name(file)}' and as {columns[other]} in '{file_name(first)}'; write them with one type, or "
+                "read them by data.schema"
+            )
 
 
 def _paths_for_java(spark: SparkSession, file_format: str, path: Any) -> list[str]:
-    """Relative paths of files made absolute: Java keeps to the folder in which it was started, Python may have left."""
+    """Relative paths of files made absolute: Java keeps to the folder in which it was started, Python may have left.
+
+    A path that is there as it stands is that file, and no pattern.
+    """
     is_local = str(spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS")).startswith("file:")
     if not is_local or file_format not in FILE_FORMATS:
         return paths_of(path)
-    return [item if urlparse(item).scheme else os.path.abspath(item) for item in paths_of(path)]
+    absolute = [item if urlparse(item).scheme else os.path.abspath(item) for item in paths_of(path)]
+    return [literal(item, "file://") if os.path.exists(item) else item for item in absolute]

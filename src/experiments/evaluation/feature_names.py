@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.pipeline.known import Entries, known_of
+from experiments.pipeline.known import DATE_PARTS, Entries, known_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,16 +39,31 @@ def feature_names(fitted: PipelineModel, schema: StructType, column: str, rows: 
 def _assembled_names(fitted: PipelineModel, schema: StructType, assembler: Any, rows: DataFrame) -> list[str]:
     known = _attribute_names(schema, assembler.getOutputCol())
     names: list[str] = []
-    for column in assembler.getInputCols():
+    for column in map(plain_name, assembler.getInputCols()):
         source = _source(fitted.stages, column)
         if schema[column].dataType.simpleString() != "vector":
             names.append(source)
+        elif (date := _date_of(fitted.stages, column)) is not None:
+            names += [f"{_source(fitted.stages, date)}_{part}" for part in DATE_PARTS]
         elif source != column:  # categories
             names += [f"{source}={value}" for value in _attribute_names(schema, column)]
         else:
             names += feature_names(fitted, schema, column, rows)
     # Where a vector of the data's own has no names, Spark still knows how many entries there are.
     return names if len(names) == len(known) or not known else known
+
+
+def plain_name(name: str) -> str:
+    """A column's name as the data has it, of one that Spark takes with quotes."""
+    return name[1:-1].replace("``", "`") if name.startswith("`") and name.endswith("`") else name
+
+
+def _date_of(stages: Sequence[Any], column: str) -> str | None:
+    """The date whose parts a vector holds."""
+    for stage in stages:
+        if known_of(type(stage)).entries is Entries.parts and column in stage.getOutputCols():
+            return plain_name(stage.getInputCols()[stage.getOutputCols().index(column)])
+    return None
 
 
 def _source(stages: Sequence[Any], column: str) -> str:
@@ -63,8 +78,8 @@ def _source(stages: Sequence[Any], column: str) -> str:
 def _columns_of(stage: Any) -> list[tuple[str, str]]:
     """Input and output columns of a stage that makes one of each."""
     if stage.isDefined("outputCols"):
-        return list(zip(stage.getInputCols(), stage.getOutputCols(), strict=True))
-    return [(stage.getInputCol(), stage.getOutputCol())] if stage.isDefined("inputCol") else []
+        return list(zip(map(plain_name, stage.getInputCols()), stage.getOutputCols(), strict=True))
+    return [(plain_name(stage.getInputCol()), stage.getOutputCol())] if stage.isDefined("inputCol") else []
 
 
 def _attribute_names(schema: StructType, column: str) -> list[str]:

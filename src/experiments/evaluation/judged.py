@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,34 +15,15 @@ from experiments.data.caching import cached
 from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.evaluation.curves import Curve, by_score, curves_of, has_scores
 from experiments.evaluation.feature_names import feature_names
-from experiments.pipeline.known import known_of
+from experiments.evaluation.spread import Spread, spread_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
 # What models make of the rows, by the names that Spark gives it.
 _OUTPUTS = ("prediction", "probability", "rawPrediction", "topicDistribution")
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Of rows and of their projections on orthonormal directions: mean squared distance from what is projected on.
-
-    Attributes:
-        total: of the rows, from their mean (PCA) or from zero (SVD).
-        components: of the projections, shape (k,).
-    """
-
-    total: float
-    components: NDArray[np.float64]
-
-    @property
-    def kept(self) -> float:
-        return float(self.components.sum())
 
 
 @dataclass(frozen=True)
@@ -54,6 +35,7 @@ class Confusion:
         true, predicted: numbers of classes.
         rows: row count.
         log_loss: sum over the rows; NaN of a model without probabilities.
+        weight, weighted_loss: what the rows count, and the sum of their losses by it; of data with weights.
     """
 
     held_out: bool
@@ -61,6 +43,8 @@ class Confusion:
     predicted: float
     rows: int
     log_loss: float
+    weight: float = math.nan
+    weighted_loss: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -155,13 +139,19 @@ class Scored:
             # A model that was fitted without the last class has no entry for it.
             of_truth = F.get(vector_to_array("probability"), F.col(label).cast("int"))
             loss = -F.log(F.greatest(of_truth, F.lit(1e-15)))  # `greatest` leaves out a null
+        weights = [F.col(self.dataset.weight).alias("weight")] if self.dataset.weight else []
         scores = [name for name in self.rows.columns if name in ("probability", "rawPrediction")]
         named = (F.col(label).alias("true"), F.col("prediction").alias("predicted"), loss.alias("log_loss"))
-        rows, keys = self.rows.select(HELD_OUT, *scores, *named), (HELD_OUT, "true", "predicted")
+        rows, keys = self.rows.select(HELD_OUT, *scores, *named, *weights), (HELD_OUT, "true", "predicted")
+        sums = {"log_loss": F.col("log_loss")}
+        if weights:
+            sums |= {"weight": F.col("weight"), "weighted_loss": F.col("log_loss") * F.col("weight")}
         if self.is_judged_at_once:
-            grouped = by_score(rows, "true", 2, *keys, log_loss=F.col("log_loss"))
+            grouped = by_score(rows, "true", 2, *keys, **sums)
         else:
-            grouped = rows.groupBy(*keys).agg(F.count("*").alias("rows"), F.sum("log_loss").alias("log_loss"))
+            grouped = rows.groupBy(*keys).agg(
+                F.count("*").alias("rows"), *(F.sum(column).alias(name) for name, column in sums.items())
+            )
         return list(grouped.collect())
 
     @cached_property
@@ -174,7 +164,9 @@ class Scored:
             Confusion(
                 *key,
                 rows=sum(row["rows"] for row in found),
-                log_loss=math.fsum(math.nan if row["log_loss"] is None else row["log_loss"] for row in found),
+                log_loss=_total(found, "log_loss"),
+                weight=_total(found, "weight"),
+                weighted_loss=_total(found, "weighted_loss"),
             )
             for key, found in sorted(groups.items())
         ]
@@ -190,6 +182,28 @@ class Scored:
             "mse": F.avg(error * error),
             "mae": F.avg(F.abs(error)),
             "variance": F.var_pop(label),
+            "rows": F.count("*"),
+        }
+        grouped = self.rows.groupBy(HELD_OUT).agg(*(measure.alias(name) for name, measure in measures.items()))
+        return {row[HELD_OUT]: row for row in grouped.collect()}
+
+    @cached_property
+    def weighted_errors(self) -> dict[bool, Any]:
+        """As `errors`, by the weights; empty without. The mean of the label is asked first, as sums of squares lose
+        digits."""
+        from pyspark.sql import functions as F
+
+        if self.dataset.weight is None:
+            return {}
+        label, weight = F.col(self.dataset.label or ""), F.col(self.dataset.weight)
+        error, total = label - F.col("prediction"), F.sum(weight)
+        means = self.rows.groupBy(HELD_OUT).agg((F.sum(label * weight) / total).alias("mean"))
+        mean = {row[HELD_OUT]: row["mean"] for row in means.collect()}
+        distance = label - F.when(F.col(HELD_OUT), mean.get(True)).otherwise(mean.get(False))
+        measures = {
+            "mse": F.sum(error * error * weight) / total,
+            "mae": F.sum(F.abs(error) * weight) / total,
+            "variance": F.sum(distance * distance * weight) / total,
             "rows": F.count("*"),
         }
         grouped = self.rows.groupBy(HELD_OUT).agg(*(measure.alias(name) for name, measure in measures.items()))
@@ -222,6 +236,11 @@ class Scored:
         return sizes
 
 
+def _total(found: Sequence[Any], name: str) -> float:
+    """Sum over collected rows; NaN where they do not have it."""
+    return math.fsum(math.nan if name not in row or row[name] is None else row[name] for row in found)
+
+
 @contextlib.contextmanager
 def score(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Iterator[Scored]:
     """What a pipeline makes of all rows, narrow, and cached until the end of the block if it is read more than once."""
@@ -241,7 +260,8 @@ def scored_rows(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset,
         outputs.append(model.getOutputCol())
     # Text makes wide vectors, so they are kept only where distances or reconstructions are judged.
     judged_by_features = [] if task.supervised else [features]
-    kept = [name for name in (dataset.label, *outputs, *judged_by_features, HELD_OUT) if name in transformed.columns]
+    wanted = (dataset.label, *outputs, *judged_by_features, HELD_OUT, dataset.weight)
+    kept = [name for name in wanted if name in transformed.columns]
     rows = transformed.select(*dict.fromkeys(kept))
     return Scored(fitted, rows, dataset, task, features, transformed.schema)
 
@@ -251,18 +271,3 @@ def summary_of(model: Any) -> Any:
     if not getattr(model, "hasSummary", False):
         return None
     return model.summary() if callable(model.summary) else model.summary
-
-
-def spread_of(rows: DataFrame, features: str | None, model: Any) -> Spread:
-    """One pass over the rows. The directions are orthonormal, so that what is lost is the difference."""
-    from pyspark.ml.stat import Summarizer
-    from pyspark.sql import functions as F
-
-    summary = Summarizer.metrics("count", "variance", "normL2")
-    both = [summary.summary(F.col(name)) for name in (features, model.getOutputCol())]
-    wide, narrow = rows.select(*both).first()
-    count = wide["count"]
-    if known_of(type(model)).is_from_mean:
-        scale = (count - 1) / count  # Spark divides by one less
-        return Spread(float(wide["variance"].toArray().sum() * scale), narrow["variance"].toArray() * scale)
-    return Spread(float((wide["normL2"].toArray() ** 2).sum() / count), narrow["normL2"].toArray() ** 2 / count)

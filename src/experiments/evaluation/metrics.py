@@ -14,7 +14,11 @@ import numpy as np
 
 from experiments.config.schema import Task
 from experiments.errors import ExperimentError
-from experiments.evaluation.judged import Confusion, Scored, spread_of, summary_of
+from experiments.evaluation.judged import Confusion, Scored, summary_of
+from experiments.evaluation.spread import spread_of
+
+# Of data with weights each metric is there twice: a row counts once, or what it weighs.
+BY_WEIGHT = "_by_weight"
 
 
 def evaluate(scored: Scored) -> dict[str, float]:
@@ -58,10 +62,15 @@ def _classification(scored: Scored, held_out: bool) -> dict[str, float]:
     assert classes is not None
     if not pairs:
         raise _nothing_scored(held_out)
-    metrics = _of_confusion(_matrix(pairs, classes))
-    log_loss = sum(pair.log_loss for pair in pairs) / sum(pair.rows for pair in pairs)
-    if math.isfinite(log_loss):
-        metrics["log_loss"] = log_loss
+    rows = sum(pair.rows for pair in pairs)
+    metrics = _of_confusion(_matrix([(pair, pair.rows) for pair in pairs], classes))
+    metrics["log_loss"] = sum(pair.log_loss for pair in pairs) / rows
+    if scored.dataset.weight is not None:
+        total = math.fsum(pair.weight for pair in pairs)
+        weighted = _of_confusion(_matrix([(pair, pair.weight) for pair in pairs], classes))
+        weighted["log_loss"] = math.fsum(pair.weighted_loss for pair in pairs) / total
+        metrics |= {f"{name}{BY_WEIGHT}": value for name, value in weighted.items()}
+    metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
     curve = scored.curves.get((held_out, 1)) if classes == 2 else None
     if curve is not None and curve.has_both:
         metrics["auc_roc"] = curve.area_under_roc()
@@ -69,11 +78,11 @@ def _classification(scored: Scored, held_out: bool) -> dict[str, float]:
     return metrics
 
 
-def _matrix(pairs: Sequence[Confusion], classes: int) -> np.ndarray[Any, Any]:
-    """Row counts by true and predicted class."""
+def _matrix(pairs: Sequence[tuple[Confusion, float]], classes: int) -> np.ndarray[Any, Any]:
+    """What rows count, by true and predicted class."""
     counts = np.zeros((classes, classes))
-    for pair in pairs:
-        counts[int(pair.true), int(pair.predicted)] += pair.rows
+    for pair, count in pairs:
+        counts[int(pair.true), int(pair.predicted)] += count
     return counts
 
 
@@ -95,7 +104,14 @@ def _of_confusion(counts: np.ndarray[Any, Any]) -> dict[str, float]:
 def _regression(scored: Scored, held_out: bool) -> dict[str, float]:
     if held_out not in scored.errors:
         raise _nothing_scored(held_out)
-    found = scored.errors[held_out]
+    metrics = _of_errors(scored.errors[held_out])
+    if held_out in scored.weighted_errors:
+        weighted = _of_errors(scored.weighted_errors[held_out])
+        metrics |= {f"{name}{BY_WEIGHT}": value for name, value in weighted.items()}
+    return metrics
+
+
+def _of_errors(found: Any) -> dict[str, float]:
     metrics = {"rmse": math.sqrt(found["mse"]), "mae": found["mae"], "mse": found["mse"]}
     if found["variance"] > 0:
         metrics["r2"] = 1 - found["mse"] / found["variance"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.schema import Task
 from experiments.data.caching import cached
 from experiments.data.dataset import HELD_OUT
-from experiments.errors import ExperimentError, readable_cause
+from experiments.errors import ExperimentError, override, readable_cause
 from experiments.pipeline.known import known_of
 from experiments.pipeline.stages import Stage
 from experiments.pipeline.wiring import Wired
@@ -115,7 +116,7 @@ def _fitted(stage: Stage, instance: Any, train: DataFrame) -> Transformer:
     except Exception as error:  # Spark raises Py4J and its own kinds
         raise ExperimentError(
             f"{stage.key} must be able to fit the training rows, but {stage.type.__name__} says: "
-            f"{readable_cause(error)}"
+            f"{readable_cause(error).rstrip('.')}{_way_out(stage, instance, train, str(error))}"
         ) from error
     if getattr(model, "vocabulary", None) == []:
         raise ExperimentError(
@@ -123,6 +124,26 @@ def _fitted(stage: Stage, instance: Any, train: DataFrame) -> Transformer:
             "minTF, or look at the stages before it"
         )
     return model
+
+
+def _way_out(stage: Stage, instance: Any, train: DataFrame, said: str) -> str:
+    """What helps against an error of Spark's that is known, in the data's names."""
+    too_many = re.search(r"categorical feature (\d+) has (\d+) values", said)
+    if too_many is not None:
+        attributes = train.schema[instance.getFeaturesCol()].metadata.get("ml_attr", {}).get("attrs", {})
+        names = {entry["idx"]: entry.get("name", "") for group in attributes.values() for entry in group}
+        name = names.get(int(too_many[1]), "").removesuffix("_index")
+        way_out = f"; that is '{name}': leave it out: {override('data.exclude', [name])}"
+        if int(too_many[2]) <= train.count():  # Spark takes no more bins than rows
+            way_out += f", or, where new rows will have the same values: {stage.key}.maxBins={too_many[2]}"
+        return way_out
+    # Spark's recommender takes whole numbers of 32 bits.
+    ids = re.search(r"Column (\S+) must be of type numeric|ALS only supports non-Null values in Integer range", said)
+    if ids is not None:
+        columns = [instance.getUserCol(), instance.getItemCol()]
+        wide = "" if ids[1] else f" and {override('data.categories', columns)}"
+        return f"; have texts and large ids numbered: preprocessing=index{wide}"
+    return ""
 
 
 def _first_fit_on_texts(wired: Sequence[Wired]) -> int | None:

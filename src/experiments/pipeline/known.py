@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # Columns are known by Spark's short type names, and by one that Spark does not have: numbers that stand for categories.
 CATEGORY = "category"
 NUMBERS = ("double", "float", "bigint", "int", "smallint", "tinyint", "decimal")
+DATES = ("date", "timestamp", "timestamp_ntz")
+# What a date is taken apart into, in order, by `experiments.stages.dates`.
+DATE_PARTS = ("year", "month", "day_of_week", "seconds")
 _TEXT, _WORDS = "string", "array<string>"
 
 
@@ -31,6 +34,7 @@ class Entries(Enum):
     words = "the words of its vocabulary"
     hashes = "words that fall on the same number"
     column = "the column that it reads"
+    parts = "parts of the date that it reads"
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ _KNOWN = {
     "QuantileDiscretizer": Known(makes=CATEGORY),
     "Binarizer": Known(makes="double"),
     "Imputer": Known(reads_each=NUMBERS, makes="double", entries=Entries.column, fills_missing=True),
+    # Dates
+    "DateParts": Known(reads_each=DATES, entries=Entries.parts, is_row_by_row=True),
     # Vectors
     "VectorAssembler": Known(
         reads_only=(*NUMBERS, "boolean", "vector", CATEGORY), entries=Entries.assembled, is_row_by_row=True

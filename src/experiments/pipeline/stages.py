@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.config.schema import Config, Missing
+from experiments.config.schema import Balance, Config, Missing
 from experiments.errors import ConfigError, suggest
 from experiments.pipeline.known import known_of
 
@@ -81,11 +81,28 @@ def check_stages(config: Config) -> list[str]:
         return error.problems
     if config.model.least_partitions < 1:
         return [f"model.least_partitions must be 1 or more, got {config.model.least_partitions}"]
+    if (problem := _lost_weight(config, stages)) is not None:
+        return [problem]
     # An imputer, or a stage that is told what to do with what is invalid.
     takes_missing = any(known_of(stage.type).fills_missing or "handleInvalid" in stage.params for stage in stages)
     if config.data.missing is Missing.keep and not takes_missing:
         return ["data.missing must be fail, fill or drop unless a stage imputes, got keep; add preprocessing=impute"]
     return []
+
+
+def _lost_weight(config: Config, stages: Sequence[Stage]) -> str | None:
+    """That rows are to be weighted for an estimator which would not hear of it."""
+    weight, is_balanced = config.data.weight, config.data.balance is Balance.classes
+    if weight is None and not is_balanced:
+        return None
+    estimator = stages[-1]
+    said, value = ("data.weight", weight) if weight is not None else ("data.balance", "classes")
+    if "weightCol" not in spark_params(estimator.type):
+        name = estimator.type.__name__
+        return f"{said} must be left as it is for {name}, which takes no weights, got '{value}'; use another model"
+    if "weightCol" in estimator.params:
+        return f"{said} must be left as it is where {estimator.key}.weightCol is set, got '{value}'; keep one of them"
+    return None
 
 
 def _stage(key: str, node: Any, packages: Sequence[str]) -> Stage:

@@ -7,9 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.errors import ExperimentError
-from experiments.pipeline.known import known_of
-from experiments.pipeline.stages import Stage, spark_params
+from experiments.config.schema import Config
+from experiments.data.dataset import Dataset
+from experiments.data.texts import quoted
+from experiments.errors import ExperimentError, override
+from experiments.pipeline.known import DATES, known_of
+from experiments.pipeline.stages import Stage, spark_params, stages_of
+
+# Columns that an estimator reads besides its features, which may have been made numbers before.
+_IDS = ("userCol", "itemCol")
 
 
 @dataclass(frozen=True)
@@ -26,27 +32,38 @@ class _Columns:
 
     Attributes:
         label: column to predict, or None.
+        weight: column that weighs the rows, or None.
         features: columns that stand for the features, in order, with their types.
     """
 
     label: str | None
     features: dict[str, str]
+    weight: str | None = None
     taken: set[str] = field(init=False)
+    made_of: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.taken = {name.casefold() for name in (*self.features, self.label or "")}
+        self.taken = {name.casefold() for name in (*self.features, self.label or "", self.weight or "")}
 
     def of(self, types: Sequence[str]) -> list[str]:
         return [name for name, kind in self.features.items() if kind.partition("(")[0] in types]
+
+    def stand_in(self, name: str) -> str:
+        """What stands for a column of the data now."""
+        return self.made_of.get(name, name)
 
     def replace(self, read: Sequence[str], made: Sequence[str], kind: str) -> None:
         """A stage's outputs stand in for its inputs."""
         self.features = {name: known for name, known in self.features.items() if name not in read}
         self.features |= dict.fromkeys(made, kind)
+        if len(read) == len(made):
+            self.made_of |= dict(zip(read, made, strict=True))
         self.taken |= {name.casefold() for name in made}
 
 
-def wire(stages: Sequence[Stage], label: str | None, features: Mapping[str, str], seed: int) -> list[Wired]:
+def wire(
+    stages: Sequence[Stage], label: str | None, features: Mapping[str, str], seed: int, weight: str | None = None
+) -> list[Wired]:
     """Each stage's parameters with the columns and the seed filled in that the config leaves unset.
 
     A stage that reads columns of a type that the data does not have is left out.
@@ -54,12 +71,22 @@ def wire(stages: Sequence[Stage], label: str | None, features: Mapping[str, str]
     Args:
         features: the data's feature columns, in order, with Spark's short type names.
         seed: what stages with a `seed` get.
+        weight: column that stages with a `weightCol` get.
 
     Raises:
         ExperimentError: a stage takes one column and the data has several, or columns do not suit it.
     """
-    columns = _Columns(label, dict(features))
+    columns = _Columns(label, dict(features), weight)
     return [wired for stage in stages if (wired := _wired(stage, columns, seed)) is not None]
+
+
+def wire_to(dataset: Dataset, config: Config) -> list[Wired]:
+    """A config's stages on the columns of a loaded data set, as `wire`.
+
+    Raises:
+        ExperimentError: as `wire`.
+    """
+    return wire(stages_of(config), dataset.label, dataset.feature_types, config.seed, dataset.fit_weight)
 
 
 def _wired(stage: Stage, columns: _Columns, seed: int) -> Wired | None:
@@ -75,9 +102,43 @@ def _wired(stage: Stage, columns: _Columns, seed: int) -> Wired | None:
         params["labelCol"] = columns.label
     if stage.takes("seed"):
         params["seed"] = seed
+    if stage.takes("weightCol") and columns.weight:
+        params["weightCol"] = columns.weight
+    params |= _ids(stage, params, columns)
     _check_types(stage, params, columns)
     _name_outputs(stage, params, columns)
-    return Wired(stage, params)
+    return Wired(stage, {name: _in_spark(name, value) for name, value in params.items()})
+
+
+def _ids(stage: Stage, params: Mapping[str, Any], columns: _Columns) -> dict[str, str]:
+    """The columns of a recommender's users and items: those of the config, else the two features that there are."""
+    if not set(_IDS) <= spark_params(stage.type).keys():
+        return {}
+    unset = [name for name in _IDS if name not in params]
+    found = dict(zip(_IDS, columns.features, strict=False))
+    if unset and len(columns.features) != len(_IDS):
+        there = ", ".join(columns.features)
+        raise ExperimentError(
+            f"{stage.key}.{unset[0]} must be set where there are not two features, got {there}; name the two: "
+            f"{override('data.features', list(columns.features)[:2])}, the users first"
+        )
+    ids = {name: columns.stand_in(str(params.get(name, found.get(name)))) for name in _IDS}
+    texts = [name for name in ids.values() if columns.features.get(name) == "string"]
+    if texts:
+        raise ExperimentError(
+            f"{stage.key} must read ids that are numbers, got {', '.join(texts)} (string); have them numbered: "
+            "preprocessing=index"
+        )
+    return ids
+
+
+def _in_spark(param: str, value: Any) -> Any:
+    """Names of columns as Spark takes them, to whom a dot is a path into a struct."""
+    if param in ("inputCol", "featuresCol") and isinstance(value, str):
+        return quoted(value) if "." in value else value
+    if param == "inputCols":
+        return [quoted(name) if "." in name else name for name in value]
+    return value
 
 
 def _nested(stage: Stage, seed: int) -> Stage:
@@ -124,15 +185,15 @@ def _check_types(stage: Stage, params: Mapping[str, Any], columns: _Columns) -> 
     wrong = {name: kind for name, kind in wrong.items() if name not in fitting}
     if not wrong:
         return
-    names = ", ".join(wrong)
     found = ", ".join(f"{name} ({kind})" for name, kind in wrong.items())
-    way_out = f"leave them out ('data.exclude=[{names}]')"
-    if set(wrong.values()) == {"string"}:
+    way_out = f"leave them out ({override('data.exclude', wrong)})"
+    kinds = set(wrong.values())
+    if kinds == {"string"}:
         way_out += ", or make them numbers: preprocessing=one_hot for categories, preprocessing=hash_text for sentences"
-    else:
-        way_out += (
-            f" or make them numbers by data.query='SELECT *, unix_timestamp({next(iter(wrong))}) AS … FROM source'"
-        )
+    elif kinds <= set(DATES):
+        way_out += ", or take them apart into year, month, day of the week and seconds: preprocessing=dates"
+    elif kinds <= {"string", *DATES}:
+        way_out += ", or make them numbers: 'preprocessing=[dates,one_hot]'"
     raise ExperimentError(f"{stage.key}.inputCols must be numbers or vectors, got {found}; {way_out}")
 
 

@@ -135,7 +135,7 @@ def by_metric(plan: Plan, rows: Rows, best: Container[int]) -> Rows:
     def place(row: dict[str, Any]) -> tuple[bool, bool, float]:
         value = row["value"] if isinstance(row["value"], float) else math.nan
         reached = merit(value, larger_is_better(row["metric"], task))
-        return row["trial"] not in best, not math.isfinite(reached), -reached
+        return (row["trial"] not in best, False, -reached) if math.isfinite(reached) else (True, True, 0.0)
 
     return sorted(rows, key=place)
 

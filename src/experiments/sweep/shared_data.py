@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.config.identity import data_key, stages_key
+from experiments.config.identity import data_key, stage_columns, stages_key
 from experiments.config.schema import Config
 from experiments.data.dataset import Dataset
 from experiments.data.loading import load_data
@@ -70,7 +70,7 @@ class SharedData:
         try:
             with loaded.loading:
                 if loaded.dataset is None:
-                    loading = load_data(spark, config.data, config.model.task, config.seed)
+                    loading = load_data(spark, config.data, config.model.task, config.seed, stage_columns(config))
                     loaded.dataset = loaded.kept.enter_context(loading)
             yield loaded.dataset
         finally:

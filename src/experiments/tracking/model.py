@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.data.dataset import Dataset
+from experiments.data.texts import quoted
 from experiments.errors import ExperimentError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _TYPES = {
     "boolean": "boolean",
     "date": "datetime",
     "timestamp": "datetime",
+    "timestamp_ntz": "datetime",
     "binary": "binary",
 }
 
@@ -136,7 +138,7 @@ def _example(dataset: Dataset) -> pd.DataFrame | None:
     from pyspark.sql import functions as F
 
     columns = [
-        F.col(name).cast("double").alias(name) if kind.startswith("decimal") else F.col(name)
+        F.col(quoted(name)).cast("double").alias(name) if kind.startswith("decimal") else F.col(quoted(name))
         for name, kind in dataset.feature_types.items()
     ]
     example: pd.DataFrame = dataset.train.select(*columns).limit(EXAMPLE_ROWS).toPandas()

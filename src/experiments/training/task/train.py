@@ -119,7 +119,7 @@ class _Openings:
         ports = {}
         try:
             if self._engine == "horovod" and ":" in member.host:
-                raise ValueError("Horovod's server knows no IPv6 addresses; set engine=tensorflow")
+                raise ValueError("Horovod's server knows no IPv6 addresses; set model.estimator.engine=tensorflow")
             if self._engine == "tensorflow":
                 holder = self._stack.enter_context(contextlib.closing(rendezvous.hold_port(member.host)))
                 ports["ranks"] = holder.getsockname()[1]

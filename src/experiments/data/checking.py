@@ -1,0 +1,123 @@
+"""The one aggregate that fills the cache of loaded rows, and counts, checks and digests them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from experiments.config.schema import Balance, DataConfig, Missing, TableData, Task
+from experiments.data.classes import balanced, class_values, with_classes
+from experiments.data.dataset import HASH, HELD_OUT, MOST_CLASSES, Dataset, test_fraction
+from experiments.data.doubts import Doubts
+from experiments.data.missing import any_missing, check_missing
+from experiments.data.roles import check_weights, plain_name
+from experiments.data.texts import check_texts, matches, quoted
+from experiments.errors import ExperimentError, readable_cause
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+def checked_dataset(rows: DataFrame, data: DataConfig, task: Task, label: str | None, features: list[str]) -> Dataset:
+    """One aggregate per split (and class): counts, digests, missing values, and what makes columns doubtful."""
+    kinds = dict(rows.dtypes)
+    weight = plain_name(data.weight, features) if data.weight else None
+    checked = [] if data.missing is Missing.keep else list(features)
+    checked += [name for name in (label, weight) if name is not None]
+    doubts = doubts_of(kinds, data, task, label, features)
+    groups = _groups(rows, data, kinds, checked, [*_weights(weight), *doubts.expressions()], _class(task, label))
+    doubts.check_letters(groups)
+    check_texts(rows, doubts.suspects(groups), data)
+    if sum(row["missing"] for row in groups):
+        check_missing(rows, data, checked, kinds)
+    check_weights(min((row["lightest"] for row in groups), default=None) if weight else None, "data.weight")
+    counts = {side: sum(row["rows"] for row in groups if row[HELD_OUT] is side) for side in (False, True)}
+    _not_empty(data, task, counts)
+    digests = {side: _digest([row for row in groups if row[HELD_OUT] is side]) for side in (False, True)}
+    dataset = Dataset(
+        rows.drop(HASH),
+        label,
+        features,
+        counts[False],
+        counts[True],
+        digests[False],
+        digests[True],
+        warnings=tuple(doubts.warnings(groups, HELD_OUT)),
+        weight=weight,
+        fit_weight=weight,
+        group=data.group,
+        time=data.time,
+    )
+    if label is None or task is not Task.classification:
+        return dataset
+    dataset = with_classes(dataset, label, groups)
+    return balanced(dataset, class_values(label, groups), groups) if data.balance is Balance.classes else dataset
+
+
+def _class(task: Task, label: str | None) -> list[Column]:
+    from pyspark.sql import functions as F
+
+    return [F.col(label).alias("_class")] if task is Task.classification and label is not None else []
+
+
+def _weights(weight: str | None) -> list[Column]:
+    from pyspark.sql import functions as F
+
+    if weight is None:
+        return [F.count("*").alias("weights")]
+    return [F.sum(quoted(weight)).alias("weights"), F.min(quoted(weight)).alias("lightest")]
+
+
+def _groups(
+    rows: DataFrame,
+    data: DataConfig,
+    kinds: Mapping[str, str],
+    checked: Sequence[str],
+    asked: Sequence[Column],
+    keys: Sequence[Column],
+) -> list[Any]:
+    """What is asked of the rows, by `_held_out` and `keys`; `missing` counts rows that lack a value."""
+    from pyspark.sql import functions as F
+
+    # Two 31-bit halves: their sums stay exact in 64 bits up to 4 billion rows.
+    halves = (F.pmod(F.col(HASH), F.lit(2147483647)), F.shiftrightunsigned(HASH, 33))
+    summary = rows.groupBy(F.col(HELD_OUT), *keys).agg(
+        F.count("*").alias("rows"),
+        F.sum(halves[0]).alias("low"),
+        F.sum(halves[1]).alias("high"),
+        F.count_if(any_missing(checked, kinds)).alias("missing"),
+        *asked,
+    )
+    try:
+        return list(summary.limit(2 * MOST_CLASSES + 1).collect())
+    except Exception as error:  # Spark raises Py4J and its own kinds
+        raise ExperimentError(f"data={data.name} must be readable, but: {readable_cause(error)}") from error
+
+
+def doubts_of(
+    kinds: Mapping[str, str], data: DataConfig, task: Task, label: str | None, features: Sequence[str]
+) -> Doubts:
+    """What is asked of the columns; of rows that we make ourselves nothing."""
+    if not isinstance(data, TableData):
+        return Doubts({}, label, task, ())
+    asked = {name: kinds[name] for name in features}
+    if label is not None and kinds[label] == "string":
+        asked[label] = "string"
+    names = [name for name in asked if matches(name, data.categories)]
+    return Doubts(asked, label, task, names)
+
+
+def _not_empty(data: DataConfig, task: Task, counts: dict[bool, int]) -> None:
+    for side, name in ((False, "train"), (True, "test")):
+        if sum(counts.values()) == 0:
+            raise ExperimentError(f"data={data.name} must have rows, got none below the names of the columns")
+        if counts[side] == 0 and (not side or test_fraction(data, task) > 0):
+            raise ExperimentError(
+                f"data.test_fraction must leave rows on both sides, got {sum(counts.values())} rows and an empty "
+                f"{name} split; change data.test_fraction or use more rows"
+            )
+
+
+def _digest(groups: list[Any]) -> str:
+    low, high = (sum(row[half] for row in groups) for half in ("low", "high"))
+    return f"{high % (1 << 32):08x}{low % (1 << 32):08x}"

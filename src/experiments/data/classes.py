@@ -1,0 +1,105 @@
+"""The classes of a classification: their numbers, their names, and how rare they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from experiments.data.dataset import HELD_OUT, MOST_CLASSES, Dataset
+from experiments.data.roles import BALANCE
+from experiments.errors import ExperimentError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# A class this much rarer than the most frequent one is worth a warning.
+RARE = 0.01
+
+
+def with_classes(dataset: Dataset, label: str, groups: list[Any]) -> Dataset:
+    """The data set with its classes numbered and named.
+
+    Args:
+        groups: rows of an aggregate by `_held_out` and `_class`.
+
+    Raises:
+        ExperimentError: labels that are no classes, or a class that cannot be learnt.
+    """
+    from pyspark.sql import functions as F
+
+    values = class_values(label, groups)
+    names = [_class_name(value) for value in values]
+    rows, is_indexed = dataset.rows, values != list(range(len(values)))
+    if is_indexed:
+        numbers = [literal for index, value in enumerate(values) for literal in (F.lit(value), F.lit(float(index)))]
+        rows = rows.withColumn(label, F.element_at(F.create_map(*numbers), F.col(label)))
+    # What estimators would count in a pass of their own.
+    rows = rows.withMetadata(label, {"ml_attr": {"type": "nominal", "num_vals": len(values)}})
+    sides = {side: {row["_class"]: row["rows"] for row in groups if row[HELD_OUT] is side} for side in (False, True)}
+    return replace(
+        dataset,
+        rows=rows,
+        class_names=names,
+        judged_classes=len(sides[bool(dataset.test_rows)]),
+        is_indexed=is_indexed,
+        warnings=(*dataset.warnings, *_imbalance(label, sides[False])),
+    )
+
+
+def class_values(label: str, groups: list[Any]) -> list[Any]:
+    """The different labels, sorted; all must be among the training rows, or the model could not predict them."""
+    values = sorted({row["_class"] for row in groups})
+    if len(values) < 2:
+        raise ExperimentError(
+            f"data.label must have two classes or more for a classification, got {values} in '{label}'"
+        )
+    if len(values) > MOST_CLASSES or any(isinstance(value, float) and not value.is_integer() for value in values):
+        raise ExperimentError(
+            f"data.label must be classes for a classification (at most {MOST_CLASSES:,} texts or whole numbers), got "
+            f"values such as {', '.join(map(str, values[:3]))} in '{label}'; choose a model whose task is regression, "
+            "or another label"
+        )
+    unseen = sorted(set(values) - {row["_class"] for row in groups if not row[HELD_OUT]})
+    if unseen:
+        names = ", ".join(map(_class_name, unseen[:10]))
+        raise ExperimentError(
+            f"data.label must have every class among the training rows, got none of {names} in '{label}'; "
+            "set data.stratified=true or a smaller data.test_fraction, or give data.test_path rows of known classes"
+        )
+    return values
+
+
+def _class_name(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) else str(value)
+
+
+def _imbalance(label: str, rows_of: dict[Any, int]) -> tuple[str, ...]:
+    rarest, most = min(rows_of, key=lambda value: rows_of[value]), max(rows_of.values())
+    if rows_of[rarest] >= RARE * most:
+        return ()
+    return (
+        f"data.label is imbalanced: {rows_of[rarest]:,} of {sum(rows_of.values()):,} training rows are "
+        f"'{_class_name(rarest)}' in '{label}'; accuracy says little here, so look at f1, auc_pr and the confusion "
+        "matrix, and at data.stratified=true",
+    )
+
+
+def balanced(dataset: Dataset, names: list[Any], groups: list[Any]) -> Dataset:
+    """Rows that count, in the fit, inversely as much as there is of their class; their weights count besides.
+
+    Args:
+        names: the values of the classes, in the order of their numbers.
+        groups: as for `with_classes`; `weights` is the sum of the weights, or the row count.
+    """
+    from pyspark.sql import functions as F
+
+    assert dataset.label is not None
+    train = {row["_class"]: float(row["weights"]) for row in groups if not row[HELD_OUT]}
+    total = sum(train.values())
+    factors = [F.lit(total / (len(names) * train[name])) for name in names]
+    rows: DataFrame = dataset.rows.withColumn(
+        BALANCE,
+        F.get(F.array(*factors), F.col(dataset.label).cast("int"))
+        * (F.col(dataset.weight) if dataset.weight else F.lit(1.0)),
+    )
+    return replace(dataset, rows=rows, fit_weight=BALANCE)

@@ -1,0 +1,190 @@
+"""Which columns are features, how they are called, and how they become numbers and vectors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from experiments.config.schema import DataConfig, Missing, Task
+from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT
+from experiments.data.missing import any_missing, missing_sql
+from experiments.data.roles import BALANCE, as_weight, plain_name
+from experiments.data.texts import check_texts, matches, quoted
+from experiments.errors import ExperimentError, override, suggest
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+# Columns that Spark's models and we add, by their names without capitals.
+ADDED = {
+    name.casefold(): name
+    for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD, SPLIT, BALANCE)
+}
+FILLED_ALONE = 50
+_ARRAY = "_numbers"
+_NUMBERS_IN_ARRAYS = ("double", "float", "bigint", "int", "smallint", "tinyint", "decimal")
+
+
+def label_of(data: DataConfig, columns: Sequence[str]) -> str | None:
+    """The column to predict.
+
+    Raises:
+        ExperimentError: it is not there.
+    """
+    if data.label is not None and data.label not in columns:
+        raise ExperimentError(_not_there("data.label", data.label, columns))
+    return data.label
+
+
+def features_of(
+    data: DataConfig, label: str | None, columns: Sequence[str], aside: Sequence[str], left_out: Sequence[str] = ()
+) -> list[str]:
+    """Columns named or matched, in the order of the data; all but the label when none are.
+
+    Args:
+        aside: columns that are no features.
+        left_out: columns that are features only where they are named.
+
+    Raises:
+        ExperimentError: a name or a pattern that matches nothing, or all left out.
+    """
+    candidates = [column for column in columns if column not in (label, HELD_OUT, *aside)]
+    for key, patterns in (("data.features", data.features), ("data.exclude", data.exclude)):
+        for pattern in patterns:
+            if not any(matches(column, [pattern]) for column in candidates):
+                raise ExperimentError(_not_there(key, pattern, candidates))
+    chosen = [
+        column
+        for column in candidates
+        if (matches(column, data.features) if data.features else column not in left_out)
+        and not matches(column, data.exclude)
+    ]
+    if not chosen:
+        raise ExperimentError("data.features must leave at least one column, got none; look at data.exclude")
+    return chosen
+
+
+def check_names(columns: Sequence[str]) -> None:
+    """Refuse names that models add; Spark takes a name for the same in other capitals.
+
+    Raises:
+        ExperimentError: with the names and the way out.
+    """
+    taken = [name for name in columns if name.casefold() in ADDED]
+    if taken:
+        raise ExperimentError(
+            f"data.features and data.label must be columns that no model adds ({', '.join(ADDED.values())}, "
+            f"in any capitals), got {', '.join(taken)}; leave them out by data.exclude, or rename them: "
+            + override("data.query", f"SELECT *, `{taken[0]}` AS my_{taken[0]} FROM source")
+            + " with the old one in data.exclude"
+        )
+
+
+def _not_there(key: str, name: str, columns: Sequence[str]) -> str:
+    return f"{key} must be in the data ({', '.join(columns[:50])}), got '{name}'{suggest(name, columns)}"
+
+
+def without_structs(rows: DataFrame) -> DataFrame:
+    """The fields of structs as columns of their own, called `struct.field`."""
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import StructType
+
+    while any(isinstance(field.dataType, StructType) for field in rows.schema):
+        columns: list[Column] = []
+        for field in rows.schema:
+            column = F.col(quoted(field.name))
+            if isinstance(field.dataType, StructType):
+                columns += [column[inner].alias(f"{field.name}.{inner}") for inner in field.dataType.names]
+            else:
+                columns.append(column)
+        rows = rows.select(*columns)
+    return rows
+
+
+def narrow(
+    source: DataFrame, task: Task, data: DataConfig, label: str | None, features: Sequence[str], aside: Sequence[str]
+) -> DataFrame:
+    """Only what is used, columns that are no features last.
+
+    Numbers to predict are float64, which every Spark estimator takes, arrays of numbers vectors, categories texts, and
+    truths that are to be imputed 0 and 1.
+
+    Raises:
+        ExperimentError: a label that does not suit the task.
+    """
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import BooleanType, NumericType, StringType
+
+    types = {field.name: field.dataType for field in source.schema}
+    columns = [_feature(name, types[name].simpleString(), data) for name in features]
+    if label is not None:
+        kind, column = types[label], F.col(quoted(label))
+        is_number = isinstance(kind, NumericType | BooleanType)
+        if not is_number and (task is Task.regression or not isinstance(kind, StringType)):
+            if isinstance(kind, StringType):
+                texts = [name for name in features if types[name].simpleString() == "string"]
+                check_texts(source, [label, *(name for name in texts if not matches(name, data.categories))], data)
+            law = "numbers" if task is Task.regression else "numbers or texts"
+            raise ExperimentError(
+                f"data.label must be a column of {law} for {task.value}, got '{label}' of type {kind.simpleString()}"
+            )
+        if task is Task.classification and (isinstance(kind, BooleanType) or matches(label, data.categories)):
+            column = column.cast("string")  # false and true, or the names that they are
+        elif is_number:
+            column = column.cast("double")
+        columns.append(column.alias(plain_name(label, features)))
+    columns += [
+        as_weight(name).alias(plain_name(name, features)) if name == data.weight else F.col(quoted(name))
+        for name in aside
+    ]
+    return source.select(*columns, *([HELD_OUT] if HELD_OUT in source.columns else []))
+
+
+def _feature(name: str, kind: str, data: DataConfig) -> Column:
+    from pyspark.ml.functions import array_to_vector
+    from pyspark.sql import functions as F
+
+    column = F.col(quoted(name))
+    array = re.fullmatch(r"array<(\w+)(\(.*\))?>", kind)
+    if array is not None and array[1] in _NUMBERS_IN_ARRAYS:
+        return F.when(column.isNotNull(), array_to_vector(column.cast("array<double>"))).alias(name)
+    if kind != "string" and matches(name, data.categories):
+        return column.cast("string").alias(name)
+    if kind == "boolean" and data.missing is Missing.keep:
+        return column.cast("double").alias(name)
+    return column
+
+
+def clean(rows: DataFrame, data: DataConfig, features: Sequence[str], label: str | None) -> DataFrame:
+    """Fill, drop or mark what is missing, in one step for all columns; `fail` is checked later, in the pass that fills
+    the cache."""
+    kinds = dict(rows.dtypes)
+    if data.missing is Missing.drop:
+        return rows.where(~any_missing([*features, *([label] if label else [])], kinds))
+    if data.missing is Missing.fail:
+        return rows
+    value = "NULL" if data.missing is Missing.keep else f"double('{data.fill_value}')"
+    decimals = [name for name in features if kinds[name] == "double"]
+    if len(decimals) > FILLED_ALONE:
+        # An array takes a third of the time that Spark needs to compile an expression for each of a thousand columns.
+        values = f"transform(array({', '.join(map(quoted, decimals))}), v -> {_filled('v', value)})"
+        others = [quoted(name) for name in rows.columns if name not in set(decimals)]
+        places = {name: f"{_ARRAY}[{place}] AS {quoted(name)}" for place, name in enumerate(decimals)}
+        columns = rows.columns
+        rows = rows.selectExpr(*others, f"{values} AS {_ARRAY}")
+        rows = rows.selectExpr(*(places.get(name, quoted(name)) for name in columns))
+        kinds = {name: kind for name, kind in kinds.items() if name not in places}
+    return rows.selectExpr(
+        *(
+            f"CASE WHEN {missing_sql(name, kinds[name])} THEN CAST({value} AS {kinds[name]}) ELSE {quoted(name)} END "
+            f"AS {quoted(name)}"
+            if name in features and kinds.get(name, "").partition("(")[0] in _NUMBERS_IN_ARRAYS
+            else quoted(name)
+            for name in rows.columns
+        )
+    )
+
+
+def _filled(value: str, instead: str) -> str:
+    return f"IF(abs({value}) < double('Infinity'), {value}, {instead})"  # neither null nor NaN is

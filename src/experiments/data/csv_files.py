@@ -1,0 +1,179 @@
+"""CSV files as people have them: several whose columns are matched by their names, and names of all kinds."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+from experiments.config.schema import TableData
+from experiments.data.heads import MOST_FILES, Head, check_lines, header_of, is_header_only, is_true, lost_zeros
+from experiments.data.texts import matches
+from experiments.errors import ExperimentError, override
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_OF_PATTERNS = re.compile(r"([][{}*?^\\])")
+_NAMELESS = re.compile(r"|Unnamed: \d+(_level_\d+)?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was read.
+
+    Attributes:
+        rows: all columns.
+        left_out: columns that are no features unless they are named: those without a name.
+        warnings: what a person should know of them.
+    """
+
+    rows: DataFrame
+    left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def read_csv(
+    spark: SparkSession, data: TableData, options: dict[str, Any], paths: list[str], heads: Sequence[Head]
+) -> Source:
+    """Files whose columns are matched by their names."""
+    check_lines(heads, options)
+    if data.schema is not None or data.decimal != "." or data.thousands:
+        options.pop("inferSchema", None)  # 1.234 may be a thousand and more
+    headers = {head.path: header_of(head, options) for head in heads}
+    if is_true(options, "header") and all(is_header_only(head, options) for head in heads):
+        raise ExperimentError(
+            f"data.path must hold rows, got '{heads[0].name}', which has the names of its columns and nothing below"
+        )
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for file, header in headers.items():
+        groups.setdefault(tuple(header), []).append(file)
+    is_parted = any(re.search(r"/[^/]+=[^/]*/", head.path) for head in heads)
+    if len(groups) == 1 or len(heads) == MOST_FILES or is_parted:
+        if len(groups) > 1 or len(heads) == MOST_FILES:
+            options.setdefault("enforceSchema", False)  # a header that says otherwise than the first is an error
+        rows = _csv_rows(spark, data, options, paths, next(iter(groups)))
+    else:
+        _check_headers(headers, options)
+        parts = [
+            _csv_rows(spark, data, options, [literal(unquote(urlparse(file).path), file) for file in files], header)
+            for header, files in groups.items()
+        ]
+        _check_types(parts)
+        rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
+    first = next(iter(groups))
+    nameless = _nameless(first, rows.columns)
+    return Source(rows, nameless, (*_said_of_names(first, rows.columns, nameless), *_zeros(rows, heads, options)))
+
+
+def literal(path: str, uri: str) -> str:
+    """A path that Hadoop takes for one file, whatever is in its name."""
+    parsed = urlparse(uri)
+    escaped = _OF_PATTERNS.sub(r"\\\1", path)
+    return f"{parsed.scheme}://{parsed.netloc}{escaped}"
+
+
+def _csv_rows(
+    spark: SparkSession, data: TableData, options: Mapping[str, Any], paths: list[str], header: Sequence[str]
+) -> DataFrame:
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    reader = spark.read.format("csv").options(**options)
+    if data.schema is not None:
+        schema = StructType.fromDDL(data.schema)
+        if is_true(options, "header") and not is_true(options, "enforceSchema"):
+            if set(schema.names) != set(header):
+                raise ExperimentError(
+                    f"data.schema must name the columns of the file ({', '.join(header)}), got "
+                    f"{', '.join(schema.names)}; data.options.enforceSchema=true takes them by their places"
+                )
+            schema = StructType([schema[name] for name in header])
+        return reader.schema(schema).load(paths)
+    rows = reader.load(paths)
+    names = [name for name in rows.columns if data.categories and matches(name, data.categories)]
+    if not names:
+        return rows
+    # As it is written: read as a number, 007 would be 7.
+    fields = [StructField(one.name, StringType()) if one.name in names else one for one in rows.schema]
+    return reader.schema(StructType(fields)).option("enforceSchema", True).load(paths)
+
+
+def _check_headers(headers: Mapping[str, Sequence[str]], options: Mapping[str, Any]) -> None:
+    """Refuse files of which one has a column that another has not, unless they are to be merged."""
+    (first, columns), *others = headers.items()
+    for file, header in others:
+        more, less = (sorted(set(one) - set(two)) for one, two in ((header, columns), (columns, header)))
+        if (more or less) and not is_true(options, "mergeSchema"):
+            raise other_columns(file, first, more, less)
+
+
+def other_columns(file: str, first: str, more: Sequence[str], less: Sequence[str]) -> ExperimentError:
+    """That a file has columns which the first has not, or lacks some."""
+    said = [f"the column {', '.join(more)} more"] if more else []
+    said += [f"no column {', '.join(less)}"] if less else []
+    return ExperimentError(
+        f"data.path must be files with the same columns, got '{file_name(file)}' with {' and '.join(said)} than "
+        f"'{file_name(first)}'; data.options.mergeSchema=true takes all columns, missing where a file has none"
+    )
+
+
+def file_name(file: str) -> str:
+    """As a person calls it."""
+    return unquote(file).removeprefix("file://")
+
+
+def _check_types(parts: Sequence[DataFrame]) -> None:
+    """Refuse a column that is text in some files only: the numbers of the others would become text."""
+    kinds: dict[str, set[bool]] = {}
+    for part in parts:
+        for name, kind in part.dtypes:
+            kinds.setdefault(name, set()).add(kind == "string")
+    mixed = [name for name, found in kinds.items() if len(found) > 1]
+    if mixed:
+        raise ExperimentError(
+            f"data.path must be files whose columns are alike, got {', '.join(mixed)} as text in some and as numbers "
+            f"in others; say what stands for a missing value, as in {override('data.missing_values', ['NA'])}, or "
+            f"that they are names: {override('data.categories', mixed)}"
+        )
+
+
+def _nameless(header: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
+    if len(header) != len(columns):
+        return ()
+    return tuple(name for written, name in zip(header, columns, strict=True) if _NAMELESS.fullmatch(written.strip()))
+
+
+def _said_of_names(header: Sequence[str], columns: Sequence[str], nameless: Sequence[str]) -> list[str]:
+    said = []
+    if nameless:
+        names = ", ".join(nameless)
+        said.append(
+            f"data has columns without a name, called {names} here, which are left out: they are row numbers or "
+            "empty; name them in data.features to have them in"
+        )
+    counts = Counter(name.casefold() for name in header if name)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice and len(header) == len(columns):
+        renamed = [name for written, name in zip(header, columns, strict=True) if written.casefold() in twice]
+        said.append(
+            f"data has several columns called {', '.join(twice)} (capitals make no difference), which are "
+            f"{', '.join(renamed)} here; leave out those that are not wanted: {override('data.exclude', renamed[1:])}"
+        )
+    return said
+
+
+def _zeros(rows: DataFrame, heads: Sequence[Head], options: Mapping[str, Any]) -> list[str]:
+    """That codes such as 007 are read as numbers."""
+    whole = {name: place for place, (name, kind) in enumerate(rows.dtypes) if kind in ("int", "bigint")}
+    lost = lost_zeros(heads, options, whole) if whole and is_true(options, "header") else {}
+    if not lost:
+        return []
+    said = ", ".join(f"'{value}' in '{name}'" for name, value in lost.items())
+    return [
+        f"data has codes that are read as numbers and lose their zeros, such as {said}; "
+        f"{override('data.categories', list(lost))} keeps them as they are"
+    ]

@@ -1,0 +1,187 @@
+"""What makes a table's columns doubtful, asked in the aggregate that loads it anyway, and said before it misleads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.config.schema import Task
+from experiments.data.texts import LOOKS_TYPED, quoted
+from experiments.errors import ExperimentError, override
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pyspark.sql import Column
+
+# Of more columns of text only so many are looked at: each costs a part of the aggregate.
+MOST_TEXTS = 200
+LEAST_ROWS = 20
+# Of the label's variance, explained by one feature alone.
+LEAK = 0.9995
+WHOLE = ("bigint", "int", "smallint", "tinyint")
+_NUMBERS = (*WHOLE, "double", "float")
+_MISREAD = "�"
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """What is asked of the columns of one data set.
+
+    Attributes:
+        kinds: feature columns with Spark's short type names, and a label of text.
+        label: name of a label, or None.
+        task: what the data is for.
+        names: columns that are names, whatever they look like.
+    """
+
+    kinds: Mapping[str, str]
+    label: str | None
+    task: Task
+    names: Sequence[str]
+
+    @property
+    def numbers(self) -> list[str]:
+        return [name for name, kind in self.kinds.items() if kind in _NUMBERS and name != self.label]
+
+    @property
+    def texts(self) -> list[str]:
+        return [name for name, kind in self.kinds.items() if kind == "string"][:MOST_TEXTS]
+
+    def expressions(self) -> list[Column]:
+        """Aggregates over the rows of a side of the split and, of a classification, of a class.
+
+        Numbers are summed up as vectors: an aggregate for each of a thousand columns takes Spark longer to compile than
+        to run.
+        """
+        from pyspark.ml.functions import array_to_vector
+        from pyspark.ml.stat import Summarizer
+        from pyspark.sql import functions as F
+
+        found = []
+        if self.numbers:
+            values = f"array({', '.join(f'double({quoted(name)})' for name in self.numbers)})"
+            present = f"transform({values}, v -> coalesce(v, double('NaN')))"
+            summary = Summarizer.metrics("min", "max", "mean", "variance").summary(array_to_vector(F.expr(present)))
+            found.append(summary.alias("_numbers"))
+            if self.task is Task.regression and self.label is not None:
+                label = quoted(self.label)
+                products = array_to_vector(F.expr(f"transform({present}, v -> v * coalesce({label}, double('NaN')))"))
+                found += [
+                    Summarizer.metrics("mean").summary(products).alias("_products"),
+                    F.avg(label).alias("_mean_label"),
+                    F.var_pop(label).alias("_var_label"),
+                ]
+        asked: dict[str, str] = {}
+        for place, name in enumerate(self.texts):
+            column = quoted(name)
+            asked |= {
+                f"texts_{place}": f"count({column})",
+                f"typed_{place}": f"count_if({column} RLIKE r'{LOOKS_TYPED}')",
+                f"misread_{place}": f"count_if(contains({column}, '{_MISREAD}'))",
+            }
+        return [*found, *(F.expr(expression).alias(f"_{name}") for name, expression in asked.items())]
+
+    def check_letters(self, groups: Sequence[Any]) -> None:
+        """Refuse texts with the sign that stands for bytes which could not be read.
+
+        Raises:
+            ExperimentError: with the columns.
+        """
+        counts = {name: _sum(groups, f"_misread_{place}") for place, name in enumerate(self.texts)}
+        said = ", ".join(f"{name} ({count:,} rows)" for name, count in counts.items() if count)
+        if said:
+            raise ExperimentError(
+                "data.options.encoding must be that of the file, got the sign for unreadable letters (U+FFFD) in: "
+                f"{said}; try data.options.encoding=windows-1252, or leave the columns out by data.exclude"
+            )
+
+    def suspects(self, groups: Sequence[Any]) -> list[str]:
+        """Columns of text that are worth a second look."""
+        return [
+            name
+            for place, name in enumerate(self.texts)
+            if name not in self.names
+            and (count := _sum(groups, f"_texts_{place}"))
+            and _sum(groups, f"_typed_{place}") >= 0.5 * count
+        ]
+
+    def warnings(self, groups: Sequence[Any], held_out: str) -> list[str]:
+        """What a person should know before believing the metrics."""
+        rows = sum(row["rows"] for row in groups)
+        if rows < LEAST_ROWS:
+            return []
+        ends = _ends(groups) if self.numbers else {}
+        constant = [name for place, name in enumerate(self.numbers) if ends["min"][place] == ends["max"][place]]
+        counting = [
+            name
+            for place, name in enumerate(self.numbers)
+            if self.kinds[name] in WHOLE and _counts_rows({end: values[place] for end, values in ends.items()}, rows)
+        ]
+        said = []
+        if constant:
+            said.append(
+                f"data has columns with one value in all rows: {', '.join(constant)}; nothing can be learnt from "
+                f"them: {override('data.exclude', constant)}"
+            )
+        if counting:
+            said.append(
+                f"data has columns that count the rows: {', '.join(counting)}; where a row stood says nothing of new "
+                f"ones: {override('data.exclude', counting)}"
+            )
+        leaks = [name for name in self._leaks([row for row in groups if not row[held_out]]) if name not in counting]
+        if leaks and len(self.kinds) > 1:
+            said.append(
+                f"data has features that alone give the label: {', '.join(leaks)}; if they are known only once the "
+                f"label is, leave them out: {override('data.exclude', leaks)}"
+            )
+        return said
+
+    def _leaks(self, train: Sequence[Any]) -> list[str]:
+        """Numbers of which the label is a straight line, or whose means by class are all that varies."""
+        if not self.numbers or not train or not self.task.supervised:
+            return []
+        shares = _correlations(train[0]) if self.task is Task.regression else _explained(train)
+        return [name for name, share in zip(self.numbers, shares.tolist(), strict=True) if share > LEAK]
+
+
+def _ends(groups: Sequence[Any]) -> dict[str, NDArray[np.float64]]:
+    """Of each number the least, the largest and the mean; NaN where one is missing."""
+    parts = {end: np.array([row["_numbers"][end].toArray() for row in groups]) for end in ("min", "max", "mean")}
+    rows = np.array([row["rows"] for row in groups])
+    return {
+        "min": parts["min"].min(axis=0),
+        "max": parts["max"].max(axis=0),
+        "mean": rows @ parts["mean"] / rows.sum(),
+    }
+
+
+def _correlations(row: Any) -> NDArray[np.float64]:
+    """Squared correlation of each number with the label."""
+    mean, spread = row["_numbers"]["mean"].toArray(), row["_numbers"]["variance"].toArray()
+    both = row["_products"]["mean"].toArray() - mean * row["_mean_label"]
+    scale = spread * (row["rows"] - 1) / row["rows"] * row["_var_label"]  # Spark divides by one less
+    return np.divide(both**2, scale, out=np.zeros(len(mean)), where=scale > 0)
+
+
+def _explained(train: Sequence[Any]) -> NDArray[np.float64]:
+    """Share of each number's variance that is between the classes."""
+    rows = np.array([row["rows"] for row in train])[:, None]
+    means = np.array([row["_numbers"]["mean"].toArray() for row in train])
+    spreads = np.array([row["_numbers"]["variance"].toArray() for row in train]) * (rows - 1)
+    between = (rows * (means - (rows * means).sum(axis=0) / rows.sum()) ** 2).sum(axis=0)
+    total = between + spreads.sum(axis=0)
+    return np.divide(between, total, out=np.zeros(means.shape[1]), where=total > 0)
+
+
+def _sum(groups: Sequence[Any], name: str) -> float:
+    return math.fsum(row[name] or 0 for row in groups)
+
+
+def _counts_rows(ends: Mapping[str, float], rows: int) -> bool:
+    """Whether whole numbers are as many as there are rows, from one end to the other."""
+    low, high = ends["min"], ends["max"]
+    return high - low + 1 == rows and math.isclose(ends["mean"], (low + high) / 2, rel_tol=1e-9)

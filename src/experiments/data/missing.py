@@ -1,0 +1,103 @@
+"""Which values are missing, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from experiments.config.schema import DataConfig, Missing
+from experiments.data.texts import quoted
+from experiments.errors import ExperimentError, override
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+COUNTED_AT_ONCE = 200
+MOST_NAMED = 50
+
+
+def is_missing(name: str, kind: str) -> Column:
+    """Whether a value is null, NaN or infinite; for a vector, one such entry is enough."""
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F
+
+    if kind != "vector":
+        return F.expr(missing_sql(name, kind))
+    column, infinity = F.col(quoted(name)), F.lit(float("inf"))
+    return column.isNull() | F.exists(
+        vector_to_array(column), lambda entry: F.isnan(entry) | (F.abs(entry) == infinity)
+    )
+
+
+def missing_sql(name: str, kind: str) -> str:
+    """As `is_missing` of anything but a vector, in SQL: each call of a function costs a round trip to Java, and columns
+    may be many.
+
+    Args:
+        kind: Spark's short name of the column's type.
+    """
+    column = quoted(name)
+    if kind in ("double", "float"):
+        return f"({column} IS NULL OR isnan({column}) OR abs({column}) = double('Infinity'))"
+    return f"({column} IS NULL)"
+
+
+def any_missing(columns: Sequence[str], kinds: Mapping[str, str]) -> Column:
+    """Whether a row has a missing value in one of the columns: two looks at arrays, however many columns there are."""
+    from pyspark.sql import functions as F
+
+    numbers = [name for name in columns if kinds[name] in ("double", "float")]
+    others = [name for name in columns if name not in set(numbers) and kinds[name] != "vector"]
+    found = F.lit(False)
+    if numbers:
+        values = ", ".join(f"double({quoted(name)})" for name in numbers)
+        found = F.expr(f"exists(array({values}), v -> v IS NULL OR isnan(v) OR abs(v) = double('Infinity'))")
+    if others:
+        nulls = ", ".join(f"{quoted(name)} IS NULL" for name in others)
+        found = found | F.expr(f"exists(array({nulls}), v -> v)")
+    for name in columns:
+        if kinds[name] == "vector":
+            found = found | is_missing(name, "vector")
+    return found
+
+
+def check_missing(rows: DataFrame, data: DataConfig, columns: Sequence[str], kinds: Mapping[str, str]) -> None:
+    """Say what is missing where. Reads the rows once, as it is known already that something is.
+
+    Raises:
+        ExperimentError: with the columns, their counts and the way out.
+    """
+    from pyspark.sql import functions as F
+
+    found: dict[str, int] = {}
+    for start in range(0, len(columns), COUNTED_AT_ONCE):
+        part = columns[start : start + COUNTED_AT_ONCE]
+        counts = [F.count_if(is_missing(name, kinds[name])).alias(f"_{place}") for place, name in enumerate(part)]
+        (row,) = rows.agg(*counts).collect()
+        found |= {name: row[f"_{place}"] for place, name in enumerate(part) if row[f"_{place}"]}
+    raise ExperimentError(_said(data, found, rows.count(), kinds))
+
+
+def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping[str, str]) -> str:
+    empty = [name for name, count in counts.items() if count == rows]
+    texts = [name for name, count in counts.items() if count and kinds[name] == "string"]
+    way_out = (
+        "set data.missing=fill (numbers among the features get data.fill_value) or data.missing=drop, or have "
+        "numbers learnt by preprocessing=impute"
+    )
+    if empty:
+        learnt = ", or have them learnt by preprocessing=impute" if len(empty) < len(counts) else ""
+        way_out = f"without any value is {', '.join(empty)}: leave it out: {override('data.exclude', empty)}"
+        way_out += f"; for the others set data.missing=drop{learnt}" if learnt else ""
+    elif data.missing is Missing.fill:
+        way_out = "data.missing=fill fills numbers among the features only; set data.missing=drop"
+    elif data.missing is Missing.keep:
+        way_out = "data.missing=keep leaves features to a stage, not the label; set data.missing=drop"
+    elif texts:
+        way_out += "; texts are left as they are by data.missing=keep with preprocessing=one_hot"
+    listed = [f"{name} {count}" for name, count in counts.items()]
+    more = f" and {len(listed) - MOST_NAMED} columns more" if len(listed) > MOST_NAMED else ""
+    return (
+        f"data={data.name} must have a finite value in every row, got null, NaN or infinity in: "
+        f"{', '.join(listed[:MOST_NAMED])}{more}; {way_out}"
+    )

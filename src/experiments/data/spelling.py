@@ -1,0 +1,231 @@
+"""How numbers, dates and truths are spelled in columns of text, and what values look like. Needs no Spark."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from experiments.config.schema import TableData
+
+# So few different texts among numbers stand for something missing; more of them are names.
+MOST_TOKENS = 20
+# A column of which so many values are numbers is one of numbers.
+LEAST_SHARE = 0.5
+SIGNS = "$€£¥₹%"
+_SPACES = r" \u00a0\u202f"
+# As Spark spells them, and Python.
+DATE_FORMATS = {
+    "yyyy-M-d": "%Y-%m-%d",
+    "d.M.yyyy": "%d.%m.%Y",
+    "M/d/yyyy": "%m/%d/%Y",
+    "d/M/yyyy": "%d/%m/%Y",
+    "yyyy/M/d": "%Y/%m/%d",
+    "d-M-yyyy": "%d-%m-%Y",
+    "d.M.yy": "%d.%m.%y",
+    "M/d/yy": "%m/%d/%y",
+    "MMM d yyyy": "%b %d %Y",
+    "MMM d, yyyy": "%b %d, %Y",
+    "MMMM d, yyyy": "%B %d, %Y",
+    "d MMM yyyy": "%d %b %Y",
+    "d MMMM yyyy": "%d %B %Y",
+    "d-MMM-yyyy": "%d-%b-%Y",
+    "d-MMM-yy": "%d-%b-%y",
+}
+_TIMES = {"": "", " H:mm": " %H:%M", " H:mm:ss": " %H:%M:%S"}
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How values are written. Its patterns mean the same to Python and to Java.
+
+    Attributes:
+        missing: texts that stand for a missing value.
+        decimal, thousands: signs in numbers.
+        units: signs beside numbers, which are left out.
+        date_format: of dates, in Spark's letters.
+    """
+
+    missing: tuple[str, ...] = ()
+    decimal: str = "."
+    thousands: str | None = None
+    units: tuple[str, ...] = ()
+    date_format: str | None = None
+
+    @property
+    def number(self) -> str:
+        """Pattern of a number without blanks and units around it."""
+        point = re.escape(self.decimal)
+        whole = r"\d+"
+        if self.thousands is not None:
+            whole = rf"(?:\d{{1,3}}(?:{self.between}\d{{3}})+|\d+)"
+        return rf"[+-]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+
+    @property
+    def between(self) -> str:
+        """Pattern of the sign between thousands."""
+        return f"[{_SPACES}]" if self.thousands == " " else re.escape(self.thousands or "")
+
+    @property
+    def unit(self) -> str | None:
+        """Pattern of the signs that are left out, with blanks between them and the number."""
+        if not self.units:
+            return None
+        return rf"[{_SPACES}]*(?:{'|'.join(re.escape(unit) for unit in self.units)})[{_SPACES}]*"
+
+    def bare(self, value: str) -> str:
+        return (re.sub(self.unit, "", value) if self.unit else value).strip()
+
+    def is_number(self, value: str) -> bool:
+        return re.fullmatch(self.number, self.bare(value)) is not None
+
+    def is_missing(self, value: str) -> bool:
+        return value.strip() in self.missing or value in self.missing
+
+    @property
+    def settings(self) -> dict[str, str | list[str]]:
+        """What is unlike the default, by the keys of the config."""
+        plain = Spelling()
+        found: dict[str, str | list[str]] = {}
+        if self.missing:
+            found["data.missing_values"] = list(self.missing)
+        for name in ("decimal", "thousands", "date_format"):
+            if getattr(self, name) != getattr(plain, name):
+                found[f"data.{name}"] = getattr(self, name)
+        if self.units:
+            found["data.units"] = list(self.units)
+        return found
+
+
+def spelling_of(data: TableData) -> Spelling:
+    """What the config says."""
+    return Spelling(
+        tuple(data.missing_values), data.decimal, data.thousands or None, tuple(data.units), data.date_format or None
+    )
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a column of text looks like.
+
+    Attributes:
+        kind: `numbers`, `dates` or `true and false`.
+        spelling: by which it would be read; what it says already in the config stays.
+        tokens: values that are none of the kind, with their rows.
+        example: a value of the kind.
+        other: another spelling that reads the same values, to another end.
+    """
+
+    kind: str
+    spelling: Spelling
+    tokens: dict[str, int] = field(default_factory=dict)
+    example: str = ""
+    other: Spelling | None = None
+
+
+def look_at(values: Mapping[str, int], known: Spelling) -> Look | None:
+    """What a column is, if it is not text: most of its values are of one kind, and what is not are a few tokens.
+
+    Args:
+        values: of a column, with their rows; a sample will do.
+        known: what the config says of spellings.
+    """
+    values = {value: rows for value, rows in values.items() if not known.is_missing(value)}
+    if not values:
+        return None
+    if any(re.fullmatch(r"[+-]?0\d+", value.strip()) for value in values):
+        return None  # codes, whose zeros mean something
+    for kind, look in (("numbers", _as_numbers), ("dates", _as_dates), ("true and false", _as_truths)):
+        spellings = look(values, known)
+        if not spellings:
+            continue
+        tokens = {value: rows for value, rows in values.items() if not is_of(kind, value, spellings[0])}
+        if kind == "true and false" and not tokens:
+            continue  # names like others
+        if len(tokens) > MOST_TOKENS or sum(tokens.values()) > (1 - LEAST_SHARE) * sum(values.values()):
+            continue
+        odd = [value for value in values if value not in tokens and not is_of(kind, value, known)]
+        example = next(iter(odd or [value for value in values if value not in tokens]))
+        missing = (*known.missing, *sorted({value.strip() for value in tokens}))
+        spelling = replace(spellings[0], missing=missing)
+        other = replace(spellings[1], missing=missing) if len(spellings) > 1 else None
+        return Look(kind, spelling, tokens, example, other)
+    return None
+
+
+def is_of(kind: str, value: str, spelling: Spelling) -> bool:
+    """Whether a text is of the kind of a `Look`."""
+    if kind == "numbers":
+        return spelling.is_number(value)
+    if kind == "dates":
+        return spelling.date_format is not None and is_date(value.strip(), spelling.date_format)
+    return value.strip().casefold() in ("true", "false")
+
+
+def _as_numbers(values: Mapping[str, int], known: Spelling) -> list[Spelling]:
+    """The simplest spelling that reads the most; and a second that reads the same values as other numbers."""
+    signs = Counter(sign for value in values for sign in SIGNS if sign in value)
+    units = tuple(sorted({*known.units, *signs}))
+    written = [
+        replace(known, decimal=decimal, thousands=thousands, units=used)
+        for used, decimal, thousands in itertools.product(
+            dict.fromkeys((known.units, units)), (".", ","), (None, ",", ".", " ", "'")
+        )
+        if decimal != thousands
+    ]
+    counts = [sum(rows for value, rows in values.items() if spelling.is_number(value)) for spelling in written]
+    most = max(counts)
+    best = [spelling for spelling, count in zip(written, counts, strict=True) if count == most and most > 0]
+    best.sort(key=lambda spelling: (len(spelling.settings), spelling.decimal != known.decimal))
+    if not best:
+        return []
+    simple = [spelling for spelling in best if len(spelling.settings) == len(best[0].settings)]
+    # 1,234 may be a thousand and more, or little more than one.
+    return [best[0], *(one for one in simple[1:2] if _differ(values, best[0], one))]
+
+
+def _differ(values: Iterable[str], one: Spelling, other: Spelling) -> bool:
+    return any(
+        is_number and as_number(value, one) != as_number(value, other)
+        for value in values
+        if (is_number := one.is_number(value) and other.is_number(value))
+    )
+
+
+def as_number(value: str, spelling: Spelling) -> float:
+    """The number that a text is."""
+    text = spelling.bare(value)
+    if spelling.thousands is not None:
+        text = re.sub(spelling.between, "", text)
+    return float(text.replace(spelling.decimal, "."))
+
+
+def _as_dates(values: Mapping[str, int], known: Spelling) -> list[Spelling]:
+    """The formats that read the most, the simplest first."""
+    counts = {
+        f"{date}{time}": sum(rows for value, rows in values.items() if is_date(value.strip(), f"{date}{time}"))
+        for date, time in itertools.product(DATE_FORMATS, _TIMES)
+    }
+    most = max(counts.values())
+    found = [name for name, count in counts.items() if count == most and most > 0]
+    return [replace(known, date_format=name) for name in found]
+
+
+def is_date(value: str, spelled: str) -> bool:
+    """Whether a text is a date of one of the formats that are looked for."""
+    date, _, time = spelled.partition(" H")
+    python = DATE_FORMATS.get(date)
+    if python is None:
+        return False
+    try:
+        datetime.strptime(value, python + _TIMES.get(f" H{time}" if time else "", ""))
+    except ValueError:
+        return False
+    return True
+
+
+def _as_truths(values: Mapping[str, int], known: Spelling) -> Sequence[Spelling]:
+    return [known] if any(value.strip().casefold() in ("true", "false") for value in values) else []

@@ -1,0 +1,222 @@
+"""Columns of text that are something else: read as what they are where the config says how, else said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from experiments.config.schema import DataConfig, Missing, TableData
+from experiments.data.spelling import Look, Spelling, look_at, spelling_of
+from experiments.errors import ExperimentError, override
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+SAMPLE = 1_000
+# What stands for a missing value wherever it is found among numbers.
+MISSING = {"", "NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "--", "."}
+_TRUTHS = ("true", "false")
+# Texts that begin as numbers and dates do, or are truths. Anchored, so that it is cheap on long texts.
+LOOKS_TYPED = (
+    r"^\s*(?:[-+$€£¥₹(.,]{0,2}\s?[0-9]|(?i:true|false)\s*$|"
+    r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? [0-9])"
+)
+
+
+def quoted(name: str) -> str:
+    """A column's name as Spark takes it, also one with dots."""
+    return f"`{name.replace('`', '``')}`"
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a column is named by one of the names and patterns; a name with brackets is itself."""
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def typed(rows: DataFrame, data: TableData) -> DataFrame:
+    """Columns of text as numbers, dates or truths where every value is one by the config's spelling.
+
+    One aggregate, and only where the config says anything of spellings.
+
+    Raises:
+        ExperimentError: a column of `data.numbers` with other values.
+    """
+    from pyspark.sql import functions as F
+
+    spelling = spelling_of(data)
+    texts = [name for name, kind in rows.dtypes if kind == "string" and not matches(name, data.categories)]
+    if not texts or (spelling == Spelling() and not data.numbers):
+        return rows
+    present = {name: _present(name, spelling) for name in texts}
+    checks: dict[str, Callable[[str], Column]] = {
+        "rows": lambda name: F.count(present[name]),
+        "numbers": lambda name: F.count_if(_bare(present[name], spelling).rlike(f"^(?:{spelling.number})$")),
+        "whole": lambda name: F.count_if(_bare(present[name], spelling).rlike(r"^[+-]?\d{1,18}$")),
+        "codes": lambda name: F.count_if(present[name].rlike(r"^[+-]?0\d+$")),
+        "truths": lambda name: F.count_if(F.lower(present[name]).isin(*_TRUTHS)),
+        "dates": lambda name: F.count(_date(present[name], spelling)),
+    }
+    found = rows.agg(
+        *(check(name).alias(f"{place}_{what}") for place, name in enumerate(texts) for what, check in checks.items())
+    ).first()
+    assert found is not None
+    made = {}
+    for place, name in enumerate(texts):
+        counts = {what: found[f"{place}_{what}"] for what in checks}
+        kind = _kind(counts, matches(name, data.numbers))
+        if matches(name, data.numbers) and counts["numbers"] < counts["rows"]:
+            raise ExperimentError(_sentence({name: _look(rows, name, spelling)}, f"data.numbers has '{name}'"))
+        made[name] = _as(kind, present[name], spelling)
+    return rows.select(*(made.get(name, _column(name)).alias(name) for name in rows.columns))
+
+
+def _column(name: str) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.col(quoted(name))
+
+
+def _present(name: str, spelling: Spelling) -> Column:
+    """The text without blanks around it, null where it stands for a missing value."""
+    from pyspark.sql import functions as F
+
+    text = F.trim(_column(name))
+    if not spelling.missing:
+        return text
+    missing = sorted({value.strip() for value in spelling.missing})
+    return F.when(~text.isin(*missing), text)
+
+
+def _bare(text: Column, spelling: Spelling) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.trim(F.regexp_replace(text, spelling.unit, "")) if spelling.unit else text
+
+
+def _date(text: Column, spelling: Spelling) -> Column:
+    from pyspark.sql import functions as F
+
+    if spelling.date_format is None:
+        return F.lit(None).cast("timestamp")
+    return F.try_to_timestamp(text, F.lit(spelling.date_format))
+
+
+def _kind(counts: Mapping[str, int], is_told: bool) -> str:
+    total = counts["rows"]
+    if total == 0:
+        return "text"
+    if counts["numbers"] == total and (is_told or not counts["codes"]):
+        return "whole" if counts["whole"] == total else "number"
+    if counts["truths"] == total:
+        return "truth"
+    return "date" if counts["dates"] == total else "text"
+
+
+def _as(kind: str, text: Column, spelling: Spelling) -> Column:
+    from pyspark.sql import functions as F
+
+    if kind == "truth":
+        return text.cast("boolean")
+    if kind == "date":
+        return _date(text, spelling)
+    if kind == "text":
+        return text
+    bare = _bare(text, spelling)
+    if spelling.thousands is not None:
+        bare = F.regexp_replace(bare, spelling.between, "")
+    if spelling.decimal != ".":
+        bare = F.replace(bare, F.lit(spelling.decimal), F.lit("."))
+    return bare.cast("bigint" if kind == "whole" else "double")
+
+
+def check_texts(rows: DataFrame, suspects: Sequence[str], data: DataConfig) -> None:
+    """Look once more at columns of text many of whose values begin as numbers, dates and truths do.
+
+    Raises:
+        ExperimentError: those that are nearly that, with one word each that reads them.
+    """
+    spelling = spelling_of(data) if isinstance(data, TableData) else Spelling()
+    found = {name: look for name in suspects if (look := _look(rows, name, spelling)) is not None}
+    if not found:
+        return
+    sentence = _sentence(found, f"data={data.name} has text")
+    tokens = {value.strip() for look in found.values() for value in look.spelling.missing}
+    plain = all(replace(look.spelling, missing=()) == replace(spelling, missing=()) for look in found.values())
+    if isinstance(data, TableData) and data.missing is not Missing.fail and plain and tokens <= MISSING and tokens:
+        raise SurelyMissing(sentence, sorted(tokens), list(found))
+    raise ExperimentError(sentence)
+
+
+class SurelyMissing(ExperimentError):
+    """Columns are numbers but for what everybody writes for a missing value, and what to do about those is said.
+
+    Attributes:
+        tokens: what is written.
+        columns: where.
+    """
+
+    def __init__(self, sentence: str, tokens: list[str], columns: list[str]) -> None:
+        super().__init__(sentence)
+        self.tokens, self.columns = tokens, columns
+
+
+def _look(rows: DataFrame, name: str, spelling: Spelling) -> Look | None:
+    """What a sample says that a column is; then its tokens counted among all rows."""
+    from pyspark.sql import functions as F
+
+    text = F.trim(_column(name)).alias("text")
+    plain = F.col("text").rlike(f"^(?:{spelling.number})$")
+    texts = rows.select(text).where("text IS NOT NULL")
+    # Those that are no numbers as they stand may be few, and must be among what is looked at.
+    counted = texts.groupBy("text").agg(F.count("*").alias("rows"))
+    odd = counted.where(~plain).orderBy(F.desc("rows"), "text").limit(SAMPLE).collect()
+    usual = counted.where(plain).orderBy(F.desc("rows"), "text").limit(SAMPLE).collect()
+    look = look_at({row["text"]: row["rows"] for row in (*odd, *usual)}, spelling)
+    if look is None and len(usual) == SAMPLE and 0 < len(odd) < SAMPLE:
+        (plain_rows,) = counted.where(plain).agg(F.sum("rows").alias("rows")).collect()
+        look = look_at({**{row["text"]: row["rows"] for row in odd}, "1": plain_rows["rows"]}, spelling)
+    return look
+
+
+def _sentence(found: Mapping[str, Look | None], begin: str) -> str:
+    """What columns are, and the words that read them."""
+    looks = {name: look for name, look in found.items() if look is not None}
+    if not looks:
+        return f"{begin}, which must be numbers, got other values; take it out of data.numbers"
+    said = [f"'{name}' is {_what(look)}" for name, look in looks.items()]
+    settings: dict[str, str | list[str]] = {}
+    for name, look in looks.items():
+        for key, value in look.spelling.settings.items():
+            known = settings.get(key)
+            settings[key] = sorted({*known, *value}) if isinstance(known, list) and isinstance(value, list) else value
+        if not look.tokens and look.spelling == Spelling() and look.kind == "numbers":
+            settings["data.numbers"] = [*settings.get("data.numbers", []), name]
+    words = " ".join(override(key, value) for key, value in settings.items())
+    others = [
+        f"(where {look.example} is {as_said} instead: "
+        + " ".join(override(key, value) for key, value in look.other.settings.items() if settings.get(key) != value)
+        + ")"
+        for look in looks.values()
+        if look.other is not None and (as_said := _as_said(look))
+    ]
+    missing = any(look.spelling.missing for look in looks.values())
+    after = ", then preprocessing=impute or data.missing=drop" if missing else ""
+    after += ", and preprocessing=dates for features" if any(look.kind == "dates" for look in looks.values()) else ""
+    names = override("data.categories", list(looks))
+    return (
+        f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join([words, *others])}{after}; "
+        f"or, where they are names: {names}"
+    )
+
+
+def _what(look: Look) -> str:
+    """In words, as `numbers but for 'NA' (12 rows)`."""
+    shown = [f"'{value}' ({rows:,} row{'s' if rows > 1 else ''})" for value, rows in list(look.tokens.items())[:5]]
+    but = f" but for {', '.join(shown)}{' …' if len(look.tokens) > 5 else ''}" if look.tokens else ""
+    return f"{look.kind} such as {look.example!r}{but}"
+
+
+def _as_said(look: Look) -> str:
+    return "a number with decimals" if look.kind == "numbers" else "a day of another month"

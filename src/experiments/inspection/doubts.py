@@ -1,0 +1,68 @@
+"""What a fitted pipeline gives reason to doubt, said before its metrics are believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from experiments.config.schema import Task
+from experiments.errors import override
+from experiments.evaluation.feature_names import plain_name
+from experiments.evaluation.judged import Scored
+from experiments.figures.output import Output
+
+LEAST_ROWS = 20
+# A column of text with a value for every second row says who a row is, and not what it is like.
+MANY_VALUES = 0.5
+DECIDES = 0.99
+PERFECT = 0.999
+
+
+def doubts(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Output]) -> list[str]:
+    """A sentence for each."""
+    if scored.dataset.train_rows < LEAST_ROWS:
+        return []
+    return [*_categories(scored), *_one_feature(scored, metrics, outputs)]
+
+
+def _categories(scored: Scored) -> Iterator[str]:
+    """Of columns whose texts were numbered: as many as there are rows, or one for all."""
+    sizes: dict[str, int] = {}
+    for stage in scored.fitted.stages:
+        if hasattr(stage, "labelsArray"):
+            names = stage.getInputCols() if stage.isDefined("inputCols") else [stage.getInputCol()]
+            for name, size in zip(names, _label_counts(stage), strict=True):
+                sizes[plain_name(name)] = size
+    rows = scored.dataset.train_rows
+    many = {name: size for name, size in sizes.items() if size > MANY_VALUES * rows}
+    if many:
+        said = ", ".join(f"'{name}' ({size:,} in {rows:,} training rows)" for name, size in many.items())
+        yield (
+            f"data has columns of text with about as many values as rows: {said}; what is learnt of a value says "
+            f"nothing of new ones: {override('data.exclude', list(many))}"
+        )
+    constant = [name for name, size in sizes.items() if size == 1]
+    if constant:
+        yield (
+            f"data has columns of text with one value in all training rows: {', '.join(constant)}; nothing can be "
+            f"learnt from them: {override('data.exclude', constant)}"
+        )
+
+
+def _label_counts(indexer: Any) -> list[int]:
+    """Asked of Java, as the texts may be many."""
+    arrays = indexer._java_obj.labelsArray()
+    return [len(arrays[place]) for place in range(len(arrays))]
+
+
+def _one_feature(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Output]) -> Iterator[str]:
+    """That a model is right nearly always by one of several features."""
+    rows = next((output.rows for output in outputs if output.name == "feature_importances"), [])
+    measure = {Task.classification: "accuracy", Task.regression: "r2"}.get(scored.task, "")
+    if len(rows) > 1 and rows[0]["importance"] >= DECIDES and metrics.get(measure, 0.0) >= PERFECT:
+        name = rows[0]["feature"]
+        yield (
+            f"data has a feature that alone gives the label: {name} (importance {rows[0]['importance']:.3f}, "
+            f"{measure} {metrics[measure]:.4f}); if it is known only once the label is, leave it out: "
+            f"{override('data.exclude', [name])}"
+        )

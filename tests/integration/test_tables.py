@@ -1,0 +1,213 @@
+"""Tables of all kinds: columns that are no features, several files, types, and what is doubtful."""
+
+import datetime
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import functions as F
+
+from experiments import ConfigError, ExperimentError, load
+from experiments.data.loading import load_data
+from experiments.validation import validate
+
+RANDOM = np.random.default_rng(3)
+ROWS = 120
+
+
+def loaded(spark, *words, seed=42):
+    config = load(["data=table", *words])
+    validate(config)
+    return load_data(spark, config.data, config.model.task, seed)
+
+
+@pytest.fixture
+def frame():
+    x = RANDOM.normal(size=(ROWS, 2)).round(3)
+    return pd.DataFrame({"x1": x[:, 0], "x2": x[:, 1], "y": (x.sum(axis=1) + RANDOM.normal(size=ROWS)).round(3)})
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A function that writes a frame and returns the words that read it."""
+
+    def write(frame, name="rows.csv", **settings):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        if name.endswith(".parquet"):
+            frame.to_parquet(path, index=False, **settings)
+        else:
+            frame.to_csv(path, index=False, **settings)
+        words = ["data.format=parquet"] if name.endswith(".parquet") else []
+        return [f"data.path='{path if '/' not in name else path.parent}'", "data.label=y", "model=ridge", *words]
+
+    return write
+
+
+def said_of(spark, *words):
+    with pytest.raises(ExperimentError) as caught, loaded(spark, *words):
+        pass
+    return str(caught.value)
+
+
+def test_groups_stay_together_and_the_last_rows_are_held_out(spark, frame, written):
+    frame["who"] = [f"p{i % 30}" for i in range(ROWS)]
+    frame["day"] = [datetime.date(2024, 1, 1) + datetime.timedelta(days=i) for i in range(ROWS)]
+    words = written(frame)
+    with loaded(spark, *words, "data.group=who", "data.exclude=[day]") as data:
+        sides = data.rows.groupBy("who").agg(F.countDistinct("_held_out").alias("sides"))
+        assert {row["sides"] for row in sides.collect()} == {1}
+        assert 5 < data.test_rows < 60
+        assert data.features == ["x1", "x2"]
+    with loaded(spark, *words, "data.time=day", "data.exclude=[who]", "data.test_fraction=0.25") as data:
+        assert data.test_rows == 30
+        assert data.train.agg(F.max("day")).first()[0] < data.test.agg(F.min("day")).first()[0]
+    with pytest.raises(ConfigError, match=r"tuning must be train_validation where data\.time is set"):
+        validate(
+            load(
+                [
+                    "data=table",
+                    *words,
+                    "data.time=day",
+                    "tuning=cross_validation",
+                    "tuning.grid.model.estimator.regParam=[1,2]",
+                ]
+            )
+        )
+
+
+def test_weights_reach_the_fit_and_the_metrics_and_balance_weighs_classes(spark, frame, written):
+    from contextlib import ExitStack
+
+    from sklearn.linear_model import LogisticRegression
+
+    from experiments.experiment import fit
+
+    frame["k"] = np.where(frame["x1"] + RANDOM.normal(size=ROWS) > 1, "rare", "often")
+    words = [*written(frame.drop(columns="y")), "data.label=k", "model=logistic_regression"]
+    words += ["data.balance=classes", "model.estimator.regParam=0", "data.test_fraction=0"]
+    config = load(["data=table", *words])
+    with loaded(spark, *words) as data, ExitStack() as stack:
+        model = fit(config, data, stack)[0].stages[-1]
+    expected = LogisticRegression(C=1e12, class_weight="balanced", tol=1e-10, max_iter=1000)
+    expected.fit(frame[["x1", "x2"]], frame["k"] == "rare")
+    np.testing.assert_allclose(model.coefficients.toArray(), expected.coef_[0], rtol=1e-3)
+    assert model.intercept == pytest.approx(expected.intercept_[0], rel=1e-3)
+
+
+def test_weights_that_nobody_hears_of_are_refused(spark, frame, written):
+    frame["w"] = 1.0
+    words = written(frame)
+    with pytest.raises(ConfigError, match="takes no weights, got 'w'"):
+        validate(load(["data=table", *words, "data.weight=w", "model=als"]))
+    frame.loc[0, "w"] = -1
+    assert "weights of zero or more, got -1" in said_of(spark, *written(frame), "data.weight=w")
+    assert "data.weight must be in the data" in said_of(spark, *words, "data.weight=weight")
+
+
+@pytest.mark.parametrize("name", ["a/1.csv", "a/1.parquet"])
+def test_files_are_matched_by_the_names_of_their_columns(spark, frame, written, name):
+    written(frame, name)
+    words = written(frame[["y", "x2", "x1"]], name.replace("1", "2"))
+    with loaded(spark, *words, "data.test_fraction=0") as data:
+        assert data.rows.agg(F.sum("x1")).first()[0] == pytest.approx(2 * frame["x1"].sum())
+    written(frame.assign(z=1.5), name.replace("1", "3"))
+    said = said_of(spark, *words)
+    assert "column z" in said
+    assert name.rpartition(".")[2] in said
+    with loaded(spark, *words, "data.options.mergeSchema=true", "data.missing=fill") as data:
+        assert data.features == ["x1", "x2", "z"] or set(data.features) == {"x1", "x2", "z"}
+
+
+def test_a_test_set_must_have_the_columns_that_are_used_and_rows_in_both_are_counted(spark, frame, written, tmp_path):
+    words = written(frame)
+    frame.iloc[:7].to_csv(tmp_path / "test.csv", index=False)
+    words += [f"data.test_path={tmp_path / 'test.csv'}"]
+    with loaded(spark, *words) as data:
+        assert any("7 of its 7 rows among the training rows" in warning for warning in data.warnings)
+    frame[["y", "x2", "x1"]].iloc[:5].assign(x1=0.5).to_csv(tmp_path / "test.csv", index=False)
+    with loaded(spark, *words) as data:
+        assert {row["x1"] for row in data.test.collect()} == {0.5}
+        assert data.warnings == ()
+    frame[["x1", "y"]].to_csv(tmp_path / "test.csv", index=False)
+    assert "got none called x2" in said_of(spark, *words)
+    frame.assign(more=1).to_csv(tmp_path / "test.csv", index=False)
+    assert "got more besides" in said_of(spark, *words)
+
+
+def test_numbers_dates_and_truths_in_text(spark, frame, written):
+    frame["euro"] = [
+        f"{value:,.2f} €".replace(",", "_").replace(".", ",").replace("_", ".") for value in frame["x1"] * 9e3
+    ]
+    frame["day"] = ["?" if i % 40 == 0 else f"{i % 28 + 1}.{i % 12 + 1}.2024" for i in range(ROWS)]
+    words = written(frame.drop(columns="x1").rename(columns={"x2": "b"}), sep=";", decimal=",")
+    words += ["data.options.sep=';'"]
+    assert "data.date_format=d.M.yyyy" in said_of(spark, *words)
+    words += [
+        "data.decimal=','",
+        "data.thousands=.",
+        "data.units=['€']",
+        "data.date_format=d.M.yyyy",
+        "data.missing_values=['?']",
+    ]
+    with loaded(spark, *words, "data.missing=drop", "data.features=[euro,day]") as data:
+        assert data.feature_types == {"euro": "double", "day": "timestamp"}
+        assert data.rows.count() == ROWS - 3
+
+
+def test_text_of_numbers_in_typed_files_is_asked_about(spark, frame, written):
+    words = written(frame.assign(x1=frame["x1"].astype(str), code=[f"{i % 7}" for i in range(ROWS)]), "rows.parquet")
+    said = said_of(spark, *words)
+    assert "'x1' is numbers" in said
+    assert "'data.numbers=[x1,code]'" in said
+    with loaded(spark, *words, "data.numbers=[x1]", "data.categories=[code]") as data:
+        assert data.feature_types == {"x1": "double", "x2": "double", "code": "string"}
+
+
+def test_arrays_structs_and_large_tables_of_the_catalog(spark):
+    rows = [(float(i), [float(i), 1.0], (i % 5, "a"), 2.0 * i) for i in range(40)]
+    spark.createDataFrame(
+        rows, "x double, v array<double>, s struct<n: int, t: string>, y double"
+    ).createOrReplaceTempView("cars")
+    words = ["data.table=cars", "data.label=y", "model=ridge"]
+    with loaded(spark, *words) as data:
+        assert data.feature_types == {"x": "double", "v": "vector", "s.n": "int", "s.t": "string"}
+    with loaded(spark, *words, "data.limit=30") as data:
+        assert data.train_rows + data.test_rows == 30
+    assert "data.table=buses must be readable" in said_of(spark, "data.table=buses", "data.label=y", "model=ridge")
+
+
+def test_what_is_doubtful_is_said(spark, frame, written):
+    frame = frame.assign(number=range(ROWS), same=4, twin=frame["y"] * 2 + 1)
+    with loaded(spark, *written(frame)) as data:
+        said = "\n".join(data.warnings)
+    assert "one value in all rows: same" in said
+    assert "count the rows: number" in said
+    assert "alone give the label: twin" in said
+    with loaded(spark, *written(frame.drop(columns=["number", "same", "twin"]))) as data:
+        assert data.warnings == ()
+
+
+def test_names_twice_and_a_file_with_brackets_in_its_name(spark, frame, written):
+    frame["X1"] = 1.0
+    words = written(frame, "data [1].csv")
+    with loaded(spark, *words) as data:
+        assert any("several columns called x1" in warning for warning in data.warnings)
+        assert data.features == ["x10", "x2", "X13"]
+
+
+def test_letters_that_cannot_be_read_are_said_wherever_they_stand(spark, tmp_path):
+    path = tmp_path / "late.csv"
+    lines = [f"{i},town,{i % 7}" for i in range(40_000)]
+    lines[35_000] = "1,M�laga,2"
+    path.write_text("x,town,y\n" + "\n".join(lines), encoding="utf-8")
+    assert "U+FFFD" in said_of(spark, f"data.path={path}", "data.label=y", "model=ridge", "preprocessing=one_hot")
+
+
+def test_a_zipped_file_is_called_that(spark, tmp_path):
+    with zipfile.ZipFile(tmp_path / "rows.csv", "w") as archive:
+        archive.writestr("rows.csv", "x,y\n1,2\n")
+    assert "packed by zip; unpack it" in said_of(
+        spark, f"data.path={tmp_path / 'rows.csv'}", "data.label=y", "model=ridge"
+    )

@@ -1,0 +1,138 @@
+"""What columns of text look like, before Spark is asked."""
+
+import shlex
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from experiments.data.heads import Head, check_json, check_kinds, check_lines
+from experiments.data.spelling import Spelling, as_number, look_at
+from experiments.errors import ExperimentError, override
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "settings"),
+    [
+        (["1", "2.5", "NA"], "numbers", {"data.missing_values": ["NA"]}),
+        (["1", "2", "3", "?", "", "n/a"], "numbers", {"data.missing_values": ["", "?", "n/a"]}),
+        (["1,5", "2,25", "-3,0"], "numbers", {"data.decimal": ","}),
+        (["1.234,50", "3,0", "7"], "numbers", {"data.decimal": ",", "data.thousands": "."}),
+        (["1,234,567", "12"], "numbers", {"data.thousands": ","}),
+        (["1'234.5", "12"], "numbers", {"data.thousands": "'"}),
+        (["12\u202f345", "1\u00a0234", "7"], "numbers", {"data.thousands": " "}),
+        (["$1,234.50", "$3.00", "-"], "numbers",
+         {"data.missing_values": ["-"], "data.thousands": ",", "data.units": ["$"]}),
+        (["45 %", "3.5%"], "numbers", {"data.units": ["%"]}),
+        (["1e3", "-2.5E-4", "+7", ".5"], "numbers", {}),
+        (["31.12.2024", "01.02.2024"], "dates", {"data.date_format": "d.M.yyyy"}),
+        (["12/31/2024", "1/2/2024"], "dates", {"data.date_format": "M/d/yyyy"}),
+        (["31/12/2024 10:30", "1/2/2024 9:05"], "dates", {"data.date_format": "d/M/yyyy H:mm"}),
+        (["2024-01-02", "unknown", "2024-02-03"], "dates",
+         {"data.missing_values": ["unknown"], "data.date_format": "yyyy-M-d"}),
+        (["Jan 1 2000", "Feb 11 2000"], "dates", {"data.date_format": "MMM d yyyy"}),
+        (["true", "False", "NA"], "true and false", {"data.missing_values": ["NA"]}),
+    ],
+)  # fmt: skip
+def test_what_a_column_looks_like(values, kind, settings):
+    look = look_at(dict.fromkeys(values, 1), Spelling())
+    assert (look.kind, look.spelling.settings) == (kind, settings)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["a", "b"], ["3 rooms", "4 rooms"], ["01", "1", "2"], ["true", "false"], ["yes", "no"], ["10.0.0.1", "10.0.0.2"],
+     ["12A", "7B", "3"], ["1", *(f"A{i}" for i in range(30)), *map(str, range(40))]],
+)  # fmt: skip
+def test_what_is_text_stays_text(values):
+    assert look_at(dict.fromkeys(values, 1), Spelling()) is None
+
+
+def test_what_can_be_read_in_two_ways_is_said_so():
+    both = look_at({"1,234": 5, "5,678": 5}, Spelling())
+    assert {as_number("1,234", both.spelling), as_number("1,234", both.other)} == {1234.0, 1.234}
+    dates = look_at({"03/04/2024": 1, "05/06/2024": 1}, Spelling())
+    assert {dates.spelling.date_format, dates.other.date_format} == {"M/d/yyyy", "d/M/yyyy"}
+    assert look_at({"1,234": 5, "1,5": 5}, Spelling()).other is None
+
+
+def test_a_number_that_is_no_thousand_is_not_one():
+    assert not Spelling(thousands=",").is_number("1,2")
+    assert not Spelling(thousands=",").is_number("12,34")
+    assert as_number("$-1,234.5", Spelling(thousands=",", units=("$",))) == -1234.5
+
+
+@pytest.mark.parametrize(
+    "value",
+    [["NA", "?", "n/a", "-", "", " ", "a,b", 'q"x', "it's", "\\", "x\\", "[y]", "é 1", "null", "true", "${x}"],
+     ";", "\\t", "價格 (g)", "d.M.yyyy"],
+)  # fmt: skip
+def test_a_word_that_is_shown_can_be_pasted(value):
+    (word,) = shlex.split(override("data.x", value))
+    read = OverridesParser.create().parse_override(word).value()
+    read = [str(item).lower() if isinstance(item, bool) else item for item in read] if isinstance(read, list) else read
+    assert read == value
+
+
+CSV = {"header": True, "escape": '"'}
+
+
+def head(text, encoding="utf-8"):
+    return Head("file:///a.csv", text.encode(encoding) if isinstance(text, str) else text, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a;b\n1;2\n", "'data.options.sep=\";\"'"),
+        ("a\tb\n1\t2\n", 'data.options.sep="\\t"'),
+        ("a|b\n1|2\n", "'data.options.sep=\"|\"'"),
+        ('a,b\n"x\ny",2\n', "data.options.multiLine=true"),
+        ("Sales of 2024\n\na,b\n1,2\n3,4\n5,6\n", "tail -n +3 FILE"),
+        ("  id   size  \n  1    2.5  \n  2    3.5  \n", "tr -s ' ' ,"),
+        ("größe,b\n1,2\n".encode("latin-1"), "data.options.encoding=ISO-8859-1"),
+        ("preis €,b\n1,2\n".encode("cp1252"), "data.options.encoding=windows-1252"),
+        ("a,b\n1,2\n".encode("utf-16"), "data.options.encoding=UTF-16"),
+    ],
+)
+def test_lines_that_would_be_misread_are_said_with_the_option(text, said):
+    with pytest.raises(ExperimentError) as caught:
+        check_lines([head(text)], CSV)
+    assert said in str(caught.value)
+
+
+def test_json_that_is_not_a_row_on_each_line_is_said():
+    check_json([head('{"a": 1}\n{"a": 2}\n')], {})
+    check_json([head("[\n{}\n]\n")], {"multiLine": True})
+    with pytest.raises(ExperimentError, match=r"data\.options\.multiLine=true"):
+        check_json([head('[\n  {"a": 1}\n]\n')], {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1,2\n",
+        "note\nIt was a good day\nNo\n",
+        "a\n1\n2\n",
+        '"a;b",c\n"1;2",3\n',
+        "a,b\n\n1,2\n",
+        "a,b\r\n1,2\r\n",
+        "\ufeffa,b\n1,2\n",
+        'a,b\n"5"" x",2\n',
+        "text\nA sentence; with a semicolon\nOne\n",
+    ],
+)
+def test_lines_as_they_should_be_pass(text):
+    check_lines([head(text)], CSV)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [(b"PK\x03\x04..xl/workbook.xml", "an Excel file"), (b"PK\x03\x04rows.csv", "unzip"),
+     (b"PAR1..", "data.format=parquet"),
+     (b"\x1f\x8b\x08", "ends in .gz"), (b"\xfd7zXZ\x00", "unxz"), (b"<!doctype html>", "a web page"),
+     (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"), (b"", "which is empty")],
+)  # fmt: skip
+def test_files_that_are_something_else_are_called_what_they_are(raw, said):
+    with pytest.raises(ExperimentError) as caught:
+        check_kinds([head(raw)], "csv")
+    assert said in str(caught.value)
