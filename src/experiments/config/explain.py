@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,11 +26,9 @@ def explain(cause: Exception, overrides: Sequence[str], config_dir: str | Path |
     """Every override that is wrong, each alone against a composition of the valid choices, else the cause's words."""
     needs_multirun = "Ambiguous value" in str(cause) or "requires --multirun" in str(cause)
     problems = _sweeps(overrides) if needs_multirun else []
-    try:
-        with hydra_on(config_dir) as loader:
-            problems += _problems(loader, overrides)
-    except (HydraException, OmegaConfBaseException):
-        pass
+    # Where not even the valid choices compose, the cause itself is all that can be said.
+    with contextlib.suppress(HydraException, OmegaConfBaseException), hydra_on(config_dir) as loader:
+        problems += _problems(loader, overrides)
     return ConfigError(problems or [_first_words(cause)])
 
 
