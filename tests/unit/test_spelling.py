@@ -5,7 +5,8 @@ import shlex
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from experiments.data.heads import Head, check_json, check_kinds, check_lines
+from experiments.data.heads import Head, check_json, check_kinds
+from experiments.data.lines import check_lines, lines_of, lost_zeros
 from experiments.data.spelling import Spelling, as_number, look_at
 from experiments.errors import ExperimentError, override
 
@@ -89,6 +90,7 @@ def head(text, encoding="utf-8"):
         ('a,b\n"x\ny",2\n', "data.options.multiLine=true"),
         ("Sales of 2024\n\na,b\n1,2\n3,4\n5,6\n", "tail -n +3 FILE"),
         ("  id   size  \n  1    2.5  \n  2    3.5  \n", "tr -s ' ' ,"),
+        ('"x","y"\n"1",2,3\n"2",4,5\n', "sed '1s/^/row,/' FILE"),
         ("größe,b\n1,2\n".encode("latin-1"), "data.options.encoding=ISO-8859-1"),
         ("preis €,b\n1,2\n".encode("cp1252"), "data.options.encoding=windows-1252"),
         ("a,b\n1,2\n".encode("utf-16"), "data.options.encoding=UTF-16"),
@@ -96,8 +98,22 @@ def head(text, encoding="utf-8"):
 )
 def test_lines_that_would_be_misread_are_said_with_the_option(text, said):
     with pytest.raises(ExperimentError) as caught:
-        check_lines([head(text)], CSV)
+        check_lines(lines_of(head(text), CSV), CSV)
     assert said in str(caught.value)
+
+
+def test_what_only_java_takes_apart_is_left_to_it():
+    for options in ({**CSV, "sep": "||"}, {**CSV, "encoding": "x-windows-874"}):
+        lines = lines_of(head("a||b\n1||2\n"), options)
+        check_lines(lines, options)
+        assert not lines.is_header_only
+    named = {**CSV, "sep": ","}
+    check_lines(lines_of(head("note\na;b\nc;d\n"), named), named)
+
+
+def test_zeros_are_looked_for_by_the_names_of_columns():
+    tops = [lines_of(head(text), CSV) for text in ("a,b\n1,2\n", "b,a\n3,007\n")]
+    assert lost_zeros(tops, ["a", "b"]) == {"a": "007"}
 
 
 def test_json_that_is_not_a_row_on_each_line_is_said():
@@ -112,6 +128,7 @@ def test_json_that_is_not_a_row_on_each_line_is_said():
     [
         "a,b\n1,2\n",
         "note\nIt was a good day\nNo\n",
+        "full name\nJane Doe\nJohn Smith\n",
         "a\n1\n2\n",
         '"a;b",c\n"1;2",3\n',
         "a,b\n\n1,2\n",
@@ -122,7 +139,7 @@ def test_json_that_is_not_a_row_on_each_line_is_said():
     ],
 )
 def test_lines_as_they_should_be_pass(text):
-    check_lines([head(text)], CSV)
+    check_lines(lines_of(head(text), CSV), CSV)
 
 
 @pytest.mark.parametrize(

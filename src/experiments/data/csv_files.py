@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from experiments.config.schema import TableData
-from experiments.data.heads import MOST_FILES, Head, check_lines, header_of, is_header_only, is_true, lost_zeros
+from experiments.data.heads import MOST_FILES, Head, file_name, is_true
+from experiments.data.lines import Lines, check_lines, lines_of, lost_zeros
 from experiments.data.texts import matches
 from experiments.errors import ExperimentError, override
 
@@ -41,14 +42,16 @@ def read_csv(
     spark: SparkSession, data: TableData, options: dict[str, Any], paths: list[str], heads: Sequence[Head]
 ) -> Source:
     """Files whose columns are matched by their names."""
-    check_lines(heads, options)
-    if data.schema is not None or data.decimal != "." or data.thousands:
-        options.pop("inferSchema", None)  # 1.234 may be a thousand and more
-    headers = {head.path: header_of(head, options) for head in heads}
-    if is_true(options, "header") and all(is_header_only(head, options) for head in heads):
+    tops = [lines_of(head, options) for head in heads]
+    for lines in tops:
+        check_lines(lines, options)
+    if all(lines.is_header_only for lines in tops):
         raise ExperimentError(
             f"data.path must hold rows, got '{heads[0].name}', which has the names of its columns and nothing below"
         )
+    if data.schema is not None or data.decimal != "." or data.thousands:
+        options.pop("inferSchema", None)  # 1.234 may be a thousand and more
+    headers = {lines.head.path: lines.header for lines in tops}
     groups: dict[tuple[str, ...], list[str]] = {}
     for file, header in headers.items():
         groups.setdefault(tuple(header), []).append(file)
@@ -67,7 +70,7 @@ def read_csv(
         rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
     first = next(iter(groups))
     nameless = _nameless(first, rows.columns)
-    return Source(rows, nameless, (*_said_of_names(first, rows.columns, nameless), *_zeros(rows, heads, options)))
+    return Source(rows, nameless, (*_said_of_names(first, rows.columns, nameless), *_zeros(rows, tops)))
 
 
 def literal(path: str, uri: str) -> str:
@@ -121,11 +124,6 @@ def other_columns(file: str, first: str, more: Sequence[str], less: Sequence[str
     )
 
 
-def file_name(file: str) -> str:
-    """As a person calls it."""
-    return unquote(file).removeprefix("file://")
-
-
 def _check_types(parts: Sequence[DataFrame]) -> None:
     """Refuse a column that is text in some files only: the numbers of the others would become text."""
     kinds: dict[str, set[bool]] = {}
@@ -166,10 +164,9 @@ def _said_of_names(header: Sequence[str], columns: Sequence[str], nameless: Sequ
     return said
 
 
-def _zeros(rows: DataFrame, heads: Sequence[Head], options: Mapping[str, Any]) -> list[str]:
+def _zeros(rows: DataFrame, tops: Sequence[Lines]) -> list[str]:
     """That codes such as 007 are read as numbers."""
-    whole = {name: place for place, (name, kind) in enumerate(rows.dtypes) if kind in ("int", "bigint")}
-    lost = lost_zeros(heads, options, whole) if whole and is_true(options, "header") else {}
+    lost = lost_zeros(tops, [name for name, kind in rows.dtypes if kind in ("int", "bigint")])
     if not lost:
         return []
     said = ", ".join(f"'{value}' in '{name}'" for name, value in lost.items())

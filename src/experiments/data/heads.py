@@ -1,12 +1,8 @@
-"""The beginnings of files, looked at before Spark reads them: what a file is, and how its lines are made."""
+"""The beginnings of files: what a file is, whatever it is called."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +17,6 @@ if TYPE_CHECKING:
 BYTES = 128 * 1024
 MOST_FILES = 100
 _WHICH_FILES = ("recursivefilelookup", "pathglobfilter", "basepath", "modifiedafter", "modifiedbefore")
-_SEPARATORS = (",", ";", "\t", "|")
 _KINDS = (
     (b"PAR1", "parquet", "Parquet", "data.format=parquet"),
     (b"ORC", "orc", "ORC", "data.format=orc"),
@@ -59,7 +54,7 @@ class Head:
 
     @property
     def name(self) -> str:
-        return unquote(self.path).removeprefix("file://")
+        return file_name(self.path)
 
     def text(self, encoding: str) -> str:
         """Whole lines, as far as there are."""
@@ -114,19 +109,6 @@ def check_kinds(heads: Sequence[Head], file_format: str) -> None:
         raise ExperimentError(f"data.path must hold rows, got {which}; check the path")
 
 
-def check_lines(heads: Sequence[Head], options: Mapping[str, Any]) -> None:
-    """Hold the beginnings of CSV files against the options that they are to be read by.
-
-    Raises:
-        ExperimentError: lines that would be misread, with the option that reads them.
-    """
-    for head in heads:
-        text = _decoded(head, options)
-        if text.strip():
-            _check_separator(head, text, options)
-            _check_lines(head, text, options)
-
-
 def check_json(heads: Sequence[Head], options: Mapping[str, Any]) -> None:
     """Refuse JSON that is not one object on each line, unless it is said that it is not.
 
@@ -142,108 +124,9 @@ def check_json(heads: Sequence[Head], options: Mapping[str, Any]) -> None:
                 json.loads(lines[0].strip().rstrip(","))
         except ValueError:
             raise ExperimentError(
-                f"data.options.multiLine must be true where a row of JSON is not one line, got {_shown(lines[0])} as "
+                f"data.options.multiLine must be true where a row of JSON is not one line, got {shown(lines[0])} as "
                 f"the first line of '{head.name}'; {override('data.options.multiLine', 'true')}"
             ) from None
-
-
-def _decoded(head: Head, options: Mapping[str, Any]) -> str:
-    """The head's text; an error where the bytes are not of the encoding."""
-    encoding = str(options.get("encoding", options.get("charset", "UTF-8")))
-    if head.raw.startswith((b"\xff\xfe", b"\xfe\xff")) and not encoding.upper().startswith("UTF-16"):
-        raise _wrong_encoding(head, encoding, "UTF-16")
-    try:
-        text = head.raw.decode(encoding)
-    except LookupError:
-        return ""  # Java may know it
-    except UnicodeDecodeError as error:
-        if head.is_whole or error.start < len(head.raw) - 4:  # and not a letter that is cut in two
-            line = head.raw[: error.start].count(b"\n") + 1
-            raise _wrong_encoding(head, encoding, _guess(head.raw), line) from error
-        text = head.raw[: error.start].decode(encoding)
-    return text.removeprefix("\ufeff")
-
-
-def _guess(raw: bytes) -> str:
-    return "windows-1252" if any(0x80 <= byte < 0xA0 for byte in raw) else "ISO-8859-1"
-
-
-def _wrong_encoding(head: Head, encoding: str, guess: str, line: int = 1) -> ExperimentError:
-    return ExperimentError(
-        f"data.options.encoding must be that of the file, got {encoding} for '{head.name}', whose line {line} has "
-        f"bytes of another; try {override('data.options.encoding', guess)}"
-    )
-
-
-def rows_of(text: str, options: Mapping[str, Any]) -> list[list[str]]:
-    """Lines taken apart as Spark would, line breaks inside quotes included."""
-    separator = str(options.get("sep", options.get("delimiter", ","))).replace("\\t", "\t")
-    if len(separator) != 1:
-        return []
-    quote = str(options.get("quote", '"'))
-    escape = str(options.get("escape", quote))
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=separator,
-        quotechar=quote if len(quote) == 1 else None,
-        quoting=csv.QUOTE_MINIMAL if len(quote) == 1 else csv.QUOTE_NONE,
-        doublequote=escape == quote,
-        escapechar=None if escape == quote or len(escape) != 1 else escape,
-        skipinitialspace=False,
-    )
-    try:
-        return [row for row in reader if row]
-    except csv.Error:
-        return []
-
-
-def _check_separator(head: Head, text: str, options: Mapping[str, Any]) -> None:
-    rows = rows_of(text, options)
-    if not rows or max(map(len, rows[:20])) > 1:
-        return
-    widths = {sep: {len(row) for row in rows_of(text, {**options, "sep": sep})[:20]} for sep in _SEPARATORS}
-    likely = [sep for sep, found in widths.items() if len(found) == 1 and found != {1}]
-    if likely:
-        shown = "\\t" if likely[0] == "\t" else likely[0]
-        raise ExperimentError(
-            f"data.options.sep must be what stands between columns, got one column in '{head.name}', whose first line "
-            f"is {_shown(rows[0][0])}; {override('data.options.sep', shown)}"
-        )
-    if len({len(row[0].split()) for row in rows[:20]}) == 1 and len(rows[0][0].split()) > 1 and len(rows) > 1:
-        raise ExperimentError(
-            f"data.path must have one sign between columns, got columns set apart by blanks in '{head.name}', whose "
-            f"first line is {_shown(rows[0][0])}; make them commas: sed 's/^ *//' FILE | tr -s ' ' , > NEW_FILE"
-        )
-
-
-def _check_lines(head: Head, text: str, options: Mapping[str, Any]) -> None:
-    if is_true(options, "multiLine"):
-        return
-    rows = rows_of(text, options)
-    if not rows:
-        return
-    # The last may be cut in the middle of a quote.
-    for row in rows if head.is_whole else rows[:-1]:
-        broken = next((cell for cell in row if "\n" in cell or "\r" in cell), None)
-        if broken is not None:
-            raise ExperimentError(
-                f"data.options.multiLine must be true where a value has line breaks, got {_shown(broken)} in "
-                f"'{head.name}'; {override('data.options.multiLine', 'true')}"
-            )
-    width = Counter(map(len, rows)).most_common(1)[0][0]
-    title = next((place for place, row in enumerate(rows) if len(row) == width), 0)
-    if is_true(options, "header") and title and len(rows) > title + 1:
-        lines = text[: text.find(_line_of(text, rows[title], options))].count("\n")
-        raise ExperimentError(
-            f"data.path must begin with the names of the columns, got {_shown(text.splitlines()[0])} above them in "
-            f"'{head.name}'; take {'that line' if lines == 1 else f'those {lines} lines'} away: "
-            f"tail -n +{lines + 1} FILE > NEW_FILE"
-        )
-
-
-def _line_of(text: str, row: Sequence[str], options: Mapping[str, Any]) -> str:
-    """The first line that is taken apart to the row."""
-    return next((line for line in text.splitlines() if rows_of(line, options) == [list(row)]), text)
 
 
 def is_true(options: Mapping[str, Any], name: str) -> bool:
@@ -252,30 +135,11 @@ def is_true(options: Mapping[str, Any], name: str) -> bool:
     return str(lowered.get(name.casefold(), "false")).casefold() == "true"
 
 
-def _shown(text: str, most: int = 60) -> str:
+def shown(text: str, most: int = 60) -> str:
+    """The beginning of a text in quotes."""
     return repr(text if len(text) <= most else f"{text[:most]}…")
 
 
-def header_of(head: Head, options: Mapping[str, Any]) -> list[str]:
-    """The names of the columns as they are written; empty without any."""
-    rows = rows_of(head.text(str(options.get("encoding", "UTF-8"))), options)
-    return rows[0] if rows and is_true(options, "header") else []
-
-
-def is_header_only(head: Head, options: Mapping[str, Any]) -> bool:
-    """Whether there is no row below the names of the columns."""
-    return head.is_whole and len(rows_of(head.text(str(options.get("encoding", "UTF-8"))), options)) <= 1
-
-
-def lost_zeros(heads: Sequence[Head], options: Mapping[str, Any], columns: Mapping[str, int]) -> dict[str, str]:
-    """Of columns that are read as whole numbers, by their places, those with a value such as 007, which is given."""
-    found: dict[str, str] = {}
-    for head in heads:
-        rows = rows_of(head.text(str(options.get("encoding", "UTF-8"))), options)
-        for name, place in columns.items():
-            if name not in found:
-                values = (row[place].strip() for row in rows[1:] if place < len(row))
-                value = next((value for value in values if re.fullmatch(r"[+-]?0\d+", value)), None)
-                if value is not None:
-                    found[name] = value
-    return found
+def file_name(file: str) -> str:
+    """As a person calls it."""
+    return unquote(file).removeprefix("file://")
