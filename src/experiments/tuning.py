@@ -24,8 +24,8 @@ from experiments.config.schema import Config, ModelConfig, TuningConfig, TuningM
 from experiments.config.values import flatten
 from experiments.data.caching import cached
 from experiments.data.dataset import FOLD, HELD_OUT, Dataset
+from experiments.data.names import quoted
 from experiments.data.roles import latest
-from experiments.data.texts import quoted
 from experiments.errors import ConfigError, ExperimentError, suggest, wrong_choice
 from experiments.evaluation.judged import scored_rows
 from experiments.evaluation.metrics import metrics_of

@@ -143,3 +143,21 @@ def test_several_columns_for_a_stage_that_takes_one_is_an_error_with_a_way_out()
     stages = stages_of(load(["model=ridge"]))[1:]
     with pytest.raises(ExperimentError, match="VectorAssembler"):
         wire(stages, "price", {"size": "double", "age": "double"}, seed=7)
+
+
+def test_names_with_dots_and_quotes_are_spelt_for_spark_and_others_left():
+    (assembler, estimator) = wired({"x.1": "double", "a`b": "double", "plain name": "double"}, "model=ridge")
+    assert assembler["inputCols"] == ["`x.1`", "`a``b`", "plain name"]
+    assert estimator["featuresCol"] == "features"
+
+
+def test_users_are_the_first_feature_and_items_the_second_also_where_one_of_them_is_text():
+    words = ("model=als", "preprocessing=index")
+    *_, estimator = wired({"person": "string", "film": "int"}, *words, label="stars")
+    assert (estimator["userCol"], estimator["itemCol"]) == ("person_index", "film")
+    *_, estimator = wired({"user": "int", "item": "int"}, "model=als", label="stars")
+    assert (estimator["userCol"], estimator["itemCol"]) == ("user", "item")
+    with pytest.raises(ExperimentError, match="preprocessing=index"):
+        wired({"person": "string", "film": "int"}, "model=als", label="stars")
+    with pytest.raises(ExperimentError, match=r"'data.features=\[person,film\]', the users first"):
+        wired({"person": "int", "film": "int", "at": "int"}, "model=als", label="stars")

@@ -10,8 +10,9 @@ from experiments.data.classes import balanced, class_values, with_classes
 from experiments.data.dataset import HASH, HELD_OUT, MOST_CLASSES, Dataset, test_fraction
 from experiments.data.doubts import Doubts
 from experiments.data.missing import any_missing, check_missing
-from experiments.data.roles import check_weights, plain_name
-from experiments.data.texts import check_texts, matches, quoted
+from experiments.data.names import matches, plain_name, quoted
+from experiments.data.roles import check_weights
+from experiments.data.texts import check_texts
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 from experiments.config.schema import DataConfig, Missing, Task
 from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT
 from experiments.data.missing import any_missing, missing_sql
-from experiments.data.roles import BALANCE, as_weight, plain_name
-from experiments.data.texts import check_texts, matches, quoted
+from experiments.data.names import matches, plain_name, quoted
+from experiments.data.roles import BALANCE, as_weight
+from experiments.data.texts import check_texts
 from experiments.errors import ExperimentError, override, suggest
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+FILLED_ALONE = 50
+_ARRAY = "_filled"
 # Columns that Spark's models and we add, by their names without capitals.
 ADDED = {
     name.casefold(): name
-    for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD, SPLIT, BALANCE)
+    for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD, SPLIT, BALANCE, _ARRAY)
 }
-FILLED_ALONE = 50
-_ARRAY = "_numbers"
 _NUMBERS_IN_ARRAYS = ("double", "float", "bigint", "int", "smallint", "tinyint", "decimal")
 
 
@@ -159,7 +160,7 @@ def _feature(name: str, kind: str, data: DataConfig) -> Column:
 def clean(rows: DataFrame, data: DataConfig, features: Sequence[str], label: str | None) -> DataFrame:
     """Fill, drop or mark what is missing, in one step for all columns; `fail` is checked later, in the pass that fills
     the cache."""
-    kinds = dict(rows.dtypes)
+    kinds, chosen = dict(rows.dtypes), set(features)
     if data.missing is Missing.drop:
         return rows.where(~any_missing([*features, *([label] if label else [])], kinds))
     if data.missing is Missing.fail:
@@ -169,7 +170,7 @@ def clean(rows: DataFrame, data: DataConfig, features: Sequence[str], label: str
     if len(decimals) > FILLED_ALONE:
         # An array takes a third of the time that Spark needs to compile an expression for each of a thousand columns.
         values = f"transform(array({', '.join(map(quoted, decimals))}), v -> {_filled('v', value)})"
-        others = [quoted(name) for name in rows.columns if name not in set(decimals)]
+        others = [quoted(name) for name, kind in kinds.items() if kind != "double" or name not in chosen]
         places = {name: f"{_ARRAY}[{place}] AS {quoted(name)}" for place, name in enumerate(decimals)}
         columns = rows.columns
         rows = rows.selectExpr(*others, f"{values} AS {_ARRAY}")
@@ -179,7 +180,7 @@ def clean(rows: DataFrame, data: DataConfig, features: Sequence[str], label: str
         *(
             f"CASE WHEN {missing_sql(name, kinds[name])} THEN CAST({value} AS {kinds[name]}) ELSE {quoted(name)} END "
             f"AS {quoted(name)}"
-            if name in features and kinds.get(name, "").partition("(")[0] in _NUMBERS_IN_ARRAYS
+            if name in chosen and kinds.get(name, "").partition("(")[0] in _NUMBERS_IN_ARRAYS
             else quoted(name)
             for name in rows.columns
         )

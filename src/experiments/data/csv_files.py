@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlparse
 from experiments.config.schema import TableData
 from experiments.data.heads import MOST_FILES, Head, file_name, is_true
 from experiments.data.lines import Lines, check_lines, lines_of, lost_zeros
-from experiments.data.texts import matches
+from experiments.data.names import matches
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:

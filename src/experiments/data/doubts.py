@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.config.schema import Task
-from experiments.data.texts import LOOKS_TYPED, quoted
+from experiments.data.names import quoted
+from experiments.data.texts import LOOKS_TYPED
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:

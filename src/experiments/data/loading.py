@@ -29,9 +29,10 @@ from experiments.data.dataset import (
     test_fraction,
 )
 from experiments.data.generators import generate
-from experiments.data.roles import aside, held_out_groups, latest, plain_name
+from experiments.data.names import matches, plain_name, quoted
+from experiments.data.roles import aside, held_out_groups, latest
 from experiments.data.table import read_table
-from experiments.data.texts import SurelyMissing, matches, quoted
+from experiments.data.texts import SurelyMissing
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ def load_data(
             dataset = stack.enter_context(_loaded(spark, replace(data, missing_values=missing), task, seed, others))
             said = (
                 f"data has {', '.join(map(repr, found.tokens))} among the numbers of {', '.join(found.columns)}, which "
-                f"is read as missing: {override('data.missing_values', missing)}; where they are names: "
-                f"{override('data.categories', found.columns)}"
+                f"is read as missing in every column: {override('data.missing_values', missing)}; where they are "
+                f"names: {override('data.categories', found.columns)}"
             )
             dataset = replace(dataset, warnings=(said, *dataset.warnings))
         yield dataset

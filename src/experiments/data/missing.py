@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing
-from experiments.data.texts import quoted
+from experiments.data.names import quoted
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import Balance, DataConfig, Task, TuningMethod
-from experiments.data.texts import quoted
+from experiments.data.names import quoted
 from experiments.errors import ExperimentError, suggest
 
 if TYPE_CHECKING:
@@ -33,14 +32,6 @@ def aside(data: DataConfig, others: Sequence[str], columns: Sequence[str], label
             there = ", ".join(column for column in columns[:50] if column != label)
             raise ExperimentError(f"{key} must be in the data ({there}), got '{name}'{suggest(name, columns)}")
     return list(dict.fromkeys([*named.values(), *(name for name in others if name in columns and name != label)]))
-
-
-def plain_name(name: str, taken: Sequence[str]) -> str:
-    """A column's name as Spark's estimators take it, which read a dot as a path into a struct."""
-    plain = re.sub("[.`]", "_", name)
-    while plain != name and plain in taken:
-        plain += "_"
-    return plain
 
 
 def as_weight(name: str) -> Column:

@@ -12,7 +12,8 @@ from experiments.config.schema import TableData
 from experiments.data.columns import without_structs
 from experiments.data.csv_files import Source, literal, other_columns, read_csv
 from experiments.data.heads import MOST_FILES, check_json, check_kinds, file_name, heads_of
-from experiments.data.texts import quoted, typed
+from experiments.data.names import quoted
+from experiments.data.texts import typed
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
+from experiments.data.names import matches, quoted
 from experiments.data.spelling import Look, Spelling, look_at, spelling_of
 from experiments.errors import ExperimentError, override
 
@@ -23,16 +23,6 @@ LOOKS_TYPED = (
     r"^\s*(?:[-+$€£¥₹(.,]{0,2}\s?[0-9]|(?i:true|false)\s*$|"
     r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? [0-9])"
 )
-
-
-def quoted(name: str) -> str:
-    """A column's name as Spark takes it, also one with dots."""
-    return f"`{name.replace('`', '``')}`"
-
-
-def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a column is named by one of the names and patterns; a name with brackets is itself."""
-    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def typed(rows: DataFrame, data: TableData) -> DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from experiments.data.names import unquoted
 from experiments.pipeline.known import DATE_PARTS, Entries, known_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def feature_names(fitted: PipelineModel, schema: StructType, column: str, rows: 
 def _assembled_names(fitted: PipelineModel, schema: StructType, assembler: Any, rows: DataFrame) -> list[str]:
     known = _attribute_names(schema, assembler.getOutputCol())
     names: list[str] = []
-    for column in map(plain_name, assembler.getInputCols()):
+    for column in map(unquoted, assembler.getInputCols()):
         source = _source(fitted.stages, column)
         if schema[column].dataType.simpleString() != "vector":
             names.append(source)
@@ -53,16 +54,11 @@ def _assembled_names(fitted: PipelineModel, schema: StructType, assembler: Any, 
     return names if len(names) == len(known) or not known else known
 
 
-def plain_name(name: str) -> str:
-    """A column's name as the data has it, of one that Spark takes with quotes."""
-    return name[1:-1].replace("``", "`") if name.startswith("`") and name.endswith("`") else name
-
-
 def _date_of(stages: Sequence[Any], column: str) -> str | None:
     """The date whose parts a vector holds."""
     for stage in stages:
         if known_of(type(stage)).entries is Entries.parts and column in stage.getOutputCols():
-            return plain_name(stage.getInputCols()[stage.getOutputCols().index(column)])
+            return unquoted(stage.getInputCols()[stage.getOutputCols().index(column)])
     return None
 
 
@@ -78,8 +74,8 @@ def _source(stages: Sequence[Any], column: str) -> str:
 def _columns_of(stage: Any) -> list[tuple[str, str]]:
     """Input and output columns of a stage that makes one of each."""
     if stage.isDefined("outputCols"):
-        return list(zip(map(plain_name, stage.getInputCols()), stage.getOutputCols(), strict=True))
-    return [(plain_name(stage.getInputCol()), stage.getOutputCol())] if stage.isDefined("inputCol") else []
+        return list(zip(map(unquoted, stage.getInputCols()), stage.getOutputCols(), strict=True))
+    return [(unquoted(stage.getInputCol()), stage.getOutputCol())] if stage.isDefined("inputCol") else []
 
 
 def _attribute_names(schema: StructType, column: str) -> list[str]:

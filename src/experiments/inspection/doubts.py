@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.config.schema import Task
+from experiments.data.names import unquoted
 from experiments.errors import override
-from experiments.evaluation.feature_names import plain_name
 from experiments.evaluation.judged import Scored
 from experiments.figures.output import Output
 
@@ -32,7 +32,7 @@ def _categories(scored: Scored) -> Iterator[str]:
         if hasattr(stage, "labelsArray"):
             names = stage.getInputCols() if stage.isDefined("inputCols") else [stage.getInputCol()]
             for name, size in zip(names, _label_counts(stage), strict=True):
-                sizes[plain_name(name)] = size
+                sizes[unquoted(name)] = size
     rows = scored.dataset.train_rows
     many = {name: size for name, size in sizes.items() if size > MANY_VALUES * rows}
     if many:

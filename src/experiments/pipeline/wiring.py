@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.config.schema import Config
 from experiments.data.dataset import Dataset
-from experiments.data.texts import quoted
+from experiments.data.names import quoted
 from experiments.errors import ExperimentError, override
 from experiments.pipeline.known import DATES, known_of
 from experiments.pipeline.stages import Stage, spark_params, stages_of
@@ -34,19 +34,28 @@ class _Columns:
         label: column to predict, or None.
         weight: column that weighs the rows, or None.
         features: columns that stand for the features, in order, with their types.
+        taken: names that are there, without capitals.
+        given: the features of the data, in order.
+        made_of: what stands in for a column that a stage has read.
     """
 
     label: str | None
     features: dict[str, str]
     weight: str | None = None
     taken: set[str] = field(init=False)
+    given: list[str] = field(init=False)
     made_of: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.given = list(self.features)
         self.taken = {name.casefold() for name in (*self.features, self.label or "", self.weight or "")}
 
     def of(self, types: Sequence[str]) -> list[str]:
         return [name for name, kind in self.features.items() if kind.partition("(")[0] in types]
+
+    def in_spark(self, name: str) -> str:
+        """A name with quotes where it is one of ours and Spark would read another in it."""
+        return quoted(name) if {".", "`"} & set(name) and name.casefold() in self.taken else name
 
     def stand_in(self, name: str) -> str:
         """What stands for a column of the data now."""
@@ -107,7 +116,7 @@ def _wired(stage: Stage, columns: _Columns, seed: int) -> Wired | None:
     params |= _ids(stage, params, columns)
     _check_types(stage, params, columns)
     _name_outputs(stage, params, columns)
-    return Wired(stage, {name: _in_spark(name, value) for name, value in params.items()})
+    return Wired(stage, {name: _in_spark(name, value, columns) for name, value in params.items()})
 
 
 def _ids(stage: Stage, params: Mapping[str, Any], columns: _Columns) -> dict[str, str]:
@@ -115,12 +124,12 @@ def _ids(stage: Stage, params: Mapping[str, Any], columns: _Columns) -> dict[str
     if not set(_IDS) <= spark_params(stage.type).keys():
         return {}
     unset = [name for name in _IDS if name not in params]
-    found = dict(zip(_IDS, columns.features, strict=False))
-    if unset and len(columns.features) != len(_IDS):
-        there = ", ".join(columns.features)
+    found = dict(zip(_IDS, columns.given, strict=False))
+    if unset and len(columns.given) != len(_IDS):
+        there = ", ".join(columns.given)
         raise ExperimentError(
             f"{stage.key}.{unset[0]} must be set where there are not two features, got {there}; name the two: "
-            f"{override('data.features', list(columns.features)[:2])}, the users first"
+            f"{override('data.features', columns.given[:2])}, the users first"
         )
     ids = {name: columns.stand_in(str(params.get(name, found.get(name)))) for name in _IDS}
     texts = [name for name in ids.values() if columns.features.get(name) == "string"]
@@ -132,13 +141,11 @@ def _ids(stage: Stage, params: Mapping[str, Any], columns: _Columns) -> dict[str
     return ids
 
 
-def _in_spark(param: str, value: Any) -> Any:
-    """Names of columns as Spark takes them, to whom a dot is a path into a struct."""
-    if param in ("inputCol", "featuresCol") and isinstance(value, str):
-        return quoted(value) if "." in value else value
-    if param == "inputCols":
-        return [quoted(name) if "." in name else name for name in value]
-    return value
+def _in_spark(param: str, value: Any, columns: _Columns) -> Any:
+    """Names of columns as Spark takes them, to whom a dot is a path into a struct; what is spelt so already stays."""
+    if param in ("inputCol", "featuresCol", *_IDS) and isinstance(value, str):
+        return columns.in_spark(value)
+    return [columns.in_spark(name) for name in value] if param == "inputCols" else value
 
 
 def _nested(stage: Stage, seed: int) -> Stage:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.data.dataset import Dataset
-from experiments.data.texts import quoted
+from experiments.data.names import quoted
 from experiments.errors import ExperimentError
 
 if TYPE_CHECKING:

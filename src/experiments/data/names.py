@@ -1,0 +1,30 @@
+"""Names of columns: as Spark takes them, as patterns match them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+
+def quoted(name: str) -> str:
+    """A column's name as Spark takes it, also one with dots."""
+    return f"`{name.replace('`', '``')}`"
+
+
+def unquoted(name: str) -> str:
+    """A column's name as the data has it, of one that Spark takes with quotes."""
+    return name[1:-1].replace("``", "`") if len(name) > 1 and name[0] == name[-1] == "`" else name
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a column is named by one of the names and patterns; a name with brackets is itself."""
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def plain_name(name: str, taken: Sequence[str]) -> str:
+    """A column's name as Spark's estimators take it, which read a dot as a path into a struct."""
+    plain = re.sub("[.`]", "_", name)
+    while plain != name and plain in taken:
+        plain += "_"
+    return plain
