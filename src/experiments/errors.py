@@ -47,17 +47,23 @@ _HYDRA_CONSTANTS = ("null", "true", "false", "nan", "inf")
 def override(key: str, value: str | Iterable[str]) -> str:
     """A word that sets a key to a text or a list of texts, as it can be pasted into a shell."""
     if isinstance(value, str):
-        return shlex.quote(f"{key}={_quoted(value)}")
-    return shlex.quote(f"{key}=[{','.join(map(_quoted, value))}]")
+        return shlex.quote(f"{key}={_as_hydra_takes_it(value)}")
+    return shlex.quote(f"{key}=[{','.join(map(_as_hydra_takes_it, value))}]")
 
 
-def _quoted(value: str) -> str:
-    """A text as Hydra takes it; `true` and `false` are what they say."""
+def _as_hydra_takes_it(value: str) -> str:
+    """A text, in quotes where it needs them; `true` and `false` are what they say."""
     if value in ("true", "false") or (_PLAIN.fullmatch(value) and value.casefold() not in _HYDRA_CONSTANTS):
         return value
-    # Hydra takes a backslash for one unless it stands before a quote.
-    escaped = re.sub(r"(\\*)(\"|$)", lambda found: found[1] * 2 + ("\\" + found[2] if found[2] else ""), value)
-    return f'"{escaped}"'
+    return in_hydra_quotes(value)
+
+
+def in_hydra_quotes(text: str) -> str:
+    """A text in those of Hydra's quotes that it holds fewer of."""
+    mark = "'" if text.count('"') > text.count("'") else '"'
+    # A backslash escapes before a quote, and nowhere else.
+    escaped = re.sub(rf"(\\*){mark}", lambda found: f"{found[1] * 2}\\{mark}", text)
+    return f"{mark}{escaped}{escaped[len(escaped.rstrip(chr(92))) :]}{mark}"
 
 
 # What Spark says where an executor, and not the work, has failed.

@@ -6,8 +6,9 @@ import shlex
 import pytest
 
 from experiments import ConfigError, load
-from experiments.config.quoting import parsed, quoted, readable
+from experiments.config.quoting import parsed, readable
 from experiments.config.words import open_override
+from experiments.errors import in_hydra_quotes
 
 TAKEN = {
     "tracking.run=lr=0.1": "lr=0.1",
@@ -153,7 +154,7 @@ def test_sweeps_lists_and_functions_stay_what_they_are():
     "text", ["a", "'", '"', "'\"", '\\"', "\\\\'\"\\", "\\", "a\\\\", "", " x ", "\n", "${x", "#'"]
 )
 def test_quotes_hold_any_text(text):
-    assert parsed(f"x={quoted(text)}").value() == text
+    assert parsed(f"x={in_hydra_quotes(text)}").value() == text
 
 
 def problems_of(*words):

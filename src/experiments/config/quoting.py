@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from experiments.config.schema import Config, DataConfig
+from experiments.errors import in_hydra_quotes
 from experiments.redaction import REDACTED, redact
 
 # Their keys are Spark's, whose values are texts.
@@ -62,12 +63,12 @@ def readable(word: str) -> str:
 
 def as_text(key: str, text: str) -> str | None:
     """The word that sets a key to a text; None where there is none that can be shown."""
-    return _checked(f"{key}={text}", text) or _checked(f"{key}={quoted(text)}", text)
+    return _checked(f"{key}={text}", text) or _checked(f"{key}={in_hydra_quotes(text)}", text)
 
 
 def as_list(key: str, text: str) -> str | None:
     """The word that sets a key to a list of one text."""
-    return _checked(f"{key}=[{text if parsed(f'x={text}') else quoted(text)}]", [text])
+    return _checked(f"{key}=[{text if parsed(f'x={text}') else in_hydra_quotes(text)}]", [text])
 
 
 def spelling(word: str) -> str | None:
@@ -83,14 +84,6 @@ def spelling(word: str) -> str | None:
 def shown_value(key: str, value: str) -> str:
     """What was typed behind a key, secrets out."""
     return str(redact(value, key))
-
-
-def quoted(text: str) -> str:
-    """A text in those of Hydra's quotes that it holds fewer of."""
-    mark = "'" if text.count('"') > text.count("'") else '"'
-    # A backslash escapes before a quote, and nowhere else.
-    escaped = re.sub(rf"(\\*){mark}", lambda found: f"{found[1] * 2}\\{mark}", text)
-    return f"{mark}{escaped}{escaped[len(escaped.rstrip(chr(92))) :]}{mark}"
 
 
 def _checked(word: str, meant: object) -> str | None:
@@ -110,11 +103,11 @@ def _readable_value(value: str, kind: Kind) -> str | None:
     if read is not None:
         # A text such as 1.10 or true, which Hydra would spell anew.
         respelt = isinstance(read.value(), bool | int | float) and str(read.value()) != value.strip()
-        return quoted(value.strip()) if respelt and kind is Kind.text else value
+        return in_hydra_quotes(value.strip()) if respelt and kind is Kind.text else value
     if kind is not Kind.text and _is_enclosed(value, "["):
         items = _all(_readable_value(item, Kind.text) for item in _split(value.strip()[1:-1]))
         return f"[{','.join(items)}]" if items else None
-    return None if _is_doubtful(value) else quoted(value.strip())
+    return None if _is_doubtful(value) else in_hydra_quotes(value.strip())
 
 
 def _repaired(value: str) -> tuple[str, Any] | None:
@@ -123,7 +116,7 @@ def _repaired(value: str) -> tuple[str, Any] | None:
     if read is not None:
         return None if read.is_sweep_override() else (value.strip(), read.value())
     if not (_is_enclosed(value, "[") or _is_enclosed(value, "{")):
-        return None if _is_doubtful(value) else (quoted(value.strip()), value.strip())
+        return None if _is_doubtful(value) else (in_hydra_quotes(value.strip()), value.strip())
     items = _split(value.strip()[1:-1])
     if value.lstrip()[0] == "[":
         values = _all(map(_repaired, items))
