@@ -1,6 +1,8 @@
 """What columns of text look like, before Spark is asked."""
 
+import re
 import shlex
+import subprocess
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -143,9 +145,26 @@ def test_lines_as_they_should_be_pass(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ("Sales of 2024\n\na,b\n1,2\n3,4\n5,6\n", "a,b\n1,2\n3,4\n5,6\n"),
+        ('"x","y"\n"1",2,3\n"2",4,5\n', 'row,"x","y"\n"1",2,3\n"2",4,5\n'),
+        ("  id   size  \n  1    2.5  \n  2    3.5\n", "id,size\n1,2.5\n2,3.5\n"),
+    ],
+)
+def test_a_command_that_mends_a_file_does(text, mended, tmp_path):
+    with pytest.raises(ExperimentError) as caught:
+        check_lines(lines_of(head(text), CSV), CSV)
+    (command,) = re.findall(r"(?:tail|sed) .*NEW_FILE", str(caught.value))
+    (tmp_path / "FILE").write_text(text)
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    assert (tmp_path / "NEW_FILE").read_text() == mended
+
+
+@pytest.mark.parametrize(
     ("raw", "said"),
     [(b"PK\x03\x04..xl/workbook.xml", "an Excel file"), (b"PK\x03\x04rows.csv", "unzip"),
-     (b"PAR1..", "data.format=parquet"),
+     (b"PAR1..", "data.format=parquet"), (b"Obj\x01avro.codec", "spark-avro_2.13:4."),
      (b"\x1f\x8b\x08", "ends in .gz"), (b"\xfd7zXZ\x00", "unxz"), (b"<!doctype html>", "a web page"),
      (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"), (b"", "which is empty")],
 )  # fmt: skip
