@@ -55,8 +55,8 @@ class Doubts:
     def expressions(self) -> list[Column]:
         """Aggregates over the rows of a side of the split and, of a classification, of a class.
 
-        Numbers are summed up as vectors: an aggregate for each of a thousand columns takes Spark longer to compile than
-        to run.
+        Numbers are summed up as one vector, of a regression with the label and each number's product with it behind
+        them: an aggregate for each of a thousand columns takes Spark longer to compile than to run.
         """
         from pyspark.ml.functions import array_to_vector
         from pyspark.ml.stat import Summarizer
@@ -64,18 +64,13 @@ class Doubts:
 
         found = []
         if self.numbers:
-            values = f"array({', '.join(f'double({quoted(name)})' for name in self.numbers)})"
-            present = f"transform({values}, v -> coalesce(v, double('NaN')))"
-            summary = Summarizer.metrics("min", "max", "mean", "variance").summary(array_to_vector(F.expr(present)))
-            found.append(summary.alias("_numbers"))
+            values = ", ".join(f"double({quoted(name)})" for name in self.numbers)
+            entries = f"array({values})"
             if self.task is Task.regression and self.label is not None:
-                label = quoted(self.label)
-                products = array_to_vector(F.expr(f"transform({present}, v -> v * coalesce({label}, double('NaN')))"))
-                found += [
-                    Summarizer.metrics("mean").summary(products).alias("_products"),
-                    F.avg(label).alias("_mean_label"),
-                    F.var_pop(label).alias("_var_label"),
-                ]
+                label = f"double({quoted(self.label)})"
+                entries = f"concat(array({values}, {label}), transform(array({values}), v -> v * {label}))"
+            vector = array_to_vector(F.expr(f"transform({entries}, v -> coalesce(v, double('NaN')))"))
+            found.append(Summarizer.metrics("min", "max", "mean", "variance").summary(vector).alias("_numbers"))
         asked: dict[str, str] = {}
         for place, name in enumerate(self.texts):
             column = quoted(name)
@@ -163,9 +158,10 @@ def _ends(groups: Sequence[Any]) -> dict[str, NDArray[np.float64]]:
 def _correlations(row: Any) -> NDArray[np.float64]:
     """Squared correlation of each number with the label."""
     mean, spread = row["_numbers"]["mean"].toArray(), row["_numbers"]["variance"].toArray()
-    both = row["_products"]["mean"].toArray() - mean * row["_mean_label"]
-    scale = spread * (row["rows"] - 1) / row["rows"] * row["_var_label"]  # Spark divides by one less
-    return np.divide(both**2, scale, out=np.zeros(len(mean)), where=scale > 0)
+    count = len(mean) // 2
+    both = (mean[count + 1 :] - mean[:count] * mean[count]) * row["rows"] / max(1, row["rows"] - 1)  # as Spark divides
+    scale = spread[:count] * spread[count]
+    return np.divide(both**2, scale, out=np.zeros(count), where=scale > 0)
 
 
 def _explained(train: Sequence[Any]) -> NDArray[np.float64]:
