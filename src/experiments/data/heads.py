@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 BYTES = 128 * 1024
 MOST_FILES = 100
 _WHICH_FILES = ("recursivefilelookup", "pathglobfilter", "basepath", "modifiedafter", "modifiedbefore")
+_AVRO = f"org.apache.spark:spark-avro_2.13:{version('pyspark')}"
 _KINDS = (
     (b"PAR1", "parquet", "Parquet", "data.format=parquet"),
     (b"ORC", "orc", "ORC", "data.format=orc"),
-    (b"Obj\x01", "avro", "Avro", "data.format=avro cluster.conf.spark.jars.packages={avro}"),
+    (b"Obj\x01", "avro", "Avro", f"data.format=avro cluster.conf.spark.jars.packages={_AVRO}"),
     (b"\xd0\xcf\x11\xe0", "", "an old Excel file", "save it as CSV"),
     (b"\xfd7zXZ", "", "packed by xz", "unpack it: unxz"),
     (b"7z\xbc\xaf", "", "packed by 7-Zip", "unpack it: 7z x"),
@@ -104,7 +105,6 @@ def check_kinds(heads: Sequence[Head], file_format: str) -> None:
     for head in heads:
         if head.kind is not None and head.kind[0] != file_format:
             _, words, way_out = head.kind
-            way_out = way_out.replace("{avro}", f"org.apache.spark:spark-avro_2.13:{version('pyspark')}")
             raise ExperimentError(f"data.path must be {file_format}, got '{head.name}', which is {words}; {way_out}")
     if not any(head.raw.strip() for head in heads):
         which = f"'{heads[0].name}', which is empty" if heads else "no file"
