@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 2
@@ -75,16 +75,33 @@ _BUSY = ("TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "REQUEST_LIMIT_EXCEEDE
 
 def is_of_infrastructure(error: BaseException) -> bool:
     """Whether a store, a network or an executor failed a run, which may well succeed when it is tried again."""
-    cause: BaseException | None = error if isinstance(error, Exception) else None
+    if not isinstance(error, Exception):
+        return False
+    return any(
+        isinstance(cause, ConnectionError | TimeoutError)
+        or type(cause).__name__ in _UNREACHED
+        or getattr(cause, "error_code", "") in _BUSY
+        or _LOST.search(str(cause)) is not None
+        for cause in _causes(error)
+    )
+
+
+def interruption_of(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
+    """What told the run to stop, where an error is only what came of it.
+
+    Py4J drops the connection that an interrupted call waits on, and whatever asks Java next may find it dead.
+    """
+    return next((cause for cause in _causes(error) if isinstance(cause, KeyboardInterrupt | SystemExit)), None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those that it came of, the last first."""
+    cause: BaseException | None = error
     for _ in range(20):
         if cause is None:
-            return False
-        if isinstance(cause, ConnectionError | TimeoutError) or type(cause).__name__ in _UNREACHED:
-            return True
-        if getattr(cause, "error_code", "") in _BUSY or _LOST.search(str(cause)):
-            return True
+            return
+        yield cause
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-    return False
 
 
 def readable_cause(error: BaseException) -> str:

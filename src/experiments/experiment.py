@@ -14,6 +14,7 @@ from experiments.config.identity import stage_columns
 from experiments.config.schema import Config, TuningMethod
 from experiments.data.dataset import Dataset
 from experiments.data.loading import load_data
+from experiments.errors import interruption_of
 from experiments.evaluation.judged import score
 from experiments.evaluation.metrics import evaluate
 from experiments.evaluation.objectives import objective
@@ -94,9 +95,19 @@ class Alone:
         """An error that comes of being told to stop is an interruption.
 
         Raises:
-            KeyboardInterrupt: in its place.
+            KeyboardInterrupt, SystemExit: in its place.
         """
-        yield
+        try:
+            yield
+        except Exception as error:
+            if (interruption := self.interruption_of(error)) is not None:
+                raise interruption from error
+            raise
+
+    def interruption_of(self, error: Exception) -> KeyboardInterrupt | SystemExit | None:
+        """A new one of what told the run to stop, where an error came of that."""
+        found = interruption_of(error)
+        return None if found is None else type(found)(*found.args)
 
     def data(self, spark: SparkSession, config: Config) -> contextlib.AbstractContextManager[Dataset]:
         """The loaded data set, for as long as the block lasts."""

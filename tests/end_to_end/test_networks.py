@@ -58,7 +58,7 @@ def test_ctrl_c_ends_all_ranks(start, environment, store, wait_for, runs, ranks_
     assert len(ranks) == 2
     process.send_signal(signal.SIGINT)
     process.wait(60)
-    assert process.returncode == 130
+    assert process.returncode == 130, process.said
     (run,) = runs(store, "breast_cancer")
     assert run.info.status == "KILLED"
     assert run.data.metrics["epoch_loss"] > 0  # what was heard until then is kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -48,14 +48,8 @@ class Trials(Alone):
         if self.stopping.is_set():
             raise KeyboardInterrupt
 
-    @contextlib.contextmanager
-    def interruptible(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            if self.stopping.is_set():
-                raise KeyboardInterrupt from error
-            raise
+    def interruption_of(self, error: Exception) -> KeyboardInterrupt | SystemExit | None:
+        return KeyboardInterrupt() if self.stopping.is_set() else super().interruption_of(error)
 
     def data(self, spark: SparkSession, config: Config) -> contextlib.AbstractContextManager[Dataset]:
         return self.shared.use(spark, config)
