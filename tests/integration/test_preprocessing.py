@@ -258,3 +258,45 @@ def test_rows_that_are_held_out_are_not_seen_by_a_stage_that_looks_at_all_rows(s
     with load_data(spark, config.data, config.model.task, config.seed) as data:
         mean = data.train.toPandas()["y"].mean()
     assert learnt["(intercept)"] == pytest.approx(mean)
+
+
+def test_auto_takes_every_type_and_makes_a_right_model_of_it(spark, words, table, tmp_path):
+    """Dates, truths, numbers with holes, few texts and many: one group for all of them, which the run records."""
+    random = np.random.default_rng(3)
+    frame = towns(600)
+    frame["street"] = random.choice([f"street {number}" for number in range(40)], 600, p=np.arange(1, 41) / 820)
+    frame["new"] = random.random(600) < 0.5
+    frame["since"] = pd.date_range("2020-01-01", periods=600, freq="D").strftime("%Y-%m-%d")
+    share = frame["street"].map(frame["street"].value_counts(normalize=True))
+    frame["rent"] += 1000 * share + 10 * frame["new"]
+    frame.loc[frame["rent"].isna(), "rent"] = 100.0
+    chosen = ["model=linear_regression", "model.estimator.regParam=0", "preprocessing=auto", "data.label=rent"]
+    result = run(load([*chosen, *table(frame), *words]))
+    names = set(output(tmp_path, result, "coefficients")["feature"])
+    assert {"size", "new", "since_year", "street=share of rows"} < names
+    assert (
+        len(names & {"town=Kyoto", "town=Nara", "town=Osaka"}) == 2
+    )  # the most frequent is what they are compared with
+    assert result.metrics["r2"] > 0.6
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    new = frame.head(3).assign(town=["Rome", None, "Nara"], street=["street 39", "a new one", None])
+    new["new"] = new["new"].astype(float)  # as an Imputer takes it
+    new["since"] = pd.to_datetime(new["since"]).dt.date
+    scored = mlflow.spark.load_model(result.model_uri).transform(spark.createDataFrame(new)).toPandas()
+    assert np.isfinite(scored["prediction"]).all()
+
+
+def test_the_encoder_is_what_pandas_says(spark):
+    from experiments.stages.categories import CategoryEncoder
+
+    frame = pd.DataFrame({"few": ["a", "b", "a", None, "c", "a"], "many": list("uvwxyu")})
+    rows = spark.createDataFrame(frame)
+    fitted = CategoryEncoder(inputCols=["few", "many"], outputCols=["few_v", "many_v"], mostValues=4).fit(rows)
+    made = fitted.transform(rows).toPandas()
+    few = pd.get_dummies(frame["few"].fillna("(missing)"))[["(missing)", "b", "c"]].astype(float)
+    assert sorted(map(tuple, made["few_v"].map(lambda v: v.toArray()))) == sorted(map(tuple, few.to_numpy()))
+    share = frame["many"].map(frame["many"].value_counts(normalize=True))
+    np.testing.assert_allclose([v[0] for v in made["many_v"]], share)
+    new = spark.createDataFrame([("d", "z"), (None, None)], "few string, many string")
+    assert [row["many_v"][0] for row in fitted.transform(new).collect()] == [0.0, 0.0]
+    assert fitted.transform(new).first()["few_v"].toArray().sum() == 0  # as the most frequent

@@ -10,6 +10,7 @@ from experiments.data.names import unquoted
 from experiments.errors import override
 from experiments.evaluation.judged import Scored
 from experiments.figures.output import Output
+from experiments.stages.categories import CategoryEncoderModel
 
 LEAST_ROWS = 20
 # A column of text with a value for every second row says who a row is, and not what it is like.
@@ -33,6 +34,9 @@ def _categories(scored: Scored) -> Iterator[str]:
             names = stage.getInputCols() if stage.isDefined("inputCols") else [stage.getInputCol()]
             for name, size in zip(names, _label_counts(stage), strict=True):
                 sizes[unquoted(name)] = size
+        elif isinstance(stage, CategoryEncoderModel):
+            names = map(unquoted, stage.getInputCols())
+            sizes |= dict(zip(names, map(len, stage.getValues()), strict=True))
     rows = scored.dataset.train_rows
     many = {name: size for name, size in sizes.items() if size > MANY_VALUES * rows}
     if many:

@@ -111,6 +111,7 @@ _KNOWN = {
     # Categories and missing values
     "StringIndexer": Known(reads_each=(_TEXT,), makes=CATEGORY, entries=Entries.column),
     "OneHotEncoder": Known(reads_each=(CATEGORY,), entries=Entries.column),
+    "CategoryEncoder": Known(reads_each=(_TEXT,), entries=Entries.column),
     "TargetEncoder": Known(entries=Entries.column),
     "Bucketizer": Known(makes=CATEGORY, entries=Entries.column),
     "QuantileDiscretizer": Known(makes=CATEGORY),
