@@ -31,6 +31,7 @@ HELP = """Machine learning experiments on Spark, composed by Hydra and recorded 
   experiments model=ridge,lasso --dry-run                   which trials there are, and which are done already
   experiments -m sweep=tpe 'model.estimator.regParam=interval(0,1)'    values chosen by what earlier trials yielded
   experiments data=table data.path=houses.csv data.label=price
+  experiments profile data=table data.path=houses.csv       what its columns hold, and the config that suits them
   experiments compare diabetes                              finished runs side by side, over their seeds
   mlflow ui                                                 the same with figures
 
@@ -127,6 +128,25 @@ def validate(words: tuple[str, ...], config_dir: str | None) -> None:
         click.echo(harmless(f"valid: model={config.model.name} data={config.data.name}"))
 
     _exit_by(check)
+
+
+@main.command()
+@click.option("--to", type=click.Path(dir_okay=False), help="Write the YAML that suits it: my_conf/data/NAME.yaml.")
+@click.option("--html", type=click.Path(dir_okay=False), help="Write the same as a page, with histograms.")
+@_config_dir
+@_words
+def profile(words: tuple[str, ...], to: str | None, html: str | None, config_dir: str | None) -> None:
+    """Look at a table once: what its columns hold, what is doubtful, and the config that suits it."""
+
+    def look() -> None:
+        from pathlib import Path
+
+        from experiments.config.compose import load
+        from experiments.profile.command import profile_data
+
+        profile_data(load(words, config_dir), Path(to) if to else None, Path(html) if html else None)
+
+    _exit_by(look)
 
 
 def _listing(name: str, group: str, what: str) -> None:

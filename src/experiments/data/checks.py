@@ -22,6 +22,12 @@ def check_data(config: Config) -> list[str]:
     """A sentence for each problem."""
     data = config.data
     problems = [*_check_rows(data, config.model.task), *check_roles(data, config.model.task, config.tuning.method)]
+    return [*problems, *check_source(data, config.cluster)]
+
+
+def check_source(data: DataConfig, cluster: ClusterConfig) -> list[str]:
+    """What is wrong with where the rows come from; a sentence for each problem."""
+    problems: list[str] = []
     if isinstance(data, GeneratedData):
         problems += _check_generated(data)
     if isinstance(data, BundledData) and data.bundled not in BUNDLED:
@@ -31,7 +37,7 @@ def check_data(config: Config) -> list[str]:
             problems.append(f"data.path must be unset where data.table says what is read, got '{data.path}'")
         if data.path is None and data.table is None and data.format in FILE_FORMATS:
             problems.append(f"data.path must be set to read {data.format}, got none; data.path=my.{data.format}")
-        if data.format in FILE_FORMATS and _files_are_here(config.cluster):
+        if data.format in FILE_FORMATS and _files_are_here(cluster):
             problems += missing_paths("data.path", data.path) + missing_paths("data.test_path", data.test_path)
     return problems
 

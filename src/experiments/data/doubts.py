@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Of more columns of text only so many are looked at: each costs a part of the aggregate.
 MOST_TEXTS = 200
 LEAST_ROWS = 20
+# A column of text with a value for every second row says who a row is, and not what it is like.
+MANY_VALUES = 0.5
 # Of the label's variance, explained by one feature alone.
 LEAK = 0.9995
 WHOLE = ("bigint", "int", "smallint", "tinyint")
@@ -87,13 +89,10 @@ class Doubts:
         Raises:
             ExperimentError: with the columns.
         """
-        counts = {name: _sum(groups, f"_misread_{place}") for place, name in enumerate(self.texts)}
-        said = ", ".join(f"{name} ({count:,} rows)" for name, count in counts.items() if count)
-        if said:
-            raise ExperimentError(
-                "data.options.encoding must be that of the file, got the sign for unreadable letters (U+FFFD) in: "
-                f"{said}; try data.options.encoding=windows-1252, or leave the columns out by data.exclude"
-            )
+        for said in said_of_misread(
+            {name: int(_sum(groups, f"_misread_{place}")) for place, name in enumerate(self.texts)}
+        ):
+            raise ExperimentError(said)
 
     def suspects(self, groups: Sequence[Any]) -> list[str]:
         """Columns of text that are worth a second look."""
@@ -115,26 +114,15 @@ class Doubts:
         counting = [
             name
             for place, name in enumerate(self.numbers)
-            if self.kinds[name] in WHOLE and _counts_rows({end: values[place] for end, values in ends.items()}, rows)
+            if self.kinds[name] in WHOLE
+            and counts_rows(ends["min"][place], ends["max"][place], ends["mean"][place], rows)
         ]
-        said = []
-        if constant:
-            said.append(
-                f"data has columns with one value in all rows: {', '.join(constant)}; nothing can be learnt from "
-                f"them: {override('data.exclude', constant)}"
-            )
-        if counting:
-            said.append(
-                f"data has columns that count the rows: {', '.join(counting)}; where a row stood says nothing of new "
-                f"ones: {override('data.exclude', counting)}"
-            )
         leaks = [name for name in self._leaks([row for row in groups if not row[held_out]]) if name not in counting]
-        if leaks and len(self.kinds) > 1:
-            said.append(
-                f"data has features that alone give the label: {', '.join(leaks)}; if they are known only once the "
-                f"label is, leave them out: {override('data.exclude', leaks)}"
-            )
-        return said
+        return [
+            *said_of_constant(constant),
+            *said_of_counting(counting),
+            *(said_of_leaks(leaks) if len(self.kinds) > 1 else ()),
+        ]
 
     def _leaks(self, train: Sequence[Any]) -> list[str]:
         """Numbers of which the label is a straight line, or whose means by class are all that varies."""
@@ -178,7 +166,59 @@ def _sum(groups: Sequence[Any], name: str) -> float:
     return math.fsum(row[name] or 0 for row in groups)
 
 
-def _counts_rows(ends: Mapping[str, float], rows: int) -> bool:
+def counts_rows(low: float, high: float, mean: float, rows: int) -> bool:
     """Whether whole numbers are as many as there are rows, from one end to the other."""
-    low, high = ends["min"], ends["max"]
-    return high - low + 1 == rows and math.isclose(ends["mean"], (low + high) / 2, rel_tol=1e-9)
+    return high - low + 1 == rows and math.isclose(mean, (low + high) / 2, rel_tol=1e-9)
+
+
+def said_of_constant(names: Sequence[str]) -> list[str]:
+    """A sentence on columns of one value, if there are any."""
+    if not names:
+        return []
+    return [
+        f"data has columns with one value in all rows: {', '.join(names)}; nothing can be learnt from them: "
+        + override("data.exclude", names)
+    ]
+
+
+def said_of_counting(names: Sequence[str]) -> list[str]:
+    """A sentence on columns that number the rows, if there are any."""
+    if not names:
+        return []
+    return [
+        f"data has columns that count the rows: {', '.join(names)}; where a row stood says nothing of new ones: "
+        + override("data.exclude", names)
+    ]
+
+
+def said_of_leaks(names: Sequence[str]) -> list[str]:
+    """A sentence on features that are the label in other words, if there are any."""
+    if not names:
+        return []
+    return [
+        f"data has features that alone give the label: {', '.join(names)}; if they are known only once the label is, "
+        f"leave them out: {override('data.exclude', names)}"
+    ]
+
+
+def said_of_many_values(sizes: Mapping[str, int], rows: int, of_rows: str = "rows") -> list[str]:
+    """A sentence on columns of text whose values say who a row is, if there are any; by their different values."""
+    many = {name: size for name, size in sizes.items() if size > MANY_VALUES * rows}
+    if not many:
+        return []
+    said = ", ".join(f"'{name}' ({size:,} in {rows:,} {of_rows})" for name, size in many.items())
+    return [
+        f"data has columns of text with about as many values as rows: {said}; what is learnt of a value says nothing "
+        f"of new ones: {override('data.exclude', list(many))}"
+    ]
+
+
+def said_of_misread(counts: Mapping[str, int]) -> list[str]:
+    """A sentence on columns with letters that could not be read, if there are any; by their rows."""
+    said = ", ".join(f"{name} ({count:,} rows)" for name, count in counts.items() if count)
+    if not said:
+        return []
+    return [
+        "data.options.encoding must be that of the file, got the sign for unreadable letters (U+FFFD) in: "
+        f"{said}; try data.options.encoding=windows-1252, or leave the columns out by data.exclude"
+    ]

@@ -78,7 +78,7 @@ def load_data(
 def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others: Sequence[str]) -> Iterator[Dataset]:
     from pyspark.sql import functions as F
 
-    source = _read(spark, data, seed, others)
+    source = read_source(spark, data, seed, others)
     rows = source.rows
     label = label_of(data, rows.columns)
     beside = aside(data, others, rows.columns, label)
@@ -102,8 +102,8 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
         yield replace(dataset, partitions=partitions, warnings=(*source.warnings, *dataset.warnings, *twice))
 
 
-def _read(spark: SparkSession, data: DataConfig, seed: int, others: Sequence[str]) -> Source:
-    """The source's rows; with `_held_out` where the data has a test set of its own."""
+def read_source(spark: SparkSession, data: DataConfig, seed: int, others: Sequence[str] = ()) -> Source:
+    """The source's rows, as lazily as Spark reads; with `_held_out` where the data has a test set of its own."""
     if isinstance(data, GeneratedData):
         return Source(_limited(generate(spark, data.generator, data.rows, seed, data.parameters), data))
     if isinstance(data, BundledData):

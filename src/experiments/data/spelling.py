@@ -126,6 +126,22 @@ class Look:
     other: Spelling | None = None
 
 
+def settings_of(looks: Mapping[str, Look]) -> dict[str, str | list[str]]:
+    """What the config must say for columns to be read as what they are, by its keys.
+
+    Args:
+        looks: of the columns, by name.
+    """
+    settings: dict[str, str | list[str]] = {}
+    for name, look in looks.items():
+        for key, value in look.spelling.settings.items():
+            known = settings.get(key)
+            settings[key] = sorted({*known, *value}) if isinstance(known, list) and isinstance(value, list) else value
+        if not look.tokens and look.spelling == Spelling() and look.kind == "numbers":
+            settings["data.numbers"] = [*settings.get("data.numbers", []), name]
+    return settings
+
+
 def look_at(values: Mapping[str, int], known: Spelling) -> Look | None:
     """What a column is, if it is not text: most of its values are of one kind, and what is not are a few tokens.
 

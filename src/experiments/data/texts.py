@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
 from experiments.data.names import matches, quoted
-from experiments.data.spelling import Look, Spelling, look_at, spelling_of
+from experiments.data.spelling import Look, Spelling, look_at, settings_of, spelling_of
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def typed(rows: DataFrame, data: TableData) -> DataFrame:
         counts = {what: found[f"{place}_{what}"] for what in checks}
         kind = _kind(counts, matches(name, data.numbers))
         if matches(name, data.numbers) and counts["numbers"] < counts["rows"]:
-            raise ExperimentError(_sentence({name: _look(rows, name, spelling)}, f"data.numbers has '{name}'"))
+            raise ExperimentError(said_of_texts({name: _look(rows, name, spelling)}, f"data.numbers has '{name}'"))
         made[name] = _as(kind, present[name], spelling)
     return rows.select(*(made.get(name, _column(name)).alias(name) for name in rows.columns))
 
@@ -131,7 +131,7 @@ def check_texts(rows: DataFrame, suspects: Sequence[str], data: DataConfig) -> N
     found = {name: look for name in suspects if (look := _look(rows, name, spelling)) is not None}
     if not found:
         return
-    sentence = _sentence(found, f"data={data.name} has text")
+    sentence = said_of_texts(found, f"data={data.name} has text")
     tokens = {value.strip() for look in found.values() for value in look.spelling.missing}
     plain = all(replace(look.spelling, missing=()) == replace(spelling, missing=()) for look in found.values())
     if isinstance(data, TableData) and data.missing is not Missing.fail and plain and tokens <= MISSING and tokens:
@@ -170,19 +170,17 @@ def _look(rows: DataFrame, name: str, spelling: Spelling) -> Look | None:
     return look
 
 
-def _sentence(found: Mapping[str, Look | None], begin: str) -> str:
-    """What columns are, and the words that read them."""
+def said_of_texts(found: Mapping[str, Look | None], begin: str) -> str:
+    """What columns are, and the words that read them.
+
+    Args:
+        begin: of the sentence.
+    """
     looks = {name: look for name, look in found.items() if look is not None}
     if not looks:
         return f"{begin}, which must be numbers, got other values; take it out of data.numbers"
     said = [f"'{name}' is {_what(look)}" for name, look in looks.items()]
-    settings: dict[str, str | list[str]] = {}
-    for name, look in looks.items():
-        for key, value in look.spelling.settings.items():
-            known = settings.get(key)
-            settings[key] = sorted({*known, *value}) if isinstance(known, list) and isinstance(value, list) else value
-        if not look.tokens and look.spelling == Spelling() and look.kind == "numbers":
-            settings["data.numbers"] = [*settings.get("data.numbers", []), name]
+    settings = settings_of(looks)
     words = " ".join(override(key, value) for key, value in settings.items())
     others = [
         f"(where {look.example} is {as_said} instead: "

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.config.schema import Task
+from experiments.data.doubts import LEAST_ROWS, said_of_many_values
 from experiments.data.names import unquoted
 from experiments.errors import override
 from experiments.evaluation.judged import Scored
 from experiments.figures.output import Output
 from experiments.stages.categories import CategoryEncoderModel
 
-LEAST_ROWS = 20
-# A column of text with a value for every second row says who a row is, and not what it is like.
-MANY_VALUES = 0.5
 DECIDES = 0.99
 PERFECT = 0.999
 
@@ -37,14 +35,7 @@ def _categories(scored: Scored) -> Iterator[str]:
         elif isinstance(stage, CategoryEncoderModel):
             names = map(unquoted, stage.getInputCols())
             sizes |= dict(zip(names, map(len, stage.getValues()), strict=True))
-    rows = scored.dataset.train_rows
-    many = {name: size for name, size in sizes.items() if size > MANY_VALUES * rows}
-    if many:
-        said = ", ".join(f"'{name}' ({size:,} in {rows:,} training rows)" for name, size in many.items())
-        yield (
-            f"data has columns of text with about as many values as rows: {said}; what is learnt of a value says "
-            f"nothing of new ones: {override('data.exclude', list(many))}"
-        )
+    yield from said_of_many_values(sizes, scored.dataset.train_rows, "training rows")
     constant = [name for name, size in sizes.items() if size == 1]
     if constant:
         yield (

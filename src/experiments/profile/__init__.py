@@ -1,0 +1,1 @@
+"""One look at a table: what its columns are, what is doubtful, and the config that suits it."""

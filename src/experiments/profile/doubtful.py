@@ -1,0 +1,98 @@
+"""What a person should know of a table before a model is fitted on it: a sentence each, with the word that helps."""
+
+from __future__ import annotations
+
+from experiments.config.schema import DataConfig
+from experiments.data.doubts import (
+    LEAK,
+    LEAST_ROWS,
+    MANY_VALUES,
+    WHOLE,
+    counts_rows,
+    said_of_constant,
+    said_of_counting,
+    said_of_leaks,
+    said_of_many_values,
+    said_of_misread,
+)
+from experiments.data.names import matches
+from experiments.data.texts import said_of_texts
+from experiments.errors import override
+from experiments.profile.look import Column, Profile
+
+# Whole numbers of so few values may be names.
+MOST_CODES = 20
+
+
+def doubtful(profile: Profile, data: DataConfig) -> list[str]:
+    """A sentence for each doubt, what stops a run first."""
+    features = [column for column in profile.columns if column.name != data.label]
+    said = said_of_misread({column.name: column.misread for column in profile.columns})
+    looks = {column.name: column.look for column in typed_columns(profile, data)}
+    if looks:
+        said.append(said_of_texts(looks, f"data={data.name} has text"))
+    said += _of_missing(profile, data)
+    if profile.rows >= LEAST_ROWS:
+        said += said_of_constant([column.name for column in features if is_constant(column)])
+        said += said_of_counting([column.name for column in features if is_counting(column)])
+        sizes = {column.name: column.distinct or 0 for column in features if names_rows(column, data)}
+        said += said_of_many_values(sizes, profile.rows)
+        labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
+        said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])
+        said += _of_codes(features, data)
+    return [*profile.warnings, *said]
+
+
+def _of_missing(profile: Profile, data: DataConfig) -> list[str]:
+    lacking = {column.name: column.missing for column in profile.columns if 0 < column.missing < column.rows}
+    if not lacking:
+        return []
+    listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
+    return [
+        f"data={data.name} lacks values: {listed}; preprocessing=impute learns numbers, data.missing=drop drops rows"
+    ]
+
+
+def _of_codes(features: list[Column], data: DataConfig) -> list[str]:
+    codes = [
+        column.name
+        for column in features
+        if column.kind in WHOLE
+        and 2 < (column.distinct or 0) <= MOST_CODES
+        and not matches(column.name, data.categories)
+    ]
+    if not codes:
+        return []
+    return [
+        f"data has whole numbers of few values: {', '.join(codes)}; they are read as numbers: where they are names, "
+        + override("data.categories", codes)
+    ]
+
+
+def typed_columns(profile: Profile, data: DataConfig) -> list[Column]:
+    """Columns of text that are something else, and are not said to be names."""
+    return [column for column in profile.columns if column.look and not matches(column.name, data.categories)]
+
+
+def is_constant(column: Column) -> bool:
+    """Whether there is one value in all rows, or none."""
+    if column.missing == column.rows:
+        return True
+    return column.missing == 0 and (
+        column.quantiles[:1] == column.quantiles[-1:] if column.quantiles else column.distinct == 1
+    )
+
+
+def is_counting(column: Column) -> bool:
+    """Whether whole numbers number the rows."""
+    ends = column.quantiles
+    return column.kind in WHOLE and bool(ends) and counts_rows(ends[0], ends[-1], column.mean, column.rows)
+
+
+def names_rows(column: Column, data: DataConfig) -> bool:
+    """Whether a text has a value for every second row, and is nothing else."""
+    return (
+        column.kind == "string"
+        and (column.look is None or matches(column.name, data.categories))
+        and (column.distinct or 0) > MANY_VALUES * column.rows
+    )

@@ -1,0 +1,185 @@
+"""What a table's columns hold, by one aggregate over its rows. Runs on the driver, which gets a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.config.schema import DataConfig, TableData
+from experiments.data.names import quoted
+from experiments.data.spelling import Look, Spelling, look_at, spelling_of
+from experiments.errors import ExperimentError, readable_cause
+from experiments.pipeline.known import DATES, NUMBERS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Of each column: the most frequent values that are told, texts that are no numbers which are looked at, and quantiles.
+MOST_VALUES = 8
+MOST_ODD = 200
+QUANTILES = 51
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column holds.
+
+    Attributes:
+        name: as the data has it.
+        kind: Spark's short type name.
+        rows: of the table.
+        missing: of them, null, NaN or infinite.
+        distinct: different values, within a few percent; None where they are not compared.
+        values: the most frequent with their rows, of texts, truths and whole numbers.
+        quantiles: of numbers and of dates (seconds since 1970), from the least to the largest.
+        mean, deviation: of numbers, else NaN.
+        explains: share of the variance of a label of numbers, by a straight line, else NaN.
+        misread: rows with the sign for unreadable letters.
+        look: of a text that is nearly something else, else None.
+    """
+
+    name: str
+    kind: str
+    rows: int
+    missing: int
+    distinct: int | None = None
+    values: tuple[tuple[str, int], ...] = ()
+    quantiles: tuple[float, ...] = ()
+    mean: float = math.nan
+    deviation: float = math.nan
+    explains: float = math.nan
+    misread: int = 0
+    look: Look | None = None
+
+    @property
+    def is_number(self) -> bool:
+        return self.kind.partition("(")[0] in NUMBERS
+
+    @property
+    def is_date(self) -> bool:
+        return self.kind in DATES
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a table holds.
+
+    Attributes:
+        rows: of the table.
+        columns: in the table's order.
+        warnings: of reading it.
+        left_out: columns that are no features unless they are named.
+    """
+
+    rows: int
+    columns: list[Column]
+    warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def profile(rows: DataFrame, data: DataConfig) -> Profile:
+    """One look at all rows.
+
+    Args:
+        rows: as they are read.
+        data: how texts are spelled, and which column is the label.
+
+    Raises:
+        ExperimentError: the rows cannot be read; with the reader's reason.
+    """
+    from pyspark.sql import functions as F
+
+    spelling = spelling_of(data) if isinstance(data, TableData) else Spelling()
+    kinds = dict(rows.dtypes)
+    label = data.label if data.label and _is_number(kinds.get(data.label, "")) else None
+    asked = {"rows": "count(*)"}
+    for place, (name, kind) in enumerate(rows.dtypes):
+        asked |= {f"{place}_{what}": sql for what, sql in _asked(name, kind, spelling, label).items()}
+    try:
+        found = rows.agg(*(F.expr(sql).alias(name) for name, sql in asked.items())).first()
+    except Exception as error:  # Spark raises Py4J's and its own kinds
+        raise ExperimentError(f"data={data.name} must be readable, but: {readable_cause(error)}") from error
+    assert found is not None
+    columns = [_column(name, kind, place, found.asDict(), spelling) for place, (name, kind) in enumerate(rows.dtypes)]
+    return Profile(found["rows"], columns)
+
+
+def _is_number(kind: str) -> bool:
+    return kind.partition("(")[0] in NUMBERS
+
+
+def _asked(name: str, kind: str, spelling: Spelling, label: str | None) -> dict[str, str]:
+    """Aggregates of one column, by what they tell."""
+    column = quoted(name)
+    if _is_number(kind):
+        number = f"double({column})"
+        finite = f"IF(abs({number}) < double('Infinity'), {number}, NULL)"
+        asked = {**_spread(finite), "mean": f"avg({finite})", "deviation": f"stddev({finite})"}
+        if kind not in ("double", "float"):
+            asked["values"] = f"approx_top_k(string({column}), {MOST_VALUES})"
+        if label is not None and label != name:
+            asked["explains"] = f"regr_r2(double({quoted(label)}), {finite})"
+        return asked
+    if kind in DATES:
+        return _spread(f"double(unix_timestamp({column}))")
+    if kind == "boolean":
+        return {"there": f"count({column})", "values": f"approx_top_k(string({column}), 2)"}
+    if kind != "string":
+        return {"there": f"count({column})"}
+    is_plain = f"trim({column}) RLIKE r'^(?:{spelling.number})$'"
+    return {
+        "there": f"count({column})",
+        "distinct": f"approx_count_distinct({column})",
+        "values": f"approx_top_k({column}, {MOST_VALUES})",
+        "plain": f"count_if({is_plain})",
+        "odd": f"approx_top_k(IF({is_plain}, NULL, trim({column})), {MOST_ODD})",
+        "misread": f"count_if(contains({column}, '\ufffd'))",
+    }
+
+
+def _spread(number: str) -> dict[str, str]:
+    shares = ", ".join(f"{step / (QUANTILES - 1):.4f}" for step in range(QUANTILES))
+    return {
+        "there": f"count({number})",
+        "distinct": f"approx_count_distinct({number})",
+        "quantiles": f"percentile_approx({number}, array({shares}))",
+    }
+
+
+def _column(name: str, kind: str, place: int, found: Mapping[str, Any], spelling: Spelling) -> Column:
+    def told(what: str) -> Any:
+        return found.get(f"{place}_{what}")
+
+    def number(what: str) -> float:
+        value = told(what)
+        return math.nan if value is None else float(value)
+
+    rows = found["rows"]
+    there = told("there")
+    return Column(
+        name,
+        kind,
+        rows,
+        rows - there,
+        # A sketch may count a few more than there are.
+        None if told("distinct") is None else min(told("distinct"), there),
+        _most(told("values")),
+        tuple(map(float, told("quantiles") or ())),
+        number("mean"),
+        number("deviation"),
+        number("explains"),
+        told("misread") or 0,
+        _look(dict(_most(told("odd"))), told("plain"), spelling) if kind == "string" else None,
+    )
+
+
+def _most(values: Sequence[Any] | None) -> tuple[tuple[str, int], ...]:
+    """Frequent values with their rows, without the null among them."""
+    return tuple((value["item"], value["count"]) for value in values or () if value["item"] is not None)
+
+
+def _look(odd: Mapping[str, int], plain: int, spelling: Spelling) -> Look | None:
+    """What a text column is nearly, by its texts that are no numbers and how many numbers stand beside them."""
+    return look_at({**odd, **({"1": plain} if plain else {})}, spelling)

@@ -1,0 +1,117 @@
+"""The config of a data set that suits a table: what the user has said of it, and what one look has shown."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import yaml
+
+from experiments.config.schema import Missing, TableData
+from experiments.config.values import plain_value
+from experiments.data.spelling import settings_of
+from experiments.data.table import paths_of
+from experiments.errors import ConfigError, override
+from experiments.profile.doubtful import is_constant, is_counting, names_rows, typed_columns
+from experiments.profile.look import Column, Profile
+from experiments.redaction import redact
+
+
+def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
+    """The keys of the data set's YAML, without those that are as they are by default.
+
+    Args:
+        name: of the data set.
+    """
+    said = {
+        field.name: plain_value(getattr(data, field.name))
+        for field in fields(TableData)
+        if getattr(data, field.name) != _default(field)
+    }
+    for key in ("path", "test_path"):
+        if key in said:
+            paths = [_absolute(path) for path in paths_of(said[key])]
+            said[key] = paths if isinstance(said[key], list) else paths[0]
+    looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
+    for setting, value in settings_of(looks).items():
+        key = setting.removeprefix("data.")
+        said[key] = [*dict.fromkeys([*said.get(key, []), *value])] if isinstance(value, list) else value
+    unused = [column.name for column in profile.columns if _is_unused(column, profile, data)]
+    if unused and not data.features:
+        said["exclude"] = [*dict.fromkeys([*data.exclude, *unused])]
+    lacks = any(column.missing and column.name not in unused for column in profile.columns)
+    if data.missing is Missing.fail and (lacks or said.get("missing_values")):
+        said["missing"] = Missing.keep.value
+    return {**said, "name": name}
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not NO_DEFAULT else field.default
+
+
+def _absolute(path: str) -> str:
+    return path if urlparse(path).scheme else os.path.abspath(path)
+
+
+def _is_unused(column: Column, profile: Profile, data: TableData) -> bool:
+    if column.name in (data.label, data.weight, data.id, data.group, data.time) or column.name in profile.left_out:
+        return False
+    return is_constant(column) or is_counting(column) or names_rows(column, data)
+
+
+_WHY = {
+    "exclude": "Columns that say nothing of new rows: one value, none, or another in each row.",
+    "missing": "Missing values are left to a stage: preprocessing=auto or preprocessing=impute.",
+    "missing_values": "Texts that stand for a missing value.",
+    "label": "Column to predict.",
+}
+_NO_LABEL = "# Column to predict; without one: clustering and decomposition.\n# label: …\n"
+
+
+def as_yaml(keys: dict[str, Any], rows: int) -> str:
+    """The text of the file. Secrets are left out, with a line that says so.
+
+    Args:
+        keys: of `suited`.
+        rows: of the table, for the line that describes the data set.
+    """
+    name = keys["name"]
+    head = f"# {rows:,} rows of {keys.get('path') or keys.get('table') or keys.get('format')}."
+    text = f"{' '.join(head.split())}   experiments --config-dir … {override('data', name)} preprocessing=auto\n"
+    text += "defaults: [table_schema]\n"
+    order = ["name", "label", *(field.name for field in fields(TableData) if field.name not in ("name", "label"))]
+    for key in order:
+        if key == "label" and key not in keys:
+            text += _NO_LABEL
+        if key not in keys:
+            continue
+        shown = redact(keys[key], key)
+        if shown != keys[key]:
+            text += f"# {key} has a secret: write it here as ${{oc.env:NAME}}.\n"
+            continue
+        text += f"# {_WHY[key]}\n" if key in _WHY else ""
+        written = yaml.safe_dump({key: shown}, allow_unicode=True, width=1_000, sort_keys=False)
+        text += written.replace("${", "\\${")
+    return text
+
+
+def save(text: str, path: Path) -> None:
+    """Write a new file.
+
+    Raises:
+        ConfigError: it is there already, or cannot be written.
+    """
+    if path.suffix != ".yaml":
+        raise ConfigError([f"--to must be a file like my_conf/data/{path.stem}.yaml, got '{path}'"])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise ConfigError([f"--to must be a new file, got '{path}', which is there; choose another name"]) from error
+    except OSError as error:
+        raise ConfigError([f"--to must be writable, got '{path}': {error.strerror}"]) from error

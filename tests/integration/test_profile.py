@@ -1,0 +1,163 @@
+"""One look at a table: it says what pandas says, what it writes leads to a model, and nothing hostile is obeyed."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import ConfigError, ExperimentError, load
+from experiments.experiment import Alone, run
+from experiments.profile.command import profile_data
+from experiments.profile.doubtful import doubtful
+from experiments.profile.look import profile
+from experiments.profile.shown import BINS, histogram
+
+CASES = Path(__file__).parent / "cases"
+
+
+class Unsaved(Alone):
+    logs_models = False
+
+
+@pytest.fixture(scope="module")
+def sales():
+    random = np.random.default_rng(5)
+    rows = 500
+    frame = pd.DataFrame({"number": range(1, rows + 1), "size": random.normal(50, 9, rows)})
+    frame["town"] = random.choice(["Kyoto", "Nara", "Osaka"], rows, p=[0.5, 0.3, 0.2])
+    frame["who"] = [f"customer {number}" for number in range(rows)]
+    frame["cents"] = random.choice(["$1,200.50", "$3.00", "n/a"], rows, p=[0.6, 0.3, 0.1])
+    frame["rooms"] = random.choice([1, 2, 3, 4], rows)
+    frame["same"] = 7
+    frame["price"] = 3 * frame["size"] + frame["town"].map({"Kyoto": 100, "Nara": 50, "Osaka": 0})
+    frame["tax"] = frame["price"] / 10
+    frame.loc[frame.index % 10 == 0, "size"] = np.nan
+    return frame
+
+
+def columns_of(spark, frame, words=()):
+    data = load(["data=table", "data.path=unread.csv", *words]).data
+    found = profile(spark.createDataFrame(frame), data)
+    return {column.name: column for column in found.columns}, doubtful(found, data)
+
+
+def test_what_it_says_is_what_pandas_says(spark, sales):
+    columns, _ = columns_of(spark, sales, ["data.label=price"])
+    size = columns["size"]
+    assert (size.rows, size.missing) == (500, 50)
+    assert size.mean == pytest.approx(sales["size"].mean())
+    assert size.deviation == pytest.approx(sales["size"].std())
+    assert (size.quantiles[0], size.quantiles[-1]) == (sales["size"].min(), sales["size"].max())
+    assert size.quantiles[25] == pytest.approx(sales["size"].median(), abs=0.1)
+    assert size.explains == pytest.approx(sales["size"].corr(sales["price"]) ** 2)
+    assert columns["town"].values == tuple(sales["town"].value_counts().items())
+    assert columns["town"].distinct == 3
+    assert dict(columns["rooms"].values) == {str(key): rows for key, rows in sales["rooms"].value_counts().items()}
+    assert columns["who"].distinct == pytest.approx(500, rel=0.1)
+
+
+def test_bars_are_those_of_the_rows(spark):
+    values = np.random.default_rng(2).normal(size=20_000)
+    columns, _ = columns_of(
+        spark, pd.DataFrame({"even": np.arange(1000.0), "bell": values[:1000], "two": [0.0, 1.0] * 500})
+    )
+    assert histogram(columns["even"]) == pytest.approx([1] * BINS, abs=0.05)
+    counts = np.histogram(values[:1000], BINS)[0]
+    assert histogram(columns["bell"]) == pytest.approx(counts / counts.max(), abs=0.15)
+    two = histogram(columns["two"])
+    assert two[0] == pytest.approx(1, abs=0.1)
+    assert two[-1] == pytest.approx(1, abs=0.1)
+    assert max(two[1:-1]) < 0.1
+
+
+def test_what_is_doubtful_is_said_with_the_word_that_helps(spark, sales):
+    _, warnings = columns_of(spark, sales, ["data.label=price"])
+    said = "\n".join(warnings)
+    assert "'cents' is numbers such as '$1,200.50' but for 'n/a'" in said
+    assert "data.thousands=," in said or "'data.thousands=\",\"'" in said
+    assert "size (50 rows)" in said
+    assert "one value in all rows: same; " in said
+    assert "count the rows: number; " in said
+    assert "'who' (" in said
+    assert "alone give the label: tax; " in said
+    assert "whole numbers of few values: rooms; " in said
+    assert "town" not in said
+
+
+def test_what_it_writes_leads_to_a_model_at_once(spark, sales, cluster_words, store, tmp_path, capsys):
+    sales.drop(columns="tax").to_csv(tmp_path / "sales.csv", index=False)
+    to = tmp_path / "my_conf" / "data" / "our_sales.yaml"
+    words = ["data=table", f"data.path={tmp_path / 'sales.csv'}", "data.label=price", *cluster_words]
+    profile_data(load(words), to, None)
+    said = capsys.readouterr().out
+    assert f"experiments --config-dir {tmp_path / 'my_conf'} data=our_sales preprocessing=auto" in said
+    words = ["data=our_sales", "preprocessing=auto", "model=ridge", "model.estimator.regParam=0", *cluster_words]
+    config = load([*words, f"tracking.uri={store}", "registry=none"], tmp_path / "my_conf")
+    assert sorted(config.data.exclude) == ["number", "same", "who"]
+    assert config.data.missing_values == ["n/a"]
+    result = run(config, around=Unsaved())
+    assert result.metrics["r2"] > 0.9
+    with pytest.raises(ConfigError, match="must be a new file"):
+        profile_data(load(["data=table", f"data.path={tmp_path / 'sales.csv'}", *cluster_words]), to, None)
+
+
+@pytest.fixture
+def store(new_store, tmp_path):
+    return new_store(tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("na.csv", ["data.label=y"]),
+        ("decimal_comma.csv", ["data.label=y", 'data.options.sep=";"']),
+        ("label_bool.csv", ["data.label=ok"]),
+    ],
+)
+def test_files_of_others_need_no_second_word(spark, file, words, cluster_words, store, tmp_path):
+    to = tmp_path / "conf" / "data" / "theirs.yaml"
+    profile_data(load(["data=table", f"data.path={CASES / file}", *words, *cluster_words]), to, None)
+    model = "logistic_regression" if file == "label_bool.csv" else "linear_regression"
+    chosen = ["data=theirs", "preprocessing=auto", f"model={model}", *cluster_words, f"tracking.uri={store}"]
+    result = run(load([*chosen, "registry=none"], tmp_path / "conf"), around=Unsaved())
+    assert max(result.metrics.get("r2", 0), result.metrics.get("accuracy", 0)) > 0.9
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+
+
+def test_nothing_hostile_is_obeyed_and_no_secret_is_written(spark, cluster_words, tmp_path, capsys, secret):
+    hostile = '<script>alert("x")</script>[bold]\x1b[31m'
+    pd.DataFrame({hostile: [hostile, "b", "c"], "=1+2": [1, 2, 3]}).to_csv(tmp_path / "odd.csv", index=False)
+    words = ["data=table", f"data.path={tmp_path / 'odd.csv'}", f"data.options.password={secret}", *cluster_words]
+    profile_data(load(words), tmp_path / "odd.yaml", tmp_path / "odd.html")
+    printed = capsys.readouterr().out
+    assert "\x1b[31m" not in printed
+    assert "[bold]" in printed
+    page = (tmp_path / "odd.html").read_text()
+    tags = Tags()
+    tags.feed(page)
+    assert "script" not in tags.tags
+    assert "table" in tags.tags
+    assert "\x1b" not in page
+    assert secret not in page + (tmp_path / "odd.yaml").read_text() + printed
+
+
+def test_a_wrong_word_is_said_before_spark(tmp_path, cluster_words, spark):
+    with pytest.raises(ConfigError, match="matches no file"):
+        profile_data(load(["data=table", "data.path=nowhere.csv"]), None, None)
+    with pytest.raises(ConfigError, match="--to must be left out"):
+        profile_data(load(["data=diabetes"]), tmp_path / "x.yaml", None)
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ExperimentError, match="did you mean 'a'"):
+        profile_data(
+            load(["data=table", f"data.path={tmp_path / 'a.csv'}", "data.label=A", *cluster_words]), None, None
+        )
