@@ -123,7 +123,7 @@ def logging_left_alone():
 def wait_for():
     """A function that waits for a condition to hold, and returns what made it so."""
 
-    def wait(condition, seconds=60):
+    def wait(condition, seconds=180):
         end = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < end, "it did not happen"

@@ -86,7 +86,9 @@ def test_a_run_in_a_process_without_a_main_file_goes_on_to_its_end(command, stor
     assert run.info.status == "FINISHED"
 
 
+@pytest.mark.long
 def test_without_any_java_the_packaged_one_is_used(command, store, runs, environment, tmp_path):
+    """Long, as that Java has no archive of classes yet."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for folder in map(Path, environment["PATH"].split(":")):

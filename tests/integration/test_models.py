@@ -340,7 +340,9 @@ def test_tuning_records_every_candidate_and_fits_the_best(finished, table, store
     assert result.metrics["accuracy"] > 0.8
 
 
+@pytest.mark.long
 def test_the_logged_models_score_the_same_in_a_fresh_process(spark, finished, store, tmp_path):
+    """Long, as each model is fitted, logged, loaded and used twice."""
     mlflow.set_tracking_uri(store)
     uris = {name: finished(name)[0].model_uri for name in MODELS}
 

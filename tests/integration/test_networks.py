@@ -94,13 +94,22 @@ def plain(spark, composed):
 @pytest.mark.parametrize(
     ("model", "data"),
     [
-        # Each data set, and each task by both engines; that engines agree is told by test_training.py.
-        ("keras_local", "digits"),
-        *(("keras_tensorflow", data) for data in ("purchases", "diabetes")),
-        *(("keras_horovod", data) for data in ("breast_cancer", "digits", "diabetes")),
+        # Each task, by one engine each; that engines agree is told by test_training.py.
+        ("keras_tensorflow", "diabetes"),
+        ("keras_horovod", "breast_cancer"),
+        *(
+            pytest.param(model, data, marks=pytest.mark.long)
+            for model, data in (
+                ("keras_local", "digits"),
+                ("keras_tensorflow", "purchases"),
+                ("keras_horovod", "digits"),
+                ("keras_horovod", "diabetes"),
+            )
+        ),
     ],
 )
 def test_it_is_as_good_as_plain_keras(finished, plain, model, data):
+    """Long where another fit shows the same on other rows."""
     metrics = finished(model, data).metrics
     assert metrics["rmse" if data == "diabetes" else "accuracy"] == pytest.approx(plain(data), abs=DATA[data][1])
 
@@ -142,8 +151,12 @@ def words_uri(words):
     return f"sqlite:///{folder}/mlflow.db"
 
 
+@pytest.mark.long
 def test_it_is_loaded_where_neither_this_package_nor_horovod_is(spark, finished, store, tmp_path):
-    """In a process whose Python has the packages, but not ours: it comes with the model, for Spark's workers too."""
+    """In a process whose Python has the packages, but not ours: it comes with the model, for Spark's workers too.
+
+    Long, as Spark and TensorFlow start there once more.
+    """
     (tmp_path / "horovod").mkdir()
     (tmp_path / "horovod" / "__init__.py").write_text("raise ImportError('no Horovod here')\n")
     result = finished("keras_horovod", "breast_cancer")
