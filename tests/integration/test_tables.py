@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from experiments import ConfigError, ExperimentError, load
+from experiments.config.schema import Task
 from experiments.data.loading import load_data
 from experiments.validation import validate
 
@@ -211,3 +212,28 @@ def test_a_zipped_file_is_called_that(spark, tmp_path):
     assert "packed by zip; unpack it" in said_of(
         spark, f"data.path={tmp_path / 'rows.csv'}", "data.label=y", "model=ridge"
     )
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_few_rows_and_many_are_doubted_alike(spark, tmp_path, monkeypatch, task):
+    """Few are looked at on the driver, more by Spark; one way must say what the other says."""
+    random = np.random.default_rng(4)
+    frame = pd.DataFrame({"row": range(200), "same": 3.5, "x": random.normal(size=200)})
+    frame["y"] = random.normal(size=200) if task == "regression" else random.choice(["a", "b"], 200)
+    frame["leak"] = frame["y"] * 2 + 1 if task == "regression" else (frame["y"] == "a") * 1.0
+    frame[:150].to_csv(tmp_path / "train.csv", index=False)
+    frame[140:].to_csv(tmp_path / "test.csv", index=False)
+    data = load(["data=table", f"data.path={tmp_path / 'train.csv'}", f"data.test_path={tmp_path / 'test.csv'}",
+                 "data.label=y"]).data  # fmt: skip
+
+    def said():
+        with load_data(spark, data, Task[task], 1) as dataset:
+            return dataset.warnings
+
+    here = said()
+    monkeypatch.setattr("experiments.data.few.MOST_ROWS", 10)  # more than there seemed to be
+    assert said() == here
+    monkeypatch.setattr("experiments.data.loading.MOST_BYTES", 0)
+    assert said() == here
+    assert [word in " ".join(here) for word in ("all rows: same;", "give the label: leak;", "has 10 of its 60 rows")]
+    assert len(here) == 3

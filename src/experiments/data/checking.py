@@ -9,6 +9,7 @@ from experiments.config.schema import Balance, DataConfig, Missing, TableData, T
 from experiments.data.classes import balanced, class_values, with_classes
 from experiments.data.dataset import HASH, HELD_OUT, MOST_CLASSES, Dataset, test_fraction
 from experiments.data.doubts import Doubts
+from experiments.data.few import are_few, look
 from experiments.data.missing import any_missing, check_missing
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.roles import check_weights
@@ -19,14 +20,21 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 
-def checked_dataset(rows: DataFrame, data: DataConfig, task: Task, label: str | None, features: list[str]) -> Dataset:
-    """One aggregate per split (and class): counts, digests, missing values, and what makes columns doubtful."""
+def checked_dataset(
+    rows: DataFrame, data: DataConfig, task: Task, label: str | None, features: list[str], is_small: bool = False
+) -> Dataset:
+    """One aggregate per split (and class): counts, digests, missing values, and what makes columns doubtful.
+
+    Args:
+        is_small: whether the rows are so few, by what is known before, that numbers are looked at on the driver.
+    """
     kinds = dict(rows.dtypes)
     weight = plain_name(data.weight, features) if data.weight else None
     checked = [] if data.missing is Missing.keep else list(features)
     checked += [name for name in (label, weight) if name is not None]
     doubts = doubts_of(kinds, data, task, label, features)
-    groups = _groups(rows, data, kinds, checked, [*_weights(weight), *doubts.expressions()], _class(task, label))
+    asked = [*_weights(weight), *doubts.of_texts(), *([] if is_small else doubts.of_numbers())]
+    groups = _groups(rows, data, kinds, checked, asked, _class(task, label))
     doubts.check_letters(groups)
     check_texts(rows, doubts.suspects(groups), data)
     if sum(row["missing"] for row in groups):
@@ -43,7 +51,7 @@ def checked_dataset(rows: DataFrame, data: DataConfig, task: Task, label: str | 
         counts[True],
         digests[False],
         digests[True],
-        warnings=tuple(doubts.warnings(groups, HELD_OUT)),
+        warnings=_warnings(rows, data, doubts, groups, is_small),
         weight=weight,
         fit_weight=weight,
         group=data.group,
@@ -53,6 +61,40 @@ def checked_dataset(rows: DataFrame, data: DataConfig, task: Task, label: str | 
         return dataset
     dataset = with_classes(dataset, label, groups)
     return balanced(dataset, class_values(label, groups), groups) if data.balance is Balance.classes else dataset
+
+
+def _warnings(
+    rows: DataFrame, data: DataConfig, doubts: Doubts, groups: Sequence[Any], is_small: bool
+) -> tuple[str, ...]:
+    """What is doubtful about numbers, and rows that are known by heart."""
+    from pyspark.sql import functions as F
+
+    has_test_set = isinstance(data, TableData) and data.test_path is not None
+    train_rows, test_rows = (sum(row["rows"] for row in groups if row[HELD_OUT] is side) for side in (False, True))
+    if is_small and are_few(train_rows + test_rows, doubts) and (doubts.numbers or has_test_set):
+        few = look(rows, doubts)
+        sides, in_both = few.sides, few.in_both
+    else:
+        if is_small and doubts.numbers:  # more rows than there seemed to be
+            asked = rows.groupBy(HELD_OUT, *_class(doubts.task, doubts.label))
+            summed = asked.agg(F.count("*").alias("rows"), *doubts.of_numbers())
+            groups = summed.limit(2 * MOST_CLASSES + 1).collect()
+        sides = [doubts.side_of(group, HELD_OUT) for group in groups]
+        in_both = _count_in_both(rows) if has_test_set else 0
+    return (*doubts.warnings(sides), *(_said_of_both(in_both, test_rows) if has_test_set and in_both else ()))
+
+
+def _count_in_both(rows: DataFrame) -> int:
+    """Held out rows that are among the training rows."""
+    others = rows.where(f"NOT {HELD_OUT}").select(HASH)
+    return int(rows.where(HELD_OUT).select(HASH).join(others, HASH, "left_semi").count())
+
+
+def _said_of_both(count: int, test_rows: int) -> tuple[str]:
+    return (
+        f"data.test_path has {count:,} of its {test_rows:,} rows among the training rows too: they are known by heart, "
+        "so that metrics are better than they will be",
+    )
 
 
 def _class(task: Task, label: str | None) -> list[Column]:

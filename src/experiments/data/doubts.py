@@ -31,6 +31,25 @@ _MISREAD = "�"
 
 
 @dataclass(frozen=True)
+class Side:
+    """Numbers of the rows of a side of the split and, of a classification, of a class; NaN where one is missing.
+
+    Attributes:
+        rows: how many.
+        is_held_out: which side.
+        least, largest, mean, variance: of each number; of a regression of the label and of each number's product with
+            it behind them.
+    """
+
+    rows: int
+    is_held_out: bool
+    least: NDArray[np.float64]
+    largest: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Doubts:
     """What is asked of the columns of one data set.
 
@@ -54,8 +73,8 @@ class Doubts:
     def texts(self) -> list[str]:
         return [name for name, kind in self.kinds.items() if kind == "string"][:MOST_TEXTS]
 
-    def expressions(self) -> list[Column]:
-        """Aggregates over the rows of a side of the split and, of a classification, of a class.
+    def of_numbers(self) -> list[Column]:
+        """Aggregates over the rows of a side, for `side_of`.
 
         Numbers are summed up as one vector, of a regression with the label and each number's product with it behind
         them: an aggregate for each of a thousand columns takes Spark longer to compile than to run.
@@ -64,15 +83,26 @@ class Doubts:
         from pyspark.ml.stat import Summarizer
         from pyspark.sql import functions as F
 
-        found = []
-        if self.numbers:
-            values = ", ".join(f"double({quoted(name)})" for name in self.numbers)
-            entries = f"array({values})"
-            if self.task is Task.regression and self.label is not None:
-                label = f"double({quoted(self.label)})"
-                entries = f"concat(array({values}, {label}), transform(array({values}), v -> v * {label}))"
-            vector = array_to_vector(F.expr(f"transform({entries}, v -> coalesce(v, double('NaN')))"))
-            found.append(Summarizer.metrics("min", "max", "mean", "variance").summary(vector).alias("_numbers"))
+        if not self.numbers:
+            return []
+        values = ", ".join(f"double({quoted(name)})" for name in self.numbers)
+        entries = f"array({values})"
+        if self.task is Task.regression and self.label is not None:
+            label = f"double({quoted(self.label)})"
+            entries = f"concat(array({values}, {label}), transform(array({values}), v -> v * {label}))"
+        vector = array_to_vector(F.expr(f"transform({entries}, v -> coalesce(v, double('NaN')))"))
+        return [Summarizer.metrics("min", "max", "mean", "variance").summary(vector).alias("_numbers")]
+
+    def side_of(self, group: Any, held_out: str) -> Side:
+        """What `of_numbers` has yielded for a group, with its `rows`."""
+        ends = ("min", "max", "mean", "variance")
+        found = (group["_numbers"][end].toArray() if self.numbers else np.empty(0) for end in ends)
+        return Side(group["rows"], group[held_out], *found)
+
+    def of_texts(self) -> list[Column]:
+        """Aggregates over the rows, for `check_letters` and `suspects`."""
+        from pyspark.sql import functions as F
+
         asked: dict[str, str] = {}
         for place, name in enumerate(self.texts):
             column = quoted(name)
@@ -81,7 +111,7 @@ class Doubts:
                 f"typed_{place}": f"count_if({column} RLIKE r'{LOOKS_TYPED}')",
                 f"misread_{place}": f"count_if(contains({column}, '{_MISREAD}'))",
             }
-        return [*found, *(F.expr(expression).alias(f"_{name}") for name, expression in asked.items())]
+        return [F.expr(expression).alias(f"_{name}") for name, expression in asked.items()]
 
     def check_letters(self, groups: Sequence[Any]) -> None:
         """Refuse texts with the sign that stands for bytes which could not be read.
@@ -104,59 +134,48 @@ class Doubts:
             and _sum(groups, f"_typed_{place}") >= 0.5 * count
         ]
 
-    def warnings(self, groups: Sequence[Any], held_out: str) -> list[str]:
+    def warnings(self, sides: Sequence[Side]) -> list[str]:
         """What a person should know before believing the metrics."""
-        rows = sum(row["rows"] for row in groups)
-        if rows < LEAST_ROWS:
+        rows = sum(side.rows for side in sides)
+        if rows < LEAST_ROWS or not self.numbers:
             return []
-        ends = _ends(groups) if self.numbers else {}
-        constant = [name for place, name in enumerate(self.numbers) if ends["min"][place] == ends["max"][place]]
+        least = np.min([side.least for side in sides], axis=0)
+        largest = np.max([side.largest for side in sides], axis=0)
+        mean = np.array([side.rows for side in sides]) @ np.array([side.mean for side in sides]) / rows
+        constant = [name for place, name in enumerate(self.numbers) if least[place] == largest[place]]
         counting = [
             name
             for place, name in enumerate(self.numbers)
-            if self.kinds[name] in WHOLE
-            and counts_rows(ends["min"][place], ends["max"][place], ends["mean"][place], rows)
+            if self.kinds[name] in WHOLE and counts_rows(least[place], largest[place], mean[place], rows)
         ]
-        leaks = [name for name in self._leaks([row for row in groups if not row[held_out]]) if name not in counting]
+        leaks = [name for name in self._leaks([side for side in sides if not side.is_held_out]) if name not in counting]
         return [
             *said_of_constant(constant),
             *said_of_counting(counting),
             *(said_of_leaks(leaks) if len(self.kinds) > 1 else ()),
         ]
 
-    def _leaks(self, train: Sequence[Any]) -> list[str]:
+    def _leaks(self, train: Sequence[Side]) -> list[str]:
         """Numbers of which the label is a straight line, or whose means by class are all that varies."""
-        if not self.numbers or not train or not self.task.supervised:
+        if not train or not self.task.supervised:
             return []
         shares = _correlations(train[0]) if self.task is Task.regression else _explained(train)
         return [name for name, share in zip(self.numbers, shares.tolist(), strict=True) if share > LEAK]
 
 
-def _ends(groups: Sequence[Any]) -> dict[str, NDArray[np.float64]]:
-    """Of each number the least, the largest and the mean; NaN where one is missing."""
-    parts = {end: np.array([row["_numbers"][end].toArray() for row in groups]) for end in ("min", "max", "mean")}
-    rows = np.array([row["rows"] for row in groups])
-    return {
-        "min": parts["min"].min(axis=0),
-        "max": parts["max"].max(axis=0),
-        "mean": rows @ parts["mean"] / rows.sum(),
-    }
-
-
-def _correlations(row: Any) -> NDArray[np.float64]:
+def _correlations(side: Side) -> NDArray[np.float64]:
     """Squared correlation of each number with the label."""
-    mean, spread = row["_numbers"]["mean"].toArray(), row["_numbers"]["variance"].toArray()
-    count = len(mean) // 2
-    both = (mean[count + 1 :] - mean[:count] * mean[count]) * row["rows"] / max(1, row["rows"] - 1)  # as Spark divides
+    mean, spread, count = side.mean, side.variance, len(side.mean) // 2
+    both = (mean[count + 1 :] - mean[:count] * mean[count]) * side.rows / max(1, side.rows - 1)  # as Spark divides
     scale = spread[:count] * spread[count]
     return np.divide(both**2, scale, out=np.zeros(count), where=scale > 0)
 
 
-def _explained(train: Sequence[Any]) -> NDArray[np.float64]:
+def _explained(train: Sequence[Side]) -> NDArray[np.float64]:
     """Share of each number's variance that is between the classes."""
-    rows = np.array([row["rows"] for row in train])[:, None]
-    means = np.array([row["_numbers"]["mean"].toArray() for row in train])
-    spreads = np.array([row["_numbers"]["variance"].toArray() for row in train]) * (rows - 1)
+    rows = np.array([side.rows for side in train])[:, None]
+    means = np.array([side.mean for side in train])
+    spreads = np.array([side.variance for side in train]) * (rows - 1)
     between = (rows * (means - (rows * means).sum(axis=0) / rows.sum()) ** 2).sum(axis=0)
     total = between + spreads.sum(axis=0)
     return np.divide(between, total, out=np.zeros(means.shape[1]), where=total > 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +17,7 @@ from experiments.errors import ExperimentError, override
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_PLAIN = re.compile(r"/[\w./+ -]*\.(csv|tsv|txt|data|json|jsonl)")
 BYTES = 128 * 1024
 MOST_FILES = 100
 _WHICH_FILES = ("recursivefilelookup", "pathglobfilter", "basepath", "modifiedafter", "modifiedbefore")
@@ -75,12 +78,26 @@ class Head:
 
 def heads_of(spark: SparkSession, paths: Sequence[str], options: Mapping[str, Any]) -> list[Head]:
     """Of the first `MOST_FILES` files that Spark would read."""
+    if all(map(_is_plain, paths)):  # nothing that only Java can find or unpack
+        return [_local_head(path) for path in paths[:MOST_FILES]]
     which = {name: value for name, value in options.items() if name.casefold() in _WHICH_FILES}
     files = sorted(spark.read.format("text").options(**which).load(list(paths)).inputFiles())
     java: Any = spark.sparkContext._jvm
     conf = spark.sparkContext._jsc.hadoopConfiguration()
     codecs = java.org.apache.hadoop.io.compress.CompressionCodecFactory(conf)
     return [_head(java, conf, codecs, file) for file in files[:MOST_FILES]]
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path is one file of this machine, not packed, and nothing in it is a pattern to Hadoop."""
+    local = path.removeprefix("file://")
+    return _PLAIN.fullmatch(local) is not None and os.path.isfile(local)
+
+
+def _local_head(path: str) -> Head:
+    with open(path.removeprefix("file://"), "rb") as file:
+        raw = file.read(BYTES + 1)
+    return Head(f"file://{path.removeprefix('file://')}", raw[:BYTES], len(raw) <= BYTES)
 
 
 def _head(java: Any, conf: Any, codecs: Any, file: str) -> Head:

@@ -28,6 +28,7 @@ from experiments.data.dataset import (
     Dataset,
     test_fraction,
 )
+from experiments.data.few import MOST_BYTES
 from experiments.data.generators import generate
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.roles import aside, held_out_groups, latest
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 BYTES_PER_PARTITION = 4 * 1024 * 1024
 MOST_PARTITIONS = 1_000_000
 HASHED_ALONE = 200
-COMPARED_HERE = 20_000
 
 
 @contextlib.contextmanager
@@ -87,7 +87,9 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
     rows = narrow(rows, task, data, label, features, beside)
     label = plain_name(label, features) if label else None
     rows = clean(rows, data, features, label)
-    partitions = _partitions(rows, data)
+    # The plan's own estimate, which reads nothing; it is enormous where Spark cannot know.
+    size = int(rows._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())
+    partitions = _partitions(size, data)
     rows = rows.repartition(partitions) if data.partitions else rows.coalesce(partitions)
     fraction = test_fraction(data, task)
     # Spark keeps equal rows once, and frees them for all: two splits of the same rows must not look equal.
@@ -96,10 +98,8 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
         kept = both.drop(SPLIT)
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
-        dataset = checked_dataset(kept, data, task, label, features)
-        has_test_set = isinstance(data, TableData) and data.test_path is not None
-        twice = _in_both(kept, dataset.train_rows, dataset.test_rows) if has_test_set else ()
-        yield replace(dataset, partitions=partitions, warnings=(*source.warnings, *dataset.warnings, *twice))
+        dataset = checked_dataset(kept, data, task, label, features, size <= MOST_BYTES)
+        yield replace(dataset, partitions=partitions, warnings=(*source.warnings, *dataset.warnings))
 
 
 def read_source(spark: SparkSession, data: DataConfig, seed: int, others: Sequence[str] = ()) -> Source:
@@ -166,31 +166,11 @@ def _with_test_rows(spark: SparkSession, data: TableData, source: Source, others
     return replace(source, rows=train.unionByName(test))
 
 
-def _in_both(rows: DataFrame, train_rows: int, test_rows: int) -> tuple[str, ...]:
-    """A warning where rows of the test set are among the training rows as well."""
-    if test_rows + train_rows <= COMPARED_HERE:
-        # A third of the time of a join.
-        found = rows.select(HELD_OUT, HASH).collect()
-        train = {row[HASH] for row in found if not row[HELD_OUT]}
-        count = sum(row[HELD_OUT] and row[HASH] in train for row in found)
-    else:
-        others = rows.where(f"NOT {HELD_OUT}").select(HASH)
-        count = rows.where(HELD_OUT).select(HASH).join(others, HASH, "left_semi").count()
-    if not count:
-        return ()
-    return (
-        f"data.test_path has {count:,} of its {test_rows:,} rows among the training rows too: they are known by heart, "
-        "so that metrics are better than they will be",
-    )
-
-
-def _partitions(rows: DataFrame, data: DataConfig) -> int:
+def _partitions(size: int, data: DataConfig) -> int:
     """As many as the config says, else no more than the data is worth: each costs every job a task."""
     if data.partitions is not None:
         return data.partitions
-    # The plan's own estimate, which reads nothing; it is enormous where Spark cannot know.
-    estimate = int(rows._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())
-    return max(1, math.ceil(min(estimate / BYTES_PER_PARTITION, MOST_PARTITIONS)))
+    return max(1, math.ceil(min(size / BYTES_PER_PARTITION, MOST_PARTITIONS)))
 
 
 def _row_hash(rows: DataFrame, features: Sequence[str], label: str | None) -> Column:

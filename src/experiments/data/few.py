@@ -1,0 +1,76 @@
+"""Few rows, looked at on the driver: another job of Spark's would take longer than all that is asked here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.config.schema import Task
+from experiments.data.dataset import HASH, HELD_OUT
+from experiments.data.doubts import Doubts, Side
+from experiments.data.names import quoted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame
+
+MOST_ROWS = 20_000
+MOST_CELLS = 1_000_000
+# What is larger before it is read is not looked at here, however few rows it turns out to have.
+MOST_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Few:
+    """What a look at all rows has shown.
+
+    Attributes:
+        sides: of the split and, of a classification, of each class.
+        in_both: held out rows that are among the training rows.
+    """
+
+    sides: list[Side]
+    in_both: int
+
+
+def are_few(rows: int, doubts: Doubts) -> bool:
+    """Whether so many rows are looked at here."""
+    return rows <= MOST_ROWS and rows * (1 + len(doubts.numbers)) <= MOST_CELLS
+
+
+def look(rows: DataFrame, doubts: Doubts) -> Few:
+    """All rows in one table of the driver's.
+
+    Args:
+        rows: cached, with `_hash` and `_held_out`.
+    """
+    from pyspark.sql import functions as F
+
+    is_regression, is_classified = doubts.task is Task.regression, doubts.task is Task.classification
+    asked = [*doubts.numbers, *([doubts.label] if doubts.label is not None and is_regression else [])]
+    chosen = [F.col(HASH), F.col(HELD_OUT)]
+    chosen += [F.expr(f"double({quoted(name)})").alias(f"_{place}") for place, name in enumerate(asked)]
+    if is_classified and doubts.label is not None:
+        chosen.append(F.col(quoted(doubts.label)).alias("_class"))
+    table = rows.select(*chosen).toArrow()
+    hashes, held_out = (table[name].to_numpy() for name in (HASH, HELD_OUT))
+    classes = table["_class"].to_numpy() if "_class" in table.column_names else np.zeros(len(hashes))
+    values = np.empty((len(hashes), len(asked)))
+    for place in range(len(asked)):
+        values[:, place] = table[f"_{place}"].to_numpy()
+    if len(asked) > len(doubts.numbers):
+        values = np.hstack([values, values[:, :-1] * values[:, -1:]])
+    sides = []
+    for side in (False, True):
+        of_side = held_out == side
+        for name in np.unique(classes[of_side]):
+            sides.append(_side(values[of_side & (classes == name)], side))
+    return Few(sides, int(np.isin(hashes[held_out], hashes[~held_out]).sum()))
+
+
+def _side(values: NDArray[np.float64], is_held_out: bool) -> Side:
+    """Least, largest, mean and variance of each column."""
+    spread = values.var(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+    return Side(len(values), is_held_out, values.min(axis=0), values.max(axis=0), values.mean(axis=0), spread)
