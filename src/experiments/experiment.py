@@ -44,7 +44,7 @@ class Result:
     """What a finished run yielded.
 
     Attributes:
-        run_id: of MLflow.
+        run_id, experiment_id: of MLflow.
         model_uri: `models:/…`, for `mlflow.spark.load_model`; None where no model was logged.
         metrics: of the predictions, as recorded.
         rows: `train_rows` and `test_rows`.
@@ -54,6 +54,7 @@ class Result:
     """
 
     run_id: str
+    experiment_id: str
     model_uri: str | None
     metrics: dict[str, float]
     rows: dict[str, int]
@@ -209,7 +210,9 @@ def _fitted_and_recorded(
     tracked.log_metrics({**metrics, **rows, **seconds})
     around.finished(config, fitted, spark, tracked, {**metrics, **seconds})
     registered = around.register(tracked, model_uri, config)
-    return Result(tracked.run_id, model_uri, metrics, rows, seconds, objective(metrics, task), registered)
+    return Result(
+        tracked.run_id, tracked.experiment_id, model_uri, metrics, rows, seconds, objective(metrics, task), registered
+    )
 
 
 def _warn(warnings: Sequence[str], known: int, tracked: TrackedRun, progress: Progress) -> None:

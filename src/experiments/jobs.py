@@ -197,7 +197,7 @@ def _summarise(config: Config, result: Result) -> None:
     """The metrics, where the run is, and what can be done with it."""
     from experiments.redaction import redact_text
     from experiments.terminal.screen import say, show_table
-    from experiments.tracking.store import how_to_compare, tracking_uri
+    from experiments.tracking.store import how_to_compare, run_link, tracking_uri
 
     judged = {name: value for name, value in result.metrics.items() if not name.startswith("train_")}
     has_train = len(judged) < len(result.metrics)
@@ -208,6 +208,8 @@ def _summarise(config: Config, result: Result) -> None:
     headers = ("metric", "test", "train") if has_train else ("metric", "value")
     show_table(headers, rows, title=f"{config.model.name} on {config.data.name}")
     say(f"run         {result.run_id}")
+    if (link := run_link(config.tracking, result.experiment_id, result.run_id)) is not None:
+        say(f"look        {link}")
     say(f"model       {result.model_uri}")
     if result.registered:
         say(f"registered  {result.registered}")

@@ -55,10 +55,13 @@ def test_a_tracking_server_serves_metrics_artifacts_and_a_model_that_scores(
     spark, typed, shared_server, runs, monkeypatch
 ):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    words = ["model=ridge", "data=diabetes", "tracking=server", f"tracking.uri={shared_server}"]
+    with_password = shared_server.replace("://", "://somebody:hunter2@")
+    words = ["model=ridge", "data=diabetes", "tracking=server", f"tracking.uri={with_password}"]
     done = typed(*words)
     assert done.returncode == 0, done.stderr
     run, *_ = runs(shared_server, "diabetes")
+    assert f"{shared_server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}" in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
     client = MlflowClient(shared_server)
     assert run.info.status == "FINISHED"
     assert run.info.artifact_uri.startswith("mlflow-artifacts:")

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
-MOST_ROWS = 20_000
-MOST_CELLS = 1_000_000
 # What is larger before it is read is not looked at here, however few rows it turns out to have.
 MOST_BYTES = 16 * 1024 * 1024
+MOST_ROWS = 20_000
+MOST_CELLS = MOST_BYTES // 8
 
 
 @dataclass(frozen=True)

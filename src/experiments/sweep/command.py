@@ -56,7 +56,7 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
         finally:
             current.reset(token)
             sweep.shared.close()
-            print_table(plan, sweep.table(), sweep.best, run.run_id)
+            print_table(plan, sweep.table(), sweep.best, run)
         sweep.check()
 
 

@@ -19,12 +19,13 @@ from experiments.sweep.report import by_metric
 from experiments.terminal.harmless import harmless
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking import run_log
-from experiments.tracking.store import how_to_compare
+from experiments.tracking.store import how_to_compare, run_link
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from experiments.terminal.progress import Progress
+    from experiments.tracking.run import TrackedRun
 
 MOST_LINES = 50
 # After so many trials there is a guess of how long the rest takes.
@@ -109,7 +110,7 @@ def _dry_run_of_choices(plan: Plan, done: int) -> None:
     say(f"{plan.size} trials, {done} done already, {max(plan.size - done, 0)} to run")
 
 
-def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run_id: str) -> None:
+def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: TrackedRun) -> None:
     """The trials by their metric, the best of each kind first, on standard output."""
     numbers = {trial.number for trial in best.values()}
     made = [
@@ -130,5 +131,7 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run_id: str)
     for row in rows:
         if row["trial"] in numbers:
             say(f"best     {row['run_id']}  {row['name']}")
-    say(f"sweep    {run_id}")
+    say(f"sweep    {run.run_id}")
+    if (link := run_link(plan.config.tracking, run.experiment_id, run.run_id)) is not None:
+        say(f"look     {link}")
     say(f"compare  {how_to_compare(plan.config.tracking)}")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import shlex
+import sqlite3
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 from experiments.config.schema import Config, TrackingConfig
 from experiments.errors import ConfigError, readable_cause
@@ -114,12 +119,67 @@ def open_store(config: Config) -> MlflowClient:
     # A dead server would otherwise block for minutes at each call.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    # It would print a server's address, password and all, at the end of each run; `run_link` is ours.
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     from mlflow.tracking import MlflowClient
 
     # Its notes about tables it creates and a pip it does not find are no news to a user.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    uri = tracking_uri(config.tracking)
+    uri, file = tracking_uri(config.tracking), sqlite_file(config.tracking)
     try:
+        if file is not None:
+            _make(file)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except ConfigError:
+        raise
     except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
         raise no_store(uri, error) from error
+
+
+def _make(file: Path) -> None:
+    """Give a sqlite store its tables, all at once: MLflow takes seconds for them, and leaves half of them when it is
+    killed meanwhile or when two do so at a time.
+
+    Raises:
+        ConfigError: a store that was left so.
+    """
+    from mlflow.tracking import MlflowClient
+
+    with _alone(file.parent):
+        if not file.exists() or file.stat().st_size == 0:
+            with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=file.parent) as folder:
+                fresh = Path(folder) / file.name
+                MlflowClient(f"sqlite:///{fresh}").search_experiments(max_results=1)
+                fresh.replace(file)
+    with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        is_whole = "alembic_version" in tables and database.execute("SELECT 1 FROM alembic_version").fetchone()
+    if "experiments" in tables and not is_whole:
+        raise ConfigError(
+            [
+                f"tracking.uri must be a whole store, got '{file}', whose tables were left half made; move it away, "
+                "or choose another folder: tracking.folder=…"
+            ]
+        )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time, as far as the folder's file system has locks."""
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
+
+
+def run_link(tracking: TrackingConfig, experiment_id: str, run_id: str) -> str | None:
+    """Where a browser shows a run of a server, without its password; None of other stores."""
+    uri = tracking_uri(tracking)
+    if not uri.startswith(("http://", "https://")):
+        return None
+    parts = urlsplit(uri)
+    place = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+    return f"{place}/#/experiments/{experiment_id}/runs/{run_id}"
