@@ -15,6 +15,14 @@ class ExperimentError(Exception):
     """A run that cannot go on: one readable cause. The command line ends with exit code 1."""
 
 
+class Terminated(KeyboardInterrupt):  # as what it is one of
+    """The process was told to end by a signal; the one argument is the exit code.
+
+    A KeyboardInterrupt, as Py4J gives up a call that waits for Java for nothing else: it would be heard only once
+    Spark's job has ended.
+    """
+
+
 class ConfigError(ExperimentError):
     """A configuration that cannot work, found before Spark starts. Exit code 2.
 

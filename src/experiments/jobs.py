@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import itertools
+import logging
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from experiments.errors import EXIT_BAD_CONFIG, EXIT_FAILED, ConfigError, ExperimentError, readable_cause
+from experiments.errors import EXIT_BAD_CONFIG, EXIT_FAILED, ConfigError, ExperimentError, Terminated, readable_cause
 from experiments.terminal.harmless import harmless
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from experiments.sweep.sweep import Sweep
     from experiments.sweep.trials import Trials
 
-EXIT_INTERRUPTED = 130  # as shells say it: 128 and the signal's number
-EXIT_TERMINATED = 143
+EXIT_INTERRUPTED = 130
 _OPTIONS_WITH_VALUE = (
     *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--cfg", "-c", "--package", "-p"),
     *("--info", "-i", "--experimental-rerun"),
@@ -44,8 +44,7 @@ def run_words(words: Sequence[str]) -> int:
     # a second and finds nothing.
     gc.set_threshold(100_000, 50, 100)
     atexit.register(gc.freeze)
-    # A run that is told to end closes as KILLED, which takes an exception.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    _heed_signals()
     failures: list[Exception] = []
 
     def job(composed: DictConfig) -> float | None:
@@ -65,14 +64,25 @@ def run_words(words: Sequence[str]) -> int:
 
     try:
         _compose_and_call(words, job)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as told:
         click.echo("interrupted", err=True)
-        _leave_stuck_trials(EXIT_INTERRUPTED)
-        return EXIT_INTERRUPTED
-    except SystemExit:
-        _leave_stuck_trials(EXIT_TERMINATED)
-        raise
+        code = told.args[0] if isinstance(told, Terminated) else EXIT_INTERRUPTED
+        _leave_stuck_trials(code)
+        return code
     return exit_code(failures)
+
+
+def _heed_signals() -> None:
+    """A run that is told to end closes as KILLED, which takes an exception."""
+
+    def end(number: int, _: object) -> None:
+        raise Terminated(128 + number)  # as shells say it
+
+    signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, end)
+    # What Py4J logs when a call is interrupted, with a trace, is no news to who has interrupted it.
+    logging.getLogger().addFilter(lambda record: record.msg != "KeyboardInterrupt while sending command.")
 
 
 def _leave_stuck_trials(code: int) -> None:

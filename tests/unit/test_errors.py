@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from experiments.errors import ExperimentError, is_of_infrastructure
+from experiments.errors import ExperimentError, Terminated, is_of_infrastructure
 from experiments.experiment import Alone
 from experiments.sweep.trials import Trials
 
@@ -27,7 +27,7 @@ def _wrapped():
 
 
 @pytest.mark.parametrize("around", [Alone(), Trials()])
-@pytest.mark.parametrize("told", [KeyboardInterrupt(), SystemExit(143)])
+@pytest.mark.parametrize("told", [KeyboardInterrupt(), SystemExit(143), Terminated(143)])
 def test_an_error_that_came_of_an_interruption_is_one(around, told):
     with pytest.raises(type(told)) as caught, around.interruptible(), _wrapped(), _dead_connection():
         raise told

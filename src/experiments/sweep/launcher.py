@@ -28,6 +28,7 @@ CLUSTER_PARALLEL = 4
 SECONDS_TO_END = 60
 SECONDS_TO_LOOK = 0.3
 THREADS = "trial"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def launch(
@@ -45,7 +46,7 @@ def launch(
 
     Raises:
         ConfigError: settings of Hydra's that change the whole process.
-        KeyboardInterrupt, SystemExit: in this thread, once every job has ended and closed its run.
+        KeyboardInterrupt: in this thread, once every job has ended and closed its run.
     """
     _check(master)
     returned: dict[int, JobReturn] = {}
@@ -111,7 +112,7 @@ def _unheard_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
     try:
         yield
     finally:
