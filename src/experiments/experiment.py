@@ -205,14 +205,12 @@ def _fitted_and_recorded(
             tracked.log_data(dataset, config.data.name)
             tracked.log_outputs(outputs)
             model_uri = saved.result() if saved else None
-    rows = {"train_rows": dataset.train_rows, "test_rows": dataset.test_rows}
     seconds = {f"seconds_{phase}": value for phase, value in progress.seconds.items()}
-    tracked.log_metrics({**metrics, **rows, **seconds})
+    tracked.log_metrics({**metrics, **dataset.counts, **seconds})
     around.finished(config, fitted, spark, tracked, {**metrics, **seconds})
     registered = around.register(tracked, model_uri, config)
-    return Result(
-        tracked.run_id, tracked.experiment_id, model_uri, metrics, rows, seconds, objective(metrics, task), registered
-    )
+    ids, judged = (tracked.run_id, tracked.experiment_id), objective(metrics, task)
+    return Result(*ids, model_uri, metrics, dataset.counts, seconds, judged, registered)
 
 
 def _warn(warnings: Sequence[str], known: int, tracked: TrackedRun, progress: Progress) -> None:

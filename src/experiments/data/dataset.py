@@ -57,6 +57,11 @@ class Dataset:
     time: str | None = None
 
     @property
+    def counts(self) -> dict[str, int]:
+        """`train_rows` and `test_rows`, as they are recorded."""
+        return {"train_rows": self.train_rows, "test_rows": self.test_rows}
+
+    @property
     def classes(self) -> int | None:
         """Number of classes of a classification, else None."""
         return None if self.class_names is None else len(self.class_names)
