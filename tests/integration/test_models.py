@@ -309,7 +309,9 @@ def test_svd_takes_only_as_many_values_as_there_are_columns(spark):
     assert len(SVD(inputCol="x", outputCol="z", k=2, rCond=1e-6).fit(rows).s) == 1
 
 
+@pytest.mark.long
 def test_lda_is_as_sure_of_its_words_as_scikit_learns(spark, finished, table):
+    """Long, as it takes many looks at the texts to be sure."""
     from sklearn.decomposition import LatentDirichletAllocation
     from sklearn.feature_extraction.text import CountVectorizer
 

@@ -134,7 +134,9 @@ def test_a_run_shows_its_epochs_layers_and_ranks(finished, store):
     assert "fit · epoch 3 of 10 · loss" in Path(f"{folder}/run.log").read_text()
 
 
+@pytest.mark.long
 def test_tuning_finds_a_learning_rate(spark, words):
+    """Long, as each candidate of each fold is a training of its own."""
     grid = ["tuning=cross_validation", "tuning.folds=2", "tuning.grid.model.estimator.learningRate=[1e-7,0.01]"]
     model = ["model=keras_local", "data=breast_cancer", "model.estimator.epochs=3", *grid]
     result = run(load([*model, *words]))

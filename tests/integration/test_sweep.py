@@ -115,7 +115,9 @@ def test_trials_share_one_reading_of_their_data_and_free_it(spark, sweep, tmp_pa
     assert not kept(spark) - before_it
 
 
+@pytest.mark.long
 def test_a_search_finds_the_number_of_clusters_and_goes_on_with_its_study(spark, run, words):
+    """Long, as a search needs trials to learn from."""
     looked_for = ("model=kmeans", "data=blobs", "data.rows=300", "model.estimator.k=int(interval(2,12))")
     client = run(*looked_for, "sweep=tpe", "sweep.trials=4", "sweep.n_jobs=1", *words)
     first = trials_of(client)
