@@ -81,8 +81,12 @@ def _heed_signals() -> None:
     signal.signal(signal.SIGTERM, end)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, end)
-    # What Py4J logs when a call is interrupted, with a trace, is no news to who has interrupted it.
-    logging.getLogger().addFilter(lambda record: record.msg != "KeyboardInterrupt while sending command.")
+    logging.getLogger().addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what Py4J logs, with a trace, when a call is interrupted: whoever has done so knows."""
+    return record.msg != "KeyboardInterrupt while sending command."
 
 
 def _leave_stuck_trials(code: int) -> None:

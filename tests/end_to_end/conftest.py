@@ -92,14 +92,15 @@ def type_here(words, cluster_words):
     from experiments.cli import main
 
     # Commands that run nothing take no cluster.
-    cluster = () if words and words[0] in main.commands else cluster_words
-    arguments, before = sys.argv, signal.getsignal(signal.SIGTERM)
+    cluster = () if words and words[0] in main.commands and words[0] != "profile" else cluster_words
+    arguments, before = sys.argv, {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with logging_left_alone():
             done = CliRunner().invoke(main, [*words, *cluster])
     finally:
         sys.argv = arguments
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)

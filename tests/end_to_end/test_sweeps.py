@@ -216,14 +216,16 @@ def test_too_many_failures_end_the_sweep(typed, store, runs):
     assert [run.info.status for run in children] == ["FAILED", "FAILED"]
 
 
+@pytest.mark.long
 def test_a_server_that_goes_away_ends_the_sweep_and_the_next_command_goes_on(
     start, typed, server, environment, monkeypatch, runs, wait_for
 ):
+    """Long, as each trial that is left tries to reach it."""
     uri, serving = server()
     environment["MLFLOW_TRACKING_URI"] = uri
     process = start("experiments", *RIDGE)
     client = MlflowClient(uri)
-    wait_for(lambda: finished(client) >= 8)  # those that are left each try to reach it
+    wait_for(lambda: finished(client) >= 8)
     os.killpg(serving.pid, signal.SIGKILL)
     process.wait(240)
     assert process.returncode == 1
