@@ -128,13 +128,16 @@ def _check_separator(lines: Lines, options: Mapping[str, Any]) -> None:
             f"data.options.sep must be what stands between columns, got one column in '{name}', whose first line is "
             f"{shown(rows[0][0])}; {override('data.options.sep', sign)}"
         )
-    words = [row[0].split() for row in rows]
+    # In quotes there may be blanks that set nothing apart.
+    lined = [line.replace("\t", " ").strip() for line in lines.text.splitlines()[:20]]
+    words = [row for row in csv.reader(lined, delimiter=" ", skipinitialspace=True) if row]
     # Sentences of one length are no columns; numbers set apart by blanks are.
     numbers = [word for row in words[1:] for word in row if re.fullmatch(r"[-+]?[\d.,]+", word)]
     if len(set(map(len, words))) == 1 and len(words[0]) > 1 and 2 * len(numbers) > sum(map(len, words[1:])):
         raise ExperimentError(
             f"data.path must have one sign between columns, got columns set apart by blanks in '{name}', whose first "
-            f"line is {shown(rows[0][0])}; make them commas: sed 's/^ *//;s/ *$//' FILE | tr -s ' ' , > NEW_FILE"
+            f"line is {shown(rows[0][0])}; make them commas: python -c \"import pandas; pandas.read_csv('FILE', "
+            "sep=r'\\s+').to_csv('NEW_FILE', index=False)\""
         )
 
 
