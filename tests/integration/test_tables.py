@@ -237,3 +237,17 @@ def test_few_rows_and_many_are_doubted_alike(spark, tmp_path, monkeypatch, task)
     assert said() == here
     assert [word in " ".join(here) for word in ("all rows: same;", "give the label: leak;", "has 10 of its 60 rows")]
     assert len(here) == 3
+
+
+def test_filling_many_columns_changes_nothing_else(spark, tmp_path):
+    """Filled columns are hashed as the array that they were filled in: rows must be on the sides where they were."""
+    values = np.random.default_rng(6).normal(size=(60, 250)).round(3)
+    frame = pd.DataFrame(values, columns=[f"x{number}" for number in range(250)])
+    frame["y"], frame["whole"] = frame["x0"] * 2, range(60)
+    frame.to_csv(tmp_path / "wide.csv", index=False)
+    found = {}
+    for missing in ("fail", "fill", "keep"):
+        with loaded(spark, f"data.path={tmp_path / 'wide.csv'}", "data.label=y", f"data.missing={missing}",
+                    *(["preprocessing=impute"] if missing == "keep" else [])) as dataset:  # fmt: skip
+            found[missing] = (dataset.train_digest, dataset.test_digest, dataset.partitions, dataset.rows.columns)
+    assert found["fail"] == found["fill"] == found["keep"]

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 FILLED_ALONE = 50
-_ARRAY = "_filled"
+# The decimals of many columns as one array, for those who can do with that.
+FILLED = "_filled"
 # Columns that Spark's models and we add, by their names without capitals.
 ADDED = {
     name.casefold(): name
-    for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD, SPLIT, BALANCE, _ARRAY)
+    for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD, SPLIT, BALANCE, FILLED)
 }
 _NUMBERS_IN_ARRAYS = ("double", "float", "bigint", "int", "smallint", "tinyint", "decimal")
 
@@ -159,7 +160,7 @@ def _feature(name: str, kind: str, data: DataConfig) -> Column:
 
 def clean(rows: DataFrame, data: DataConfig, features: Sequence[str], label: str | None) -> DataFrame:
     """Fill, drop or mark what is missing, in one step for all columns; `fail` is checked later, in the pass that fills
-    the cache."""
+    the cache. Many decimals that were filled or marked are there a second time, as the array `FILLED`."""
     kinds, chosen = dict(rows.dtypes), set(features)
     if data.missing is Missing.drop:
         return rows.where(~any_missing([*features, *([label] if label else [])], kinds))
@@ -171,10 +172,10 @@ def clean(rows: DataFrame, data: DataConfig, features: Sequence[str], label: str
         # An array takes a third of the time that Spark needs to compile an expression for each of a thousand columns.
         values = f"transform(array({', '.join(map(quoted, decimals))}), v -> {_filled('v', value)})"
         others = [quoted(name) for name, kind in kinds.items() if kind != "double" or name not in chosen]
-        places = {name: f"{_ARRAY}[{place}] AS {quoted(name)}" for place, name in enumerate(decimals)}
+        places = {name: f"{FILLED}[{place}] AS {quoted(name)}" for place, name in enumerate(decimals)}
         columns = rows.columns
-        rows = rows.selectExpr(*others, f"{values} AS {_ARRAY}")
-        rows = rows.selectExpr(*(places.get(name, quoted(name)) for name in columns))
+        rows = rows.selectExpr(*others, f"{values} AS {FILLED}")
+        rows = rows.selectExpr(*(places.get(name, quoted(name)) for name in columns), FILLED)
         kinds = {name: kind for name, kind in kinds.items() if name not in places}
     return rows.selectExpr(
         *(

@@ -13,6 +13,7 @@ from experiments.data.bundled import read_bundled
 from experiments.data.caching import cached
 from experiments.data.checking import checked_dataset
 from experiments.data.columns import (
+    FILLED,
     check_names,
     clean,
     features_of,
@@ -88,13 +89,14 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
     label = plain_name(label, features) if label else None
     rows = clean(rows, data, features, label)
     # The plan's own estimate, which reads nothing; it is enormous where Spark cannot know.
-    size = int(rows._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())
+    size = int(rows.drop(FILLED)._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())
     partitions = _partitions(size, data)
-    rows = rows.repartition(partitions) if data.partitions else rows.coalesce(partitions)
+    rows = rows.drop(FILLED).repartition(partitions) if data.partitions else rows.coalesce(partitions)
     fraction = test_fraction(data, task)
     # Spark keeps equal rows once, and frees them for all: two splits of the same rows must not look equal.
     whose = F.lit(f"{task.value} {seed} {fraction} {data.stratified} {data.group} {data.time}").alias(SPLIT)
-    with cached(rows.withColumn(HASH, _row_hash(rows, features, label)).select("*", whose), data.cache) as both:
+    hashed = rows.withColumn(HASH, _row_hash(rows, features, label)).drop(FILLED)
+    with cached(hashed.select("*", whose), data.cache) as both:
         kept = both.drop(SPLIT)
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
@@ -181,11 +183,15 @@ def _row_hash(rows: DataFrame, features: Sequence[str], label: str | None) -> Co
     if len(names) <= HASHED_ALONE:
         return F.xxhash64(*(F.col(quoted(name)) for name in names))
     kinds = dict(rows.dtypes)
-    arrays = [
-        F.expr(f"array({', '.join(quoted(name) for name in names if kinds[name] == kind)})")
-        for kind in sorted({kinds[name] for name in names})
-    ]
-    return F.xxhash64(*arrays)
+    of_kind: dict[str, list[str]] = {}
+    for name in names:
+        of_kind.setdefault(kinds[name], []).append(name)
+    arrays = {kind: f"array({', '.join(map(quoted, those))})" for kind, those in of_kind.items()}
+    if FILLED in rows.columns:  # the same array, but for a label at its end
+        arrays["double"] = (
+            f"concat({FILLED}, array({quoted(label)}))" if label and label in of_kind["double"] else FILLED
+        )
+    return F.xxhash64(*(F.expr(arrays[kind]) for kind in sorted(arrays)))
 
 
 def _split(rows: DataFrame, data: DataConfig, label: str | None, fraction: float, seed: int) -> Column:
