@@ -74,8 +74,13 @@ def run_words(words: Sequence[str]) -> int:
 
 def _heed_signals() -> None:
     """A run that is told to end closes as KILLED, which takes an exception."""
+    terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
     def end(number: int, _: object) -> None:
+        if number == signal.SIGHUP:  # each line to a terminal that is closed would be an error
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for stream in terminals:
+                os.dup2(nowhere, stream)
         raise Terminated(128 + number)  # as shells say it
 
     signal.signal(signal.SIGTERM, end)

@@ -25,8 +25,11 @@ def java_of(process):
         return [int(line) for line in listed]
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_an_interrupted_run_is_killed_and_its_java_ends(start, store, wait_for, sent, code):
+    """Long where another signal is heard in the same way."""
     process = start("experiments", *LONG)
     client = MlflowClient(store)
     run = wait_for(lambda: fitting(client))

@@ -70,8 +70,10 @@ def test_a_command_of_readme_works(line, typed, store, runs, folder, monkeypatch
         assert "keras_regressor" in run.info.run_name
 
 
-@pytest.mark.parametrize("line", OF_MLFLOW)
+# Two lines for one thing, each a project that MLflow starts: the second is left to the long tests.
+@pytest.mark.parametrize("line", [OF_MLFLOW[0], pytest.param(OF_MLFLOW[1], marks=pytest.mark.long)])
 def test_mlflow_run_uses_the_run_it_opened(line, command, store, runs, environment):
+    """Long where it is the second."""
     environment["UV_NO_SYNC"] = "1"  # the environment of this test is not `uv run`'s to change
     environment["UV_PROJECT_ENVIRONMENT"] = environment["PATH"].split("/bin:")[0]
     experiment = "uv" if line.startswith("uv ") else "mine"

@@ -116,7 +116,9 @@ def test_what_is_wrong_with_any_trial_is_said_before_the_first_one_starts(typed,
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.long
 def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(start, typed, store, runs, wait_for):
+    """Long, as the one that is killed again and again is."""
     process = start("experiments", *RIDGE)
     client = MlflowClient(store)
     wait_for(lambda: finished(client) >= 5)
@@ -185,8 +187,11 @@ def test_a_sweep_that_is_killed_again_and_again_ends_with_each_trial_once(
     assert client.get_run(registered).data.metrics["rmse"] == best.data.metrics["rmse"]
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.long), (signal.SIGTERM, 143)]
+)
 def test_an_interrupted_sweep_is_killed_with_its_children(start, store, runs, wait_for, sent, code):
+    """Long where another signal is heard in the same way."""
     words = ["model=random_forest", "data.rows=200000", "model.estimator.numTrees=200,300,400", "sweep.n_jobs=2"]
     process = start("experiments", "-m", *words)
     client = MlflowClient(store)

@@ -291,6 +291,9 @@ def test_the_encoder_is_what_pandas_says(spark):
 
     frame = pd.DataFrame({"few": ["a", "b", "a", None, "c", "a"], "many": list("uvwxyu")})
     rows = spark.createDataFrame(frame)
+    dotted = CategoryEncoder(inputCols=["`m.n`"], outputCols=["m.n_v"], mostValues=1)
+    renamed = rows.withColumnRenamed("many", "m.n")
+    assert dotted.fit(renamed).transform(renamed).columns[-1] == "m.n_v"
     fitted = CategoryEncoder(inputCols=["few", "many"], outputCols=["few_v", "many_v"], mostValues=4).fit(rows)
     made = fitted.transform(rows).toPandas()
     few = pd.get_dummies(frame["few"].fillna("(missing)"))[["(missing)", "b", "c"]].astype(float)

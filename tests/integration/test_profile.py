@@ -13,6 +13,7 @@ from experiments.profile.command import profile_data
 from experiments.profile.doubtful import doubtful
 from experiments.profile.look import profile
 from experiments.profile.shown import BINS, histogram
+from experiments.profile.suited import as_yaml, suited
 
 CASES = Path(__file__).parent / "cases"
 
@@ -103,6 +104,23 @@ def test_what_it_writes_leads_to_a_model_at_once(spark, sales, cluster_words, st
         profile_data(load(["data=table", f"data.path={tmp_path / 'sales.csv'}", *cluster_words]), to, None)
 
 
+def test_what_a_sketch_may_get_wrong_is_not_believed(spark):
+    """Codes are no numbers; two values that a sketch takes for one are two; texts of very many values are looked at."""
+    rows = 15_000
+    frame = pd.DataFrame({"code": [f"{number:05d}" for number in range(rows)]})
+    frame["region"] = ["North", "West"] * (rows // 2)
+    frame["size"] = [f"{number},5" for number in range(rows)]
+    frame["title"] = [f"a title of {number}" for number in range(rows - 10)] + [str(1984 + year) for year in range(10)]
+    frame["flag"] = True
+    columns, warnings = columns_of(spark, frame)
+    assert columns["code"].look is None
+    assert columns["size"].look.kind == "numbers"
+    assert columns["title"].look is None
+    constant = [said for said in warnings if "one value in all rows" in said]
+    assert len(constant) == 1
+    assert "rows: flag;" in constant[0]
+
+
 @pytest.fixture
 def store(new_store, tmp_path):
     return new_store(tmp_path / "store")
@@ -135,6 +153,9 @@ class Tags(HTMLParser):
 
 
 def test_nothing_hostile_is_obeyed_and_no_secret_is_written(spark, cluster_words, tmp_path, capsys, secret):
+    data = load(["data=table", f"data.path=ftp://me:{secret}@host/a.csv"]).data
+    found = profile(spark.createDataFrame(pd.DataFrame({"a": [1, 2]})), data)
+    assert secret not in as_yaml(suited(found, data, "a"), found.rows)
     hostile = '<script>alert("x")</script>[bold]\x1b[31m'
     pd.DataFrame({hostile: [hostile, "b", "c"], "=1+2": [1, 2, 3]}).to_csv(tmp_path / "odd.csv", index=False)
     words = ["data=table", f"data.path={tmp_path / 'odd.csv'}", f"data.options.password={secret}", *cluster_words]

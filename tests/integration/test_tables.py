@@ -218,7 +218,7 @@ def test_a_zipped_file_is_called_that(spark, tmp_path):
 def test_few_rows_and_many_are_doubted_alike(spark, tmp_path, monkeypatch, task):
     """Few are looked at on the driver, more by Spark; one way must say what the other says."""
     random = np.random.default_rng(4)
-    frame = pd.DataFrame({"row": range(200), "same": 3.5, "x": random.normal(size=200)})
+    frame = pd.DataFrame({"row": range(200), "same": 0.1, "x": random.normal(size=200)})
     frame["y"] = random.normal(size=200) if task == "regression" else random.choice(["a", "b"], 200)
     frame["leak"] = frame["y"] * 2 + 1 if task == "regression" else (frame["y"] == "a") * 1.0
     frame[:150].to_csv(tmp_path / "train.csv", index=False)

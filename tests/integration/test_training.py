@@ -362,8 +362,12 @@ def test_fewer_slots_than_ranks(frame):
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.long
 def test_two_trainings_at_once(frame):
-    """On two cores: of one rank each they run beside each other, of two after one another."""
+    """On two cores: of one rank each they run beside each other, of two after one another.
+
+    Long, as it is four trainings.
+    """
     found = {}
 
     def fit(engine, workers):

@@ -75,7 +75,12 @@ def rows_of(plan):
 def test_a_sweep_shows_names_as_they_are(name, planned, capsys):
     plan = hostile_plan(planned, [name, "b"])
     dry_run(plan, {})
-    print_table(plan, rows_of(plan), {("regression", "rmse"): plan.trials[0]}, "parent")
+    print_table(
+        plan,
+        rows_of(plan),
+        {("regression", "rmse"): plan.trials[0]},
+        SimpleNamespace(run_id="parent", experiment_id="1"),
+    )
     with Shown(2, 0) as shown:
         shown.say(name)
         shown.started("key", Progress(name))
@@ -91,7 +96,8 @@ def test_a_run_and_a_comparison_show_names_as_they_are(name, capsys):
     config = load(["data=table", "data.path=x.csv"])
     config.data.name = name
     config.tracking.folder = None if "hunter2" in name else name  # of a folder it is a part of the path
-    made = SimpleNamespace(metrics={"rmse": 1.0, "train_rmse": 0.5}, run_id="r", model_uri="m", registered=name)
+    ids = {"run_id": "r", "experiment_id": "1", "model_uri": "m"}
+    made = SimpleNamespace(metrics={"rmse": 1.0, "train_rmse": 0.5}, registered=name, **ids)
     _summarise(config, made)
     _print_comparison(pd.DataFrame([{"name": name, "runs": 2, "rmse": 1.0, "rmse_deviation": 0.1}]))
     tell(ConfigError([f"data.label must be there, got '{name}'"]))

@@ -32,13 +32,14 @@ _MISREAD = "�"
 
 @dataclass(frozen=True)
 class Side:
-    """Numbers of the rows of a side of the split and, of a classification, of a class; NaN where one is missing.
+    """Numbers of the rows of a side of the split and, of a classification, of a class.
 
     Attributes:
         rows: how many.
         is_held_out: which side.
-        least, largest, mean, variance: of each number; of a regression of the label and of each number's product with
-            it behind them.
+        least, largest: of each number that is there; of a regression of the label and of each number's product with it
+            behind them.
+        mean, variance: of the same; NaN where one is missing.
     """
 
     rows: int
@@ -139,8 +140,8 @@ class Doubts:
         rows = sum(side.rows for side in sides)
         if rows < LEAST_ROWS or not self.numbers:
             return []
-        least = np.min([side.least for side in sides], axis=0)
-        largest = np.max([side.largest for side in sides], axis=0)
+        least = np.fmin.reduce([side.least for side in sides], axis=0)
+        largest = np.fmax.reduce([side.largest for side in sides], axis=0)
         mean = np.array([side.rows for side in sides]) @ np.array([side.mean for side in sides]) / rows
         constant = [name for place, name in enumerate(self.numbers) if least[place] == largest[place]]
         counting = [

@@ -72,5 +72,9 @@ def look(rows: DataFrame, doubts: Doubts) -> Few:
 
 def _side(values: NDArray[np.float64], is_held_out: bool) -> Side:
     """Least, largest, mean and variance of each column."""
+    # As Spark has them: ends without what is missing, and of one value no rounding's variance.
+    least, largest = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
+    mean = np.where(least == largest, least, values.mean(axis=0))
     spread = values.var(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
-    return Side(len(values), is_held_out, values.min(axis=0), values.max(axis=0), values.mean(axis=0), spread)
+    spread = np.where((least == largest) & ~np.isnan(spread), 0.0, spread)
+    return Side(len(values), is_held_out, least, largest, mean, spread)

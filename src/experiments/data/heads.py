@@ -17,7 +17,8 @@ from experiments.errors import ExperimentError, override
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_PLAIN = re.compile(r"/[\w./+ -]*\.(csv|tsv|txt|data|json|jsonl)")
+# Of names that begin with a dot or an underscore Spark reads none.
+_PLAIN = re.compile(r"file:///(?:[\w.+ -]*/)*[^\W_][\w.+ -]*\.(csv|tsv|txt|data|json|jsonl)")
 BYTES = 128 * 1024
 MOST_FILES = 100
 _WHICH_FILES = ("recursivefilelookup", "pathglobfilter", "basepath", "modifiedafter", "modifiedbefore")
@@ -89,15 +90,14 @@ def heads_of(spark: SparkSession, paths: Sequence[str], options: Mapping[str, An
 
 
 def _is_plain(path: str) -> bool:
-    """Whether a path is one file of this machine, not packed, and nothing in it is a pattern to Hadoop."""
-    local = path.removeprefix("file://")
-    return _PLAIN.fullmatch(local) is not None and os.path.isfile(local)
+    """Whether a path says that it is one file of this machine, not packed, and nothing in it is a pattern to Hadoop."""
+    return _PLAIN.fullmatch(path) is not None and os.path.isfile(path.removeprefix("file://"))
 
 
 def _local_head(path: str) -> Head:
     with open(path.removeprefix("file://"), "rb") as file:
         raw = file.read(BYTES + 1)
-    return Head(f"file://{path.removeprefix('file://')}", raw[:BYTES], len(raw) <= BYTES)
+    return Head(path, raw[:BYTES], len(raw) <= BYTES)
 
 
 def _head(java: Any, conf: Any, codecs: Any, file: str) -> Head:

@@ -137,7 +137,8 @@ def _check_separator(lines: Lines, options: Mapping[str, Any]) -> None:
         raise ExperimentError(
             f"data.path must have one sign between columns, got columns set apart by blanks in '{name}', whose first "
             f"line is {shown(rows[0][0])}; make them commas: python -c \"import pandas; pandas.read_csv('FILE', "
-            "sep=r'\\s+').to_csv('NEW_FILE', index=False)\""
+            "sep=r'\\s+', header=None, dtype=str, keep_default_na=False)"
+            ".to_csv('NEW_FILE', index=False, header=False)\""
         )
 
 

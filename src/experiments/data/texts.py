@@ -57,7 +57,9 @@ def typed(rows: DataFrame, data: TableData) -> DataFrame:
         counts = {what: found[f"{place}_{what}"] for what in checks}
         kind = _kind(counts, matches(name, data.numbers))
         if matches(name, data.numbers) and counts["numbers"] < counts["rows"]:
-            raise ExperimentError(said_of_texts({name: _look(rows, name, spelling)}, f"data.numbers has '{name}'"))
+            raise ExperimentError(
+                said_of_texts({name: look_through(rows, name, spelling)}, f"data.numbers has '{name}'")
+            )
         made[name] = _as(kind, present[name], spelling)
     return rows.select(*(made.get(name, _column(name)).alias(name) for name in rows.columns))
 
@@ -128,7 +130,7 @@ def check_texts(rows: DataFrame, suspects: Sequence[str], data: DataConfig) -> N
         ExperimentError: those that are nearly that, with one word each that reads them.
     """
     spelling = spelling_of(data) if isinstance(data, TableData) else Spelling()
-    found = {name: look for name in suspects if (look := _look(rows, name, spelling)) is not None}
+    found = {name: look for name in suspects if (look := look_through(rows, name, spelling)) is not None}
     if not found:
         return
     sentence = said_of_texts(found, f"data={data.name} has text")
@@ -152,7 +154,7 @@ class SurelyMissing(ExperimentError):
         self.tokens, self.columns = tokens, columns
 
 
-def _look(rows: DataFrame, name: str, spelling: Spelling) -> Look | None:
+def look_through(rows: DataFrame, name: str, spelling: Spelling) -> Look | None:
     """What a sample says that a column is; then its tokens counted among all rows."""
     from pyspark.sql import functions as F
 

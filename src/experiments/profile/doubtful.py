@@ -78,9 +78,10 @@ def is_constant(column: Column) -> bool:
     """Whether there is one value in all rows, or none."""
     if column.missing == column.rows:
         return True
-    return column.missing == 0 and (
-        column.quantiles[:1] == column.quantiles[-1:] if column.quantiles else column.distinct == 1
-    )
+    if column.quantiles:
+        return column.missing == 0 and column.quantiles[0] == column.quantiles[-1]
+    # The most frequent values are exact while they are few, which the number of different ones is not.
+    return column.missing == 0 and [rows for _, rows in column.values] == [column.rows]
 
 
 def is_counting(column: Column) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import DataConfig, TableData
 from experiments.data.names import quoted
 from experiments.data.spelling import Look, Spelling, look_at, spelling_of
+from experiments.data.texts import look_through
 from experiments.errors import ExperimentError, readable_cause
 from experiments.pipeline.known import DATES, NUMBERS
 
@@ -80,7 +81,7 @@ class Profile:
 
 
 def profile(rows: DataFrame, data: DataConfig) -> Profile:
-    """One look at all rows.
+    """One look at all rows, and one more at a text of very many values.
 
     Args:
         rows: as they are read.
@@ -102,8 +103,13 @@ def profile(rows: DataFrame, data: DataConfig) -> Profile:
     except Exception as error:  # Spark raises Py4J's and its own kinds
         raise ExperimentError(f"data={data.name} must be readable, but: {readable_cause(error)}") from error
     assert found is not None
-    columns = [_column(name, kind, place, found.asDict(), spelling) for place, (name, kind) in enumerate(rows.dtypes)]
-    return Profile(found["rows"], columns)
+    counted = found.asDict()
+    columns = [_column(name, kind, place, counted) for place, (name, kind) in enumerate(rows.dtypes)]
+    columns = [
+        replace(column, look=_look(rows, column, place, counted, spelling)) if column.kind == "string" else column
+        for place, column in enumerate(columns)
+    ]
+    return Profile(counted["rows"], columns)
 
 
 def _is_number(kind: str) -> bool:
@@ -123,17 +129,20 @@ def _asked(name: str, kind: str, spelling: Spelling, label: str | None) -> dict[
             asked["explains"] = f"regr_r2(double({quoted(label)}), {finite})"
         return asked
     if kind in DATES:
-        return _spread(f"double(unix_timestamp({column}))")
+        # As it is written, whatever the session's time zone is.
+        return _spread(f"double(unix_date(date({column})) * 86400L)")
     if kind == "boolean":
         return {"there": f"count({column})", "values": f"approx_top_k(string({column}), 2)"}
     if kind != "string":
         return {"there": f"count({column})"}
-    is_plain = f"trim({column}) RLIKE r'^(?:{spelling.number})$'"
+    pattern = spelling.number.replace("'", r"\x27")
+    is_plain = f"trim({column}) RLIKE r'^(?:{pattern})$'"
     return {
         "there": f"count({column})",
         "distinct": f"approx_count_distinct({column})",
         "values": f"approx_top_k({column}, {MOST_VALUES})",
         "plain": f"count_if({is_plain})",
+        "codes": rf"count_if(trim({column}) RLIKE r'^[+-]?0\d+$')",
         "odd": f"approx_top_k(IF({is_plain}, NULL, trim({column})), {MOST_ODD})",
         "misread": f"count_if(contains({column}, '\ufffd'))",
     }
@@ -148,7 +157,7 @@ def _spread(number: str) -> dict[str, str]:
     }
 
 
-def _column(name: str, kind: str, place: int, found: Mapping[str, Any], spelling: Spelling) -> Column:
+def _column(name: str, kind: str, place: int, found: Mapping[str, Any]) -> Column:
     def told(what: str) -> Any:
         return found.get(f"{place}_{what}")
 
@@ -171,7 +180,6 @@ def _column(name: str, kind: str, place: int, found: Mapping[str, Any], spelling
         number("deviation"),
         number("explains"),
         told("misread") or 0,
-        _look(dict(_most(told("odd"))), told("plain"), spelling) if kind == "string" else None,
     )
 
 
@@ -180,6 +188,12 @@ def _most(values: Sequence[Any] | None) -> tuple[tuple[str, int], ...]:
     return tuple((value["item"], value["count"]) for value in values or () if value["item"] is not None)
 
 
-def _look(odd: Mapping[str, int], plain: int, spelling: Spelling) -> Look | None:
+def _look(rows: DataFrame, column: Column, place: int, found: Mapping[str, Any], spelling: Spelling) -> Look | None:
     """What a text column is nearly, by its texts that are no numbers and how many numbers stand beside them."""
+    plain, there = found[f"{place}_plain"], column.rows - column.missing
+    if found[f"{place}_codes"]:
+        return None  # whose zeros mean something
+    odd = dict(_most(found[f"{place}_odd"]))
+    if sum(odd.values()) < there - plain:
+        return look_through(rows, column.name, spelling)  # more texts than the aggregate lists
     return look_at({**odd, **({"1": plain} if plain else {})}, spelling)

@@ -93,8 +93,9 @@ def _missing(column: Column) -> str:
 def _distinct(column: Column) -> str:
     if column.distinct is None:
         return ""
-    # What is counted in a sketch is exact while it is small.
-    return f"{column.distinct:,}" if column.distinct < 100 else f"≈{column.distinct:,}"
+    # Of few values all are listed, with their rows; else a sketch has counted, within a few percent.
+    is_exact = column.values and sum(rows for _, rows in column.values) == column.rows - column.missing
+    return f"{len(column.values):,}" if is_exact else f"≈{column.distinct:,}"
 
 
 def _range(column: Column) -> str:

@@ -13,12 +13,13 @@ import yaml
 
 from experiments.config.schema import Missing, TableData
 from experiments.config.values import plain_value
+from experiments.data.doubts import LEAST_ROWS
 from experiments.data.spelling import settings_of
 from experiments.data.table import paths_of
 from experiments.errors import ConfigError, override
 from experiments.profile.doubtful import is_constant, is_counting, names_rows, typed_columns
 from experiments.profile.look import Column, Profile
-from experiments.redaction import redact
+from experiments.redaction import redact, redact_text
 
 
 def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
@@ -60,6 +61,8 @@ def _absolute(path: str) -> str:
 def _is_unused(column: Column, profile: Profile, data: TableData) -> bool:
     if column.name in (data.label, data.weight, data.id, data.group, data.time) or column.name in profile.left_out:
         return False
+    if profile.rows < LEAST_ROWS:  # too few to say so
+        return False
     return is_constant(column) or is_counting(column) or names_rows(column, data)
 
 
@@ -80,7 +83,8 @@ def as_yaml(keys: dict[str, Any], rows: int) -> str:
         rows: of the table, for the line that describes the data set.
     """
     name = keys["name"]
-    head = f"# {rows:,} rows of {keys.get('path') or keys.get('table') or keys.get('format')}."
+    place = redact_text(str(keys.get("path") or keys.get("table") or keys.get("format")))
+    head = f"# {rows:,} rows of {place}."
     text = f"{' '.join(head.split())}   experiments --config-dir … {override('data', name)} preprocessing=auto\n"
     text += "defaults: [table_schema]\n"
     order = ["name", "label", *(field.name for field in fields(TableData) if field.name not in ("name", "label"))]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pyspark import keyword_only
 from pyspark.ml import Estimator, Model
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import HasInputCols, HasOutputCols
 from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
+
+from experiments.data.names import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 # Of a column's values the most frequent have a share of their own; the others count as new ones do.
 MOST_SHARES = 10_000
+# Of more values nobody wants an entry each.
+MOST_ENTRIES = 1_000
 MISSING = "(missing)"
 SHARE = "share of rows"
 
@@ -54,7 +59,7 @@ class CategoryEncoder(
     def problems(cls, params: Mapping[str, Any], packages: Sequence[str]) -> list[str]:
         """What is wrong with values: each begins with a parameter's name."""
         most = params.get("mostValues", 1)
-        return [] if most >= 1 else [f"mostValues must be 1 or more, got {most}"]
+        return [] if 1 <= most <= MOST_ENTRIES else [f"mostValues must be from 1 to {MOST_ENTRIES:,}, got {most}"]
 
     def _fit(self, dataset: DataFrame) -> CategoryEncoderModel:
         """One look at the rows for all columns."""
@@ -128,14 +133,15 @@ def _entries(name: str, made: str, values: list[str | None]) -> Column:
     from pyspark.sql import functions as F
 
     entries = [F.col(name).cast("string").eqNullSafe(F.lit(value)).cast("double") for value in values[1:]]
-    return _vector(entries or [F.lit(0.0)], made, [value or MISSING for value in values[1:]] or ["any"])
+    names = [MISSING if value is None else value for value in values[1:]]
+    return _vector(entries or [F.lit(0.0)], made, names or ["any"])
 
 
 def _share(name: str, index: str, shares: list[float], missing: float, made: str) -> Column:
     """A vector of one entry: the share of the row's value, by its index among the known ones."""
     from pyspark.sql import functions as F
 
-    known = F.coalesce(F.get(F.lit(shares), F.col(index).cast("int")), F.lit(0.0))
+    known = F.coalesce(F.get(F.lit(np.array(shares)), F.col(quoted(index)).cast("int")), F.lit(0.0))
     return _vector([F.when(F.col(name).isNull(), F.lit(missing)).otherwise(known)], made, [SHARE])
 
 

@@ -45,7 +45,8 @@ def artifact_folder(tracking: TrackingConfig) -> str | None:
 def sqlite_file(tracking: TrackingConfig) -> Path | None:
     """The file of a sqlite store, whether it is there or not; None of other stores."""
     uri = tracking_uri(tracking)
-    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
+    name = uri.removeprefix("sqlite:///").partition("?")[0]
+    return Path(name).resolve() if uri.startswith("sqlite:///") and name not in ("", ":memory:") else None
 
 
 def how_to_compare(tracking: TrackingConfig) -> str:
