@@ -10,7 +10,9 @@ from experiments.cluster.session import start_session
 from experiments.config.schema import Config, TableData
 from experiments.data.checks import check_source
 from experiments.data.columns import label_of
+from experiments.data.dataset import HELD_OUT
 from experiments.data.loading import read_source
+from experiments.data.names import matches, quoted
 from experiments.data.table import paths_of
 from experiments.errors import ConfigError, override
 from experiments.profile.doubtful import doubtful
@@ -45,7 +47,9 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
     with progress.phase("look"):
         source = read_source(spark, data, config.seed)
         label_of(data, source.rows.columns)
-        found = replace(profile(source.rows, data), warnings=source.warnings, left_out=tuple(source.left_out))
+        looked_at = [name for name in source.rows.columns if name != HELD_OUT and not matches(name, data.exclude)]
+        rows = source.rows.select(*map(quoted, looked_at))
+        found = replace(profile(rows, data), warnings=source.warnings, left_out=tuple(source.left_out))
     warnings = doubtful(found, data)
     show(found, warnings)
     text = as_yaml(suited(found, data, name), found.rows) if isinstance(data, TableData) else ""

@@ -46,7 +46,8 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
         said["exclude"] = [*dict.fromkeys([*data.exclude, *unused])]
     lacks = any(column.missing and column.name not in unused for column in profile.columns)
     if data.missing is Missing.fail and (lacks or said.get("missing_values")):
-        said["missing"] = Missing.keep.value
+        lacks_dates = any(column.missing and column.is_date and column.name not in unused for column in profile.columns)
+        said["missing"] = (Missing.drop if lacks_dates else Missing.keep).value
     return {**said, "name": name}
 
 
@@ -68,7 +69,7 @@ def _is_unused(column: Column, profile: Profile, data: TableData) -> bool:
 
 _WHY = {
     "exclude": "Columns that say nothing of new rows: one value, none, or another in each row.",
-    "missing": "Missing values are left to a stage: preprocessing=auto or preprocessing=impute.",
+    "missing": "keep: left to preprocessing=auto or impute; drop: rows are left out, as no stage learns dates.",
     "missing_values": "Texts that stand for a missing value.",
     "label": "Column to predict.",
 }
