@@ -193,32 +193,24 @@ def counts_rows(low: float, high: float, mean: float, rows: int) -> bool:
 
 def said_of_constant(names: Sequence[str]) -> list[str]:
     """A sentence on columns of one value, if there are any."""
-    if not names:
-        return []
-    return [
-        f"data has columns with one value in all rows: {', '.join(names)}; nothing can be learnt from them: "
-        + override("data.exclude", names)
-    ]
+    return _said(names, "columns with one value in all rows", "nothing can be learnt from them")
 
 
 def said_of_counting(names: Sequence[str]) -> list[str]:
     """A sentence on columns that number the rows, if there are any."""
-    if not names:
-        return []
-    return [
-        f"data has columns that count the rows: {', '.join(names)}; where a row stood says nothing of new ones: "
-        + override("data.exclude", names)
-    ]
+    return _said(names, "columns that count the rows", "where a row stood says nothing of new ones")
 
 
 def said_of_leaks(names: Sequence[str]) -> list[str]:
     """A sentence on features that are the label in other words, if there are any."""
+    why = "if they are known only once the label is, leave them out"
+    return _said(names, "features that alone give the label", why)
+
+
+def _said(names: Sequence[str], what: str, why: str) -> list[str]:
     if not names:
         return []
-    return [
-        f"data has features that alone give the label: {', '.join(names)}; if they are known only once the label is, "
-        f"leave them out: {override('data.exclude', names)}"
-    ]
+    return [f"data has {what}: {', '.join(names)}; {why}: {override('data.exclude', names)}"]
 
 
 def said_of_many_values(sizes: Mapping[str, int], rows: int, of_rows: str = "rows") -> list[str]:

@@ -18,7 +18,7 @@ from experiments.errors import ConfigError, override
 from experiments.profile.doubtful import doubtful
 from experiments.profile.look import profile
 from experiments.profile.shown import page, show
-from experiments.profile.suited import as_yaml, save, suited
+from experiments.profile.suited import as_yaml, check_target, save, suited
 from experiments.terminal.progress import Progress
 from experiments.terminal.screen import say, screen
 
@@ -38,6 +38,7 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
     problems = check_source(data, config.cluster)
     if to is not None and not isinstance(data, TableData):
         problems.append(f"--to must be left out unless data=table, got data={data.name}, which has its YAML")
+    problems += check_target(to) if to is not None else []
     if problems:
         raise ConfigError(problems)
     name = to.stem if to is not None else _name(data)

@@ -55,10 +55,6 @@ class Column:
     look: Look | None = None
 
     @property
-    def is_number(self) -> bool:
-        return self.kind.partition("(")[0] in NUMBERS
-
-    @property
     def is_date(self) -> bool:
         return self.kind in DATES
 

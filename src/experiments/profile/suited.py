@@ -104,19 +104,28 @@ def as_yaml(keys: dict[str, Any], rows: int) -> str:
     return text
 
 
+def check_target(path: Path) -> list[str]:
+    """What is wrong with the file to write; a sentence for each problem."""
+    if path.suffix != ".yaml":
+        return [f"--to must be a file like my_conf/data/{path.stem}.yaml, got '{path}'"]
+    return [_is_there(path)] if path.exists() else []
+
+
+def _is_there(path: Path) -> str:
+    return f"--to must be a new file, got '{path}', which is there; choose another name"
+
+
 def save(text: str, path: Path) -> None:
     """Write a new file.
 
     Raises:
-        ConfigError: it is there already, or cannot be written.
+        ConfigError: it is there meanwhile, or cannot be written.
     """
-    if path.suffix != ".yaml":
-        raise ConfigError([f"--to must be a file like my_conf/data/{path.stem}.yaml, got '{path}'"])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
-        raise ConfigError([f"--to must be a new file, got '{path}', which is there; choose another name"]) from error
+        raise ConfigError([_is_there(path)]) from error
     except OSError as error:
         raise ConfigError([f"--to must be writable, got '{path}': {error.strerror}"]) from error
