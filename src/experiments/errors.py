@@ -15,7 +15,7 @@ class ExperimentError(Exception):
     """A run that cannot go on: one readable cause. The command line ends with exit code 1."""
 
 
-class Terminated(KeyboardInterrupt):  # as what it is one of
+class Terminated(KeyboardInterrupt):
     """The process was told to end by a signal; the one argument is the exit code.
 
     A KeyboardInterrupt, as Py4J gives up a call that waits for Java for nothing else: it would be heard only once
