@@ -18,6 +18,9 @@ BUNDLED = {
     "diabetes": "progression",
 }
 
+# What the numbers of a label are called, where they have names.
+CLASS_NAMES = {"iris": ("setosa", "versicolor", "virginica"), "breast_cancer": ("malignant", "benign")}
+
 
 def bundled(name: str) -> pd.DataFrame:
     """Features in scikit-learn's order and units, all float64, then the label of `BUNDLED`, float64."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,8 @@ def with_classes(dataset: Dataset, label: str, groups: list[Any]) -> Dataset:
 
     values = class_values(label, groups)
     names = [_class_name(value) for value in values]
-    rows, is_indexed = dataset.rows, values != list(range(len(values)))
-    if is_indexed:
+    rows = dataset.rows
+    if values != list(range(len(values))):
         numbers = [literal for index, value in enumerate(values) for literal in (F.lit(value), F.lit(float(index)))]
         rows = rows.withColumn(label, F.element_at(F.create_map(*numbers), F.col(label)))
     # What estimators would count in a pass of their own.
@@ -41,9 +42,21 @@ def with_classes(dataset: Dataset, label: str, groups: list[Any]) -> Dataset:
         rows=rows,
         class_names=names,
         judged_classes=len(sides[bool(dataset.test_rows)]),
-        is_indexed=is_indexed,
+        class_values=[int(value) if isinstance(value, float) else value for value in values],
         warnings=(*dataset.warnings, *_imbalance(label, sides[False])),
     )
+
+
+def with_names(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """The data set with its classes called by names, where there are any.
+
+    Args:
+        names: of the labels 0, 1 and so on.
+    """
+    if not names or dataset.class_values is None:
+        return dataset
+    named: list[int | str] = [names[int(value)] for value in dataset.class_values]
+    return replace(dataset, class_names=[str(name) for name in named], class_values=named)
 
 
 def class_values(label: str, groups: list[Any]) -> list[Any]:

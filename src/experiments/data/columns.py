@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from experiments.config.schema import DataConfig, Missing, Task
-from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT
+from experiments.config.schema import DataConfig, Missing, TableData, Task
+from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT, Given
 from experiments.data.missing import any_missing, missing_sql
-from experiments.data.names import matches, plain_name, quoted
+from experiments.data.names import matches, plain_name, quoted, sql_text
 from experiments.data.roles import BALANCE, as_weight
 from experiments.data.texts import check_texts
 from experiments.errors import ExperimentError, override, suggest
@@ -186,6 +186,37 @@ def clean(rows: DataFrame, data: DataConfig, features: Sequence[str], label: str
             for name in rows.columns
         )
     )
+
+
+def given_of(data: DataConfig, types: Mapping[str, str], used: Mapping[str, str]) -> Given:
+    """What `narrow` and `clean` make of each feature, for whoever scores rows that have not been through them.
+
+    Args:
+        types, used: the features in order, with Spark's short type names before and after.
+    """
+    date_format = data.date_format if isinstance(data, TableData) else None
+    fills, keeps = data.missing is Missing.fill, data.missing is Missing.keep
+    conversions = {}
+    for name, kind in types.items():
+        number = used[name].partition("(")[0] in _NUMBERS_IN_ARRAYS
+        made = _converted(quoted(name), kind, used[name], date_format)
+        if number and (fills or (keeps and used[name] in ("double", "float"))):
+            instead = f"CAST({data.fill_value} AS {used[name]})" if fills else "NULL"
+            missing = f"{made} IS NULL OR isnan({made}) OR abs({made}) = double('Infinity')"
+            made = f"CASE WHEN {missing} THEN {instead} ELSE {made} END"
+        if made != quoted(name):
+            conversions[name] = made
+    filled = {name for name, kind in used.items() if keeps or (fills and kind.partition("(")[0] in _NUMBERS_IN_ARRAYS)}
+    return Given(dict(types), conversions, date_format, frozenset(filled))
+
+
+def _converted(column: str, given: str, used: str, date_format: str | None) -> str:
+    if used == "vector" or given.startswith("array"):
+        return column
+    if used in ("date", "timestamp", "timestamp_ntz"):
+        # As dates, and as the texts that dates are in files.
+        return f"to_timestamp({column}, {sql_text(date_format)})" if date_format else f"CAST({column} AS {used})"
+    return column if given == used else f"CAST({column} AS {used})"
 
 
 def _filled(value: str, instead: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Task
@@ -19,6 +19,23 @@ MOST_CLASSES = 1_000
 
 
 @dataclass(frozen=True)
+class Given:
+    """Features as people have them.
+
+    Attributes:
+        types: the feature columns in order, with Spark's short type names.
+        conversions: SQL of those that loading changes row by row, by name.
+        date_format: how texts that are dates are spelled, or None for ISO 8601.
+        may_be_missing: features that may lack a value, for which the pipeline or a conversion has an answer.
+    """
+
+    types: dict[str, str]
+    conversions: dict[str, str] = field(default_factory=dict)
+    date_format: str | None = None
+    may_be_missing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Rows of one data set, cached.
 
@@ -31,12 +48,14 @@ class Dataset:
         train_digest, test_digest: 16 hex digits of the content, whatever its order.
         class_names: the data's names for the classes of a classification, in the order of their numbers, else None.
         judged_classes: how many of them are among the test rows, or the training rows where none are held out.
-        is_indexed: whether the label was given its numbers here.
+        class_values: what the label of each class is in the data: texts or whole numbers; names for those of a bundled
+            data set.
         warnings: what a person should know before believing the metrics.
         partitions: of the rows, at most.
         weight: column of what a row counts in the metrics, or None.
         fit_weight: column of what it counts in the fit.
         group, time: columns by which the rows were split, or None.
+        given: what the features were before loading made them what they are.
     """
 
     rows: DataFrame
@@ -48,13 +67,14 @@ class Dataset:
     test_digest: str
     class_names: list[str] | None = None
     judged_classes: int | None = None
-    is_indexed: bool = False
+    class_values: list[int | str] | None = None
     warnings: tuple[str, ...] = ()
     partitions: int = 1
     weight: str | None = None
     fit_weight: str | None = None
     group: str | None = None
     time: str | None = None
+    given: Given = field(default_factory=lambda: Given({}))
 
     @property
     def counts(self) -> dict[str, int]:

@@ -9,14 +9,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import BundledData, DataConfig, GeneratedData, TableData, Task
-from experiments.data.bundled import read_bundled
+from experiments.data.bundled import CLASS_NAMES, read_bundled
 from experiments.data.caching import cached
 from experiments.data.checking import checked_dataset
+from experiments.data.classes import with_names
 from experiments.data.columns import (
     FILLED,
     check_names,
     clean,
     features_of,
+    given_of,
     label_of,
     narrow,
 )
@@ -85,7 +87,10 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
     beside = aside(data, others, rows.columns, label)
     features = features_of(data, label, rows.columns, beside, source.left_out)
     check_names([*features, *beside, *([label] if label else [])])
+    types = dict(rows.dtypes)
     rows = narrow(rows, task, data, label, features, beside)
+    used = dict(rows.dtypes)
+    given = given_of(data, {name: types[name] for name in features}, {name: used[name] for name in features})
     label = plain_name(label, features) if label else None
     rows = clean(rows, data, features, label)
     # The plan's own estimate, which reads nothing; it is enormous where Spark cannot know.
@@ -101,7 +106,8 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
         dataset = checked_dataset(kept, data, task, label, features, size <= MOST_BYTES)
-        yield replace(dataset, partitions=partitions, warnings=(*source.warnings, *dataset.warnings))
+        dataset = replace(dataset, given=given, partitions=partitions, warnings=(*source.warnings, *dataset.warnings))
+        yield with_names(dataset, CLASS_NAMES.get(data.bundled, ()) if isinstance(data, BundledData) else ())
 
 
 def read_source(spark: SparkSession, data: DataConfig, seed: int, others: Sequence[str] = ()) -> Source:

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
+import re
+import shutil
 import sys
+import tempfile
 import threading
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from experiments.config.schema import Config
 from experiments.data.dataset import Dataset
-from experiments.data.names import quoted
-from experiments.errors import ExperimentError
+from experiments.data.names import quoted, sql_text
+from experiments.errors import ConfigError, ExperimentError, suggest
+from experiments.tracking.experiments_pyfunc import Answers, _load_pyfunc
+from experiments.tracking.signature import answers_of, example_of, predicted, signature_of
+from experiments.tracking.store import open_store
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow.entities import LoggedModel
-    from mlflow.models.signature import ModelSignature
     from pyspark.ml import PipelineModel
 
 _settling = threading.Lock()
 OUR_PACKAGE = Path(__file__).parents[1]
-EXAMPLE_ROWS = 5
-MOST_EXAMPLE_VALUES = 50_000
-# Spark's short type names as MLflow's.
-_TYPES = {
-    "double": "double",
-    "float": "float",
-    "bigint": "long",
-    "int": "integer",
-    "smallint": "integer",
-    "tinyint": "integer",
-    "boolean": "boolean",
-    "date": "datetime",
-    "timestamp": "datetime",
-    "timestamp_ntz": "datetime",
-    "binary": "binary",
-}
+PYFUNC = Path(__file__).with_name("experiments_pyfunc.py")
 
 
 def save_model(
@@ -57,21 +48,27 @@ def save_model(
     from mlflow.models import Model
 
     _settle_connect()
-    mlflow.spark.save_model(
-        _with_names(fitted, dataset),
-        path,
-        Model(
-            logged.artifact_location,
-            run_id=logged.source_run_id,
-            model_uuid=logged.model_id,
-            model_id=logged.model_id,
-        ),
-        pip_requirements=[f"{package}=={version(package)}" for package in _requirements(fitted)],
-        signature=_signature(dataset.feature_types),
-        input_example=_example(dataset),
-        dfs_tmpdir=shared_folder,
-        code_paths=[str(OUR_PACKAGE)] if _needs_our_code(fitted) else None,
+    answers = answers_of(fitted, dataset)
+    model = Model(
+        logged.artifact_location,
+        run_id=logged.source_run_id,
+        model_uuid=logged.model_id,
+        model_id=logged.model_id,
+        metadata={"experiments": answers},
     )
+    code = [str(PYFUNC), *([str(OUR_PACKAGE)] if _needs_our_code(fitted) else [])]
+    mlflow.spark.save_model(
+        for_others(fitted, dataset),
+        path,
+        model,
+        pip_requirements=[f"{package}=={version(package)}" for package in _requirements(fitted)],
+        signature=signature_of(dataset, answers),
+        input_example=example_of(dataset),
+        dfs_tmpdir=shared_folder,
+        code_paths=code,
+    )
+    model.flavors["python_function"]["loader_module"] = PYFUNC.stem
+    model.save(str(path / "MLmodel"))
     _check_parts(path / "sparkml")
 
 
@@ -90,15 +87,26 @@ def _settle_connect() -> None:
                 sys.modules["pyspark.ml.connect"] = None  # type: ignore[assignment]  # so that an import of it fails
 
 
-def _with_names(fitted: PipelineModel, dataset: Dataset) -> PipelineModel:
-    """A classifier of labels that were numbered here says them in the data's own names too: `predicted_LABEL`."""
-    from pyspark.ml import PipelineModel
-    from pyspark.ml.feature import IndexToString
+def for_others(fitted: PipelineModel, dataset: Dataset) -> PipelineModel:
+    """The pipeline for rows that have not been through loading, with predictions in the data's own words.
 
-    if not dataset.is_indexed:
-        return fitted
-    names = IndexToString(inputCol="prediction", outputCol=f"predicted_{dataset.label}", labels=dataset.class_names)
-    return PipelineModel([*fitted.stages, names])
+    Before its stages it makes of the features what loading did. After those of a classifier comes `predicted_LABEL`:
+    the label's own texts or whole numbers.
+    """
+    from pyspark.ml import PipelineModel
+    from pyspark.ml.feature import SQLTransformer
+
+    stages = [*fitted.stages]
+    if conversions := dataset.given.conversions:
+        made = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in conversions.items())
+        names = ", ".join(map(quoted, conversions))
+        stages.insert(0, SQLTransformer(statement=f"SELECT * EXCEPT ({names}), {made} FROM __THIS__"))
+    if dataset.class_values is not None:
+        values = ", ".join(sql_text(value) if isinstance(value, str) else f"{value}L" for value in dataset.class_values)
+        name = quoted(predicted(dataset))
+        value = f"element_at(array({values}), CAST(prediction AS INT) + 1)"
+        stages.append(SQLTransformer(statement=f"SELECT *, {value} AS {name} FROM __THIS__"))
+    return PipelineModel(stages)
 
 
 def _requirements(fitted: PipelineModel) -> list[str]:
@@ -109,46 +117,6 @@ def _requirements(fitted: PipelineModel) -> list[str]:
 
 def _needs_our_code(fitted: PipelineModel) -> bool:
     return any(type(stage).__module__.startswith("experiments.") for stage in fitted.stages)
-
-
-def _signature(types: dict[str, str]) -> ModelSignature:
-    """The data's columns in, the prediction out."""
-    from mlflow.models.signature import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    return ModelSignature(
-        Schema([ColSpec(_type(kind), name) for name, kind in types.items()]), Schema([ColSpec("double")])
-    )
-
-
-def _type(kind: str) -> Any:
-    from mlflow.types.schema import Array, SparkMLVector
-
-    if kind == "vector":
-        return SparkMLVector()
-    if kind.startswith("decimal"):
-        return "double"
-    if kind.startswith("array<"):
-        return Array(_type(kind.removeprefix("array<").removesuffix(">")))
-    return _TYPES.get(kind, "string")
-
-
-def _example(dataset: Dataset) -> pd.DataFrame | None:
-    """The first training rows, vectors as lists; none when that would be a large file."""
-    from pyspark.sql import functions as F
-
-    columns = [
-        F.col(quoted(name)).cast("double").alias(name) if kind.startswith("decimal") else F.col(quoted(name))
-        for name, kind in dataset.feature_types.items()
-    ]
-    example: pd.DataFrame = dataset.train.select(*columns).limit(EXAMPLE_ROWS).toPandas()
-    vectors = [name for name, kind in dataset.feature_types.items() if kind == "vector"]
-    values = len(example.columns) + sum(len(vector) for name in vectors for vector in example[name][:1])
-    if values * EXAMPLE_ROWS > MOST_EXAMPLE_VALUES:
-        return None
-    for name in vectors:
-        example[name] = [vector.toArray().tolist() for vector in example[name]]
-    return example
 
 
 def _check_parts(folder: Path) -> None:
@@ -164,3 +132,38 @@ def _check_parts(folder: Path) -> None:
                 f"cluster.shared_folder must be a folder that the driver and all executors see: the saved model came "
                 f"back without the content of {data.relative_to(folder)}"
             )
+
+
+def opened_model(config: Config, uri: str) -> Answers:
+    """A logged model of the config's store, copied to this machine, as `experiments_pyfunc` loads it.
+
+    Args:
+        uri: `models:/m-…`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    Raises:
+        ConfigError: no registered model has the name, or no version the alias or the number.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    client = open_store(config)
+    parts = re.fullmatch(r"models:/([^@/]+)([@/]?)(.*)", uri)
+    name, mark, which = parts.groups() if parts else ("", "", "")
+    if mark:
+        names = [each.name for each in client.search_registered_models()]
+        if name not in names:
+            raise ConfigError([f"model must be a registered one, got '{name}'{suggest(name, names)}"])
+        try:
+            place = (client.get_model_version_by_alias if mark == "@" else client.get_model_version)(name, which).source
+        except MlflowException as error:
+            raise ConfigError([f"model must be a version or an alias of '{name}', got '{which}'"]) from error
+    else:
+        try:
+            place = client.get_logged_model(name).artifact_location
+        except MlflowException as error:
+            example = "models:/m-… or models:/houses@candidate"
+            raise ConfigError([f"model must be a URI such as {example}, got '{uri}'"]) from error
+    folder = tempfile.mkdtemp(prefix="experiments-model-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = mlflow.artifacts.download_artifacts(place, dst_path=folder, tracking_uri=client.tracking_uri)
+    return _load_pyfunc(str(Path(path) / "sparkml"))

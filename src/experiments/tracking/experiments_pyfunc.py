@@ -1,0 +1,176 @@
+"""How `mlflow.pyfunc` loads a model of ours: it takes frames as pandas makes them, and answers in the data's words.
+
+This file is copied into each logged model and loaded from there, so it imports nothing of this package. What it must
+know of the model stands in `MLmodel`, under `metadata: experiments`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import DataFrame, SparkSession
+
+ROW = "_experiments_row"
+WHOLE = ("bigint", "int", "smallint", "tinyint")
+DECIMALS = ("double", "float", "decimal")
+DATES = ("date", "timestamp", "timestamp_ntz")
+
+
+def _load_pyfunc(path: str) -> Answers:
+    """Called by `mlflow.pyfunc.load_model`.
+
+    Args:
+        path: of Spark's own files, in the folder of the model.
+    """
+    import mlflow.spark
+    from mlflow.models import Model
+
+    metadata = Model.load(str(Path(path).parent)).metadata
+    loaded = mlflow.spark._load_pyfunc(path)  # which finds a session, or starts one of this machine
+    return Answers(loaded.get_raw_model(), loaded.spark, metadata["experiments"])
+
+
+class Answers:
+    """A fitted pipeline that takes and gives pandas frames."""
+
+    def __init__(self, pipeline: PipelineModel, spark: SparkSession, known: Mapping[str, Any]) -> None:
+        """Keep what is needed for answers.
+
+        Args:
+            known: `columns`: Spark's types of the features; `may_be_missing`: names of them; `vectors`: of each vector
+                that the model makes, the names of its entries; `values`: other columns that it makes.
+        """
+        self.pipeline, self.spark, self.known = pipeline, spark, known
+
+    def get_raw_model(self) -> PipelineModel:
+        """The Spark pipeline."""
+        return self.pipeline
+
+    def predict(self, rows: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """What the pipeline makes of rows, in their order and with their index.
+
+        A row that the model leaves out, as a recommender does with users that it has never seen, has no values.
+
+        Args:
+            rows: the features, by their names; columns that are none are left out.
+            params: none are known.
+
+        Raises:
+            ValueError: a column that is not there or holds something else; values that are missing.
+        """
+        given = self._given(rows)
+        made = self.pipeline.transform(given)
+        answers: pd.DataFrame = self._selected(made).toPandas().set_index(ROW).reindex(range(len(rows)))
+        for name, entries in self.known["vectors"].items():
+            vectors = answers.pop(name)
+            empty = np.full(len(entries), np.nan)
+            table = np.array([empty if vector is None or vector is np.nan else vector for vector in vectors], float)
+            parts = pd.DataFrame(table.reshape(len(rows), len(entries)), answers.index, list(entries))
+            answers = pd.concat([answers, parts], axis=1)
+        answers.index = rows.index
+        return answers
+
+    def _given(self, rows: pd.DataFrame) -> DataFrame:
+        """The features as Spark's rows, with their number."""
+        from pyspark.ml.functions import array_to_vector
+        from pyspark.sql import functions as F
+
+        kinds, optional = self.known["columns"], set(self.known["may_be_missing"])
+        columns: dict[str, Any] = {ROW: pa.array(range(len(rows)), pa.int64())}
+        for name, kind in kinds.items():
+            if name in rows:
+                columns[name] = arrow(name, kind, rows[name])
+            elif name in optional:
+                columns[name] = arrow(name, kind, pd.Series([None] * len(rows), dtype=object))
+            else:
+                raise ValueError(f"the rows must have the column '{name}', got {', '.join(map(str, rows.columns))}")
+            lacking = columns[name].null_count
+            if lacking and name not in optional:
+                raise ValueError(
+                    f"'{name}' must have a value in every row, got {lacking} of {len(rows)} without; the model was "
+                    "fitted on rows that have all"
+                )
+        given = self.spark.createDataFrame(pa.table(columns))
+        for name in (name for name, kind in kinds.items() if kind == "vector" or is_numbers(kind)):
+            column = "`" + name.replace("`", "``") + "`"
+            given = given.withColumn(name, F.when(F.col(column).isNotNull(), array_to_vector(column)))
+        return given
+
+    def _selected(self, made: DataFrame) -> DataFrame:
+        from pyspark.ml.functions import vector_to_array
+        from pyspark.sql import functions as F
+
+        columns = [F.col("`" + name.replace("`", "``") + "`") for name in self.known["values"]]
+        columns += [vector_to_array(F.col(name)).alias(name) for name in self.known["vectors"]]
+        return made.select(ROW, *columns)
+
+
+def is_numbers(kind: str) -> bool:
+    """Whether a type is an array of numbers."""
+    item = kind.removeprefix("array<").removesuffix(">").partition("(")[0]
+    return kind.startswith("array<") and item in (*WHOLE, *DECIMALS)
+
+
+def arrow(name: str, kind: str, values: pd.Series) -> pa.Array:
+    """A column of a frame as Spark is to have it. NaN and None are missing.
+
+    Args:
+        kind: Spark's short type name.
+
+    Raises:
+        ValueError: the values are something else.
+    """
+    base = kind.partition("(")[0]
+    try:
+        if base in DECIMALS:
+            return pa.array(_numbers(values), pa.float64(), from_pandas=True)
+        if base in WHOLE:
+            numbers = _numbers(values)
+            try:
+                return pa.array(numbers, pa.int64(), from_pandas=True)
+            except pa.ArrowInvalid:  # there are fractions
+                return pa.array(numbers, pa.float64(), from_pandas=True)
+        if base in DATES:
+            return _dates(values)
+        if base == "boolean":
+            return pa.array(values, pa.bool_(), from_pandas=True)
+        if base == "string":
+            return pa.array(values, pa.string(), from_pandas=True)
+        if base == "vector" or is_numbers(kind):
+            return pa.array(_lists(values), pa.list_(pa.float64()))
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError) as error:
+        raise ValueError(f"'{name}' must be of Spark's type {kind}, got {values.dtype}: {error}") from error
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    """Numbers, NaN where one is missing or infinite."""
+    texts = [value for value in values if isinstance(value, str)] if values.dtype == object else []
+    if texts:
+        raise ValueError(f"texts such as {texts[0]!r}")
+    numbers = pd.to_numeric(values)
+    return numbers if pd.api.types.is_integer_dtype(numbers) else numbers.replace([np.inf, -np.inf], np.nan)
+
+
+def _dates(values: pd.Series) -> pa.Array:
+    """Times as they are; texts and whole numbers as texts, which the pipeline reads by the data's own spelling."""
+    if pd.api.types.is_integer_dtype(values):
+        values = values.astype(str)
+    if any(isinstance(value, str) for value in values):
+        return pa.array(values, pa.string(), from_pandas=True)
+    times = pd.to_datetime(values)
+    zone = None if times.dt.tz is None else str(times.dt.tz)
+    return pa.array(times, pa.timestamp("us", zone), from_pandas=True, safe=False)
+
+
+def _lists(values: pd.Series) -> list[list[float] | None]:
+    return [None if value is None or value is np.nan else [float(entry) for entry in value] for value in values]
