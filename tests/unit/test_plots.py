@@ -44,8 +44,9 @@ def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class(
         {"true": "0", "predicted": "1", "rows": 2},
         {"true": "1", "predicted": "1", "rows": 5},
     ]
-    axes = prediction_charts.confusion_matrix(rows, title="t", classes=["0", "1"]).axes[0]
-    assert [text.get_text() for text in axes.texts] == ["8", "2", "0", "5"]
+    axes = prediction_charts.confusion_matrix(rows, title="t", classes=["0", "1"], label="y").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["8\n80%", "2\n20%", "0\n0%", "5\n100%"]
+    assert axes.get_xlabel() == "predicted y"
     assert axes.images[0].get_array().tolist() == [[0.8, 0.2], [0.0, 1.0]]
 
 

@@ -23,13 +23,18 @@ MOST_GROUPS = 20
 LONGEST_NAME = 32
 LARGEST = 17.0  # inches of a side
 # All colours of all figures.
-COLOR = "#2c6fbb"
+COLOR = "#0072B2"
 REFERENCE = "grey"  # lines to compare with
+# Behind texts, so that no line goes through them.
+ON_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
 MUTED = "#777777"  # marks behind those that matter
 SCALE = "viridis"  # from low to high
 SHARES = "Blues"  # from none to all
 SIGNED = "RdBu_r"  # blue, white for zero, red
-GROUPS = "tab10"
+# Colours that people who see few of them can tell apart (Okabe and Ito); each has a marker and a kind of line besides.
+GROUPS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999933")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 2, 2)))
 _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -53,7 +58,8 @@ def save(output: Output, path: Path) -> None:
 
 
 def bars(rows: Rows, name: str, value: str, title: str, unit: str) -> Figure:
-    """Horizontal bars, the largest on top, with an interval where rows have an `error`; of many rows the largest."""
+    """Horizontal bars, the largest on top, with an interval where rows have an `error`, and what they have as a `note`
+    behind the name; of many rows the largest."""
     shown = sorted(rows, key=lambda row: -abs(row[value]))[:MOST_BARS]
     figure, axes = empty(height=1.4 + 0.28 * len(shown))
     _draw_bars(axes, shown, name, value)
@@ -88,20 +94,35 @@ def _draw_bars(axes: Axes, shown: Rows, name: str, value: str) -> None:
     places = range(len(shown))  # names need not differ once they are shortened
     errors = [row["error"] for row in shown] if all("error" in row for row in shown) else None
     axes.barh(places, [row[value] for row in shown], xerr=errors, color=COLOR, ecolor="black", capsize=2)
-    axes.set_yticks(places, [shorten(str(row[name])) for row in shown])
+    notes = [f" ({row['note']})" if "note" in row else "" for row in shown]
+    axes.set_yticks(places, [f"{shorten(str(row[name]))}{note}" for row, note in zip(shown, notes, strict=True)])
     axes.invert_yaxis()
     axes.axvline(0, color="black", linewidth=0.8)
     axes.grid(axis="y", visible=False)
 
 
+def line_style(place: int) -> dict[str, Any]:
+    """Colour and kind of the line of one of several groups, of which no two of 8 are alike in either."""
+    return {"color": GROUPS[place % len(GROUPS)], "linestyle": DASHES[(place + place // len(GROUPS)) % len(DASHES)]}
+
+
+def whole_numbers(axes: Axes) -> None:
+    """An axis of things that are counted, such as epochs, without fractions."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def lines(rows: Rows, x: str, y: Sequence[str], title: str) -> Figure:
     """A line for each column of `y`."""
     figure, axes = empty()
-    for column in y:
-        axes.plot(
-            [row[x] for row in rows], [row[column] for row in rows], marker="." if len(rows) < 200 else "", label=column
-        )
+    for place, column in enumerate(y):
+        marker = "." if len(rows) < 200 else ""
+        values = [row[column] for row in rows]
+        axes.plot([row[x] for row in rows], values, marker=marker, label=column, **line_style(place))
     axes.set(title=title, xlabel=x, ylabel=y[0] if len(y) == 1 else "")
+    if all(isinstance(row[x], int) for row in rows):
+        whole_numbers(axes)
     if len(y) > 1:
         axes.legend(frameon=False)
     return figure
@@ -131,8 +152,9 @@ def heat_map(
     figure, axes = empty(width=min(3.4 + cell[0] * wide, LARGEST), height=min(1.9 + cell[1] * high, LARGEST))
     image = axes.imshow(shades, aspect="auto", **colors)
     figure.colorbar(image, label=unit)
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), rows)
+    many = max(map(len, columns), default=0) > 6 and len(columns) > 8
+    axes.set_xticks(range(len(columns)), columns, **({"rotation": 90, "fontsize": 8} if many else {}))
+    axes.set_yticks(range(len(rows)), rows, **({"fontsize": 8} if many else {}))
     for (i, j), text in np.ndenumerate(texts) if texts is not None else ():
         red, green, blue, _ = image.cmap(image.norm(shades[i, j]))
         is_dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5  # as the eye weighs them
@@ -141,24 +163,33 @@ def heat_map(
     return figure, axes
 
 
-def groups(rows: Rows, title: str, group: str | None, axes: Sequence[str]) -> Figure:
-    """Sampled rows in a plane, coloured by group: by its name where there are few, by its size where it is a number."""
+def groups(
+    rows: Rows, title: str, group: str | None, axes: Sequence[str], labels: Sequence[str] | None = None
+) -> Figure:
+    """Sampled rows in a plane, by group: with colour and marker where there are few, by size where it is a number.
+
+    Args:
+        axes: columns of the coordinates.
+        labels: what is written at the axes instead of these.
+    """
     import matplotlib as mpl
 
+    labels = labels or [shorten(name) for name in axes]
     figure, plane = empty(width=6.6, height=5.4)
-    plane.set(title=title, xlabel=shorten(axes[0]), ylabel=shorten(axes[1]))
+    plane.set(title=title, xlabel=labels[0], ylabel=labels[1])
     found: list[Any] = sorted({row[group] for row in rows}) if group else [None]
     if group and len(found) > MOST_GROUPS and all(isinstance(each, int | float) for each in found):
         points = [[row[name] for row in rows] for name in axes]
         image = plane.scatter(*points, s=22, alpha=0.7, c=[row[group] for row in rows], linewidths=0)
         figure.colorbar(image, label=str(group).strip("()"))
         return figure
-    colors = mpl.colormaps[GROUPS if len(found) <= 10 else SCALE]
+    scale = mpl.colormaps[SCALE]
     for place, each in enumerate(found):
         mine = [row for row in rows if group is None or row[group] == each]
-        color = COLOR if group is None else colors(place if len(found) <= 10 else place / (len(found) - 1))
+        color = GROUPS[place] if len(found) <= len(GROUPS) else scale(place / (len(found) - 1))
         points = [[row[name] for row in mine] for name in axes]
-        plane.scatter(*points, s=22, alpha=0.6, color=color, linewidths=0, label=_plain(each))
+        marker = MARKERS[place % len(MARKERS)]
+        plane.scatter(*points, s=24, alpha=0.6, color=color, marker=marker, linewidths=0, label=_plain(each))
     if group and len(found) <= MOST_GROUPS:
         plane.legend(title=group.strip("()"), frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

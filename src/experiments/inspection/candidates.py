@@ -7,13 +7,15 @@ from functools import partial
 
 from experiments.figures.output import Output
 from experiments.inspection import model_charts
-from experiments.tuning import Tuned
+from experiments.tuning.grid import Tuned
 
 
 def candidates(tuned: Tuned) -> Iterator[Output]:
     """A line for each candidate: its values, the metric's `mean`, `deviation` and value for each `fold_…`, `seconds` of
     all its fits, and whether it is the `best`."""
     keys = list(tuned.candidates[0].values)
+    if not keys:  # the experiment itself was judged, and its metrics say how
+        return
     names = dict(zip(keys, _short(keys), strict=True))
     best = tuned.best
     rows = [

@@ -39,7 +39,10 @@ def centres(scored: Scored) -> Iterator[Output]:
         }
         for cluster, point in enumerate(points)
     ]
-    yield Output("cluster_centres", rows, model_charts.centres)
+    # In the space in which the model measures distances.
+    spread = np.std(_centres(model), axis=0)
+    by = [scored.name(index) for index in np.argsort(-spread, kind="stable").tolist()]
+    yield Output("cluster_centres", rows, partial(model_charts.centres, by=by))
 
 
 def _centres(model: Any) -> NDArray[np.float64]:
@@ -89,22 +92,26 @@ def clusters(scored: Scored) -> Iterator[Output]:
     if len(found) < 2:
         return
     points = own_units(scored.fitted, column, np.array([row[column].toArray() for row in found]))
-    names = [scored.name(0), scored.name(1)]
+    names, labels = [scored.name(0), scored.name(1)], None
     if points.shape[1] != 2:
-        points, names = _plane(points), ["component_1", "component_2"]
+        points, shares = _plane(points)
+        names = ["component_1", "component_2"]
+        labels = [f"component {place} ({share:.1%} of the variance)" for place, share in enumerate(shares, 1)]
     rows = [
         {"(cluster)": int(row["prediction"]), names[0]: float(x), names[1]: float(y)}
         for row, (x, y) in zip(found, points, strict=True)
     ]
     title = f"Clusters of {len(rows):,} of {scored.judged_rows:,} rows"
-    yield Output("clusters", rows, partial(charts.groups, title=title, group="(cluster)", axes=names))
+    yield Output("clusters", rows, partial(charts.groups, title=title, group="(cluster)", axes=names, labels=labels))
 
 
-def _plane(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points, shape (n, d), on their first two principal components, shape (n, 2)."""
+def _plane(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[float]]:
+    """Points, shape (n, d), on their first two principal components, shape (n, 2), and the share of the variance that
+    each of the two has."""
     deviation = points.std(axis=0)
     standard = (points - points.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
     left, values, _ = np.linalg.svd(standard, full_matrices=False)
     plane = np.zeros((len(points), 2))
     plane[:, : min(2, len(values))] = left[:, :2] * values[:2]
-    return plane
+    shares = [*(values**2 / max(float((values**2).sum()), np.finfo(float).tiny)).tolist(), 0.0][:2]
+    return plane, shares

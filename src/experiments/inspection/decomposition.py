@@ -48,11 +48,8 @@ def explained_variance(scored: Scored) -> Iterator[Output]:
     model = scored.model
     if _directions(model) is None:
         return
-    values: list[float] = []
-    if hasattr(model, "explainedVariance"):
-        shares = model.explainedVariance.toArray()
-    else:
-        shares, values = scored.spread.components / scored.spread.total, model.s.toArray().tolist()
+    values: list[float] = [] if hasattr(model, "explainedVariance") else model.s.toArray().tolist()
+    shares, _ = _shares(scored)
     rows = [
         {
             "component": index + 1,
@@ -63,6 +60,13 @@ def explained_variance(scored: Scored) -> Iterator[Output]:
         for index, (share, total) in enumerate(zip(shares, np.cumsum(shares), strict=True))
     ]
     yield Output("singular_values" if values else "explained_variance", rows, model_charts.scree)
+
+
+def _shares(scored: Scored) -> tuple[NDArray[np.float64], str]:
+    """Of each component, and of what they are shares."""
+    if hasattr(scored.model, "explainedVariance"):
+        return scored.model.explainedVariance.toArray(), "variance"
+    return scored.spread.components / scored.spread.total, "sum of squares"
 
 
 def projection(scored: Scored) -> Iterator[Output]:
@@ -81,7 +85,9 @@ def projection(scored: Scored) -> Iterator[Output]:
         for row in found
     ]
     axes = ["component_1", "component_2"]
+    shares, what = _shares(scored)
+    labels = [f"component {place} ({share:.1%} of the {what})" for place, share in enumerate(shares[:2], 1)]
     title = f"{len(rows):,} of {scored.judged_rows:,} rows on the first two directions"
-    draw = partial(charts.groups, title=title, group=f"({label})" if label else None, axes=axes)
+    draw = partial(charts.groups, title=title, group=f"({label})" if label else None, axes=axes, labels=labels)
     if rows:
         yield Output("projection", rows, draw)

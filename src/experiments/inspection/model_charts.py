@@ -19,9 +19,14 @@ MOST_LEAVES = 40
 MOST_COMPONENTS = 10
 
 
-def centres(rows: Rows) -> Figure:
-    """The centres' values, coloured by feature standardised over the clusters, so that any units compare."""
-    features = [name for name in rows[0] if not name.startswith("(")][: charts.MOST_CELLS]
+def centres(rows: Rows, by: Sequence[str] = ()) -> Figure:
+    """The centres' values, coloured by feature standardised over the clusters, so that any units compare.
+
+    Args:
+        by: features, those first in which the clusters differ most.
+    """
+    every = by or [name for name in rows[0] if not name.startswith("(")]
+    features = every[: charts.MOST_CELLS]
     values = np.array([[row[name] for name in features] for row in rows])
     deviation = values.std(axis=0)
     standard = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
@@ -34,7 +39,8 @@ def centres(rows: Rows) -> Figure:
         "standardised",
         cell=(0.9, 0.32),
     )
-    axes.set(title="Cluster centres", xlabel="cluster")
+    some = f": the {len(features)} of {len(every)} features that differ most" if len(features) < len(every) else ""
+    axes.set(title=f"Cluster centres{some}", xlabel="cluster")
     return figure
 
 
@@ -57,7 +63,7 @@ def hierarchy(rows: Rows) -> Figure:
                 foot = child["height"] if children.get(child["node"]) else 0.0
                 axes.plot([places[row["node"]], end, end], [top, top, foot], color=charts.COLOR)
             axes.annotate(f"{row['rows']:,} rows", (places[row["node"]], row["height"]), (0, 4),
-                          textcoords="offset points", ha="center", fontsize=8)  # fmt: skip
+                          textcoords="offset points", ha="center", fontsize=8, bbox=charts.ON_WHITE)  # fmt: skip
         return places[row["node"]]
 
     for root in children.get(None, []):
@@ -92,10 +98,16 @@ def components(rows: Rows, title: str) -> Figure:
 
 
 def scree(rows: Rows) -> Figure:
-    """What each component explains, and all up to it."""
-    figure, axes = charts.empty()
+    """What each component explains, and all up to it; of a singular value decomposition the values beside it."""
+    has_values = "singular_value" in rows[0]
+    figure, panels = charts.empty(columns=1 + has_values, width=6.4 + 4 * has_values)
     numbers = [row["component"] for row in rows]
-    what = "sum of squares" if "singular_value" in rows[0] else "variance"
+    what = "sum of squares" if has_values else "variance"
+    axes = np.atleast_1d(panels)[-1]
+    if has_values:
+        panels[0].bar(numbers, [row["singular_value"] for row in rows], color=charts.COLOR)
+        panels[0].set(title="Singular values", xlabel="component", ylabel="singular value")
+        charts.whole_numbers(panels[0])
     axes.bar(numbers, [row["explained_variance"] for row in rows], color=charts.COLOR, label="each")
     axes.plot(numbers, [row["cumulative"] for row in rows], color="black", marker="o", markersize=4, label="cumulative")
     axes.set(title=f"Explained {what} ({rows[-1]['cumulative']:.1%} in all)", xlabel="component")
@@ -114,7 +126,10 @@ def epochs(rows: Rows) -> Figure:
         for column, label in ((name, "training"), (name.replace("epoch_", "epoch_val_"), "validation")):
             if column in rows[0]:
                 marker = "." if len(rows) < 200 else ""
-                axes.plot([row["epoch"] for row in rows], [row[column] for row in rows], marker=marker, label=label)
+                style = charts.line_style(label == "validation")
+                values = [row[column] for row in rows]
+                axes.plot([row["epoch"] for row in rows], values, marker=marker, label=label, **style)
+        charts.whole_numbers(axes)
         axes.set(title=name.removeprefix("epoch_").capitalize(), xlabel="epoch")
         axes.legend(frameon=False)
     return figure

@@ -16,31 +16,49 @@ if TYPE_CHECKING:
     from experiments.figures.output import Rows
 
 
-def confusion_matrix(rows: Rows, title: str, classes: Sequence[str]) -> Figure:
-    """Shares of each true class, with row counts where the cells are large enough to read them."""
+MOST_NAMES = 60
+# Cells that hold two lines.
+MOST_SHARES = 10
+
+
+def confusion_matrix(rows: Rows, title: str, classes: Sequence[str], label: str) -> Figure:
+    """Shares of each true class, with row counts where the cells are large enough to read them.
+
+    Args:
+        label: the column that is predicted.
+    """
     place = {value: index for index, value in enumerate(classes)}
     counts = np.zeros((len(classes), len(classes)))
     for row in rows:
         counts[place[row["true"]], place[row["predicted"]]] = row["rows"]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    few = len(classes) <= charts.MOST_CELLS
-    names = [charts.shorten(name) for name in classes] if few else []
-    texts = np.array([[f"{int(count):,}" for count in row] for row in counts]) if few else None
-    size = 3.6 / min(max(3, len(classes)), 8)
+    names = [charts.shorten(name) for name in classes] if len(classes) <= MOST_NAMES else []
+    texts = np.array([[f"{int(count):,}" for count in row] for row in counts], dtype=object)
+    if len(classes) <= MOST_SHARES:
+        texts += np.array([[f"\n{share:.0%}" for share in row] for row in shares], dtype=object)
+    size = 4.2 / min(max(3, len(classes)), 8 if len(classes) <= charts.MOST_CELLS else 20)
     figure, axes = charts.heat_map(
-        shares, texts, names, names, "share of the true class", (size, size), cmap=charts.SHARES, vmin=0, vmax=1
+        shares,
+        texts if len(classes) <= charts.MOST_CELLS else None,
+        names,
+        names,
+        "share of the true class",
+        (size, size),
+        cmap=charts.SHARES,
+        vmin=0,
+        vmax=1,
     )
-    axes.set(title=title, xlabel="predicted", ylabel="true")
+    axes.set(title=title, xlabel=f"predicted {charts.shorten(label)}", ylabel=f"true {charts.shorten(label)}")
     return figure
 
 
 def roc(rows: Rows, title: str) -> Figure:
     """True against false positives, a line for each class, with the line of a guess."""
     figure, axes = charts.empty(width=6.6, height=5.2)
-    for name, line in _by_class(rows):
+    for place, (name, line) in enumerate(_by_class(rows)):
         x, y = [row["false_positive_rate"] for row in line], [row["true_positive_rate"] for row in line]
         area = f"area {area_under(x, y):.3f}"
-        axes.plot(x, y, color=None if name else charts.COLOR, label=f"{name}, {area}" if name else area)
+        axes.plot(x, y, label=f"{name}, {area}" if name else area, **charts.line_style(place))
     axes.plot([0, 1], [0, 1], color=charts.REFERENCE, linestyle="--", linewidth=1, label="guessing")
     axes.set(title=title, xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(0, 1.02))
     axes.legend(frameon=False, loc="lower right", fontsize=9)
@@ -48,11 +66,14 @@ def roc(rows: Rows, title: str) -> Figure:
 
 
 def precision_recall(rows: Rows, title: str, share: float | None) -> Figure:
-    """Precision against recall, a line for each class; of two with the share of positives, which a guess has."""
+    """Precision against recall in steps, from recall 0 on, with the average precision of each class; of two with the
+    share of positives, which a guess has."""
     figure, axes = charts.empty(width=6.6, height=5.2)
-    for name, line in _by_class(rows):
-        x, y = [row["recall"] for row in line], [row["precision"] for row in line]
-        axes.plot(x, y, color=None if name else charts.COLOR, label=name or None)
+    for place, (name, line) in enumerate(_by_class(rows)):
+        x, y = [0.0, *(row["recall"] for row in line)], [row["precision"] for row in line]
+        area = f"average precision {float(np.sum(np.diff(x) * y)):.3f}"
+        style = charts.line_style(place)
+        axes.step(x, [y[0], *y], where="pre", label=f"{name}, {area}" if name else area, **style)
     if share is not None:
         axes.axhline(share, color=charts.REFERENCE, linestyle="--", linewidth=1, label=f"guessing ({share:.3g})")
     axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(0, 1.02))
@@ -67,11 +88,14 @@ def _by_class(rows: Rows) -> list[tuple[str, Rows]]:
 
 
 def calibration(rows: Rows, title: str) -> Figure:
-    """How often what is predicted with a probability is true; the points' sizes are the rows behind them."""
+    """How often what is predicted with a probability is true, with 95 % intervals; the points' sizes are the rows
+    behind them."""
     figure, axes = charts.empty(width=6.0, height=5.2)
     most = max(row["rows"] for row in rows)
     x, y = [row["predicted"] for row in rows], [row["observed"] for row in rows]
-    axes.plot(x, y, color=charts.COLOR, linewidth=1)
+    below = [max(row["observed"] - row.get("low", row["observed"]), 0) for row in rows]
+    above = [max(row.get("high", row["observed"]) - row["observed"], 0) for row in rows]
+    axes.errorbar(x, y, yerr=[below, above], color=charts.COLOR, linewidth=1, capsize=3)
     axes.scatter(x, y, s=[12 + 120 * row["rows"] / most for row in rows], color=charts.COLOR, alpha=0.8, clip_on=False)
     axes.plot([0, 1], [0, 1], color=charts.REFERENCE, linestyle="--", linewidth=1, label="perfectly calibrated")
     axes.set(
@@ -82,8 +106,8 @@ def calibration(rows: Rows, title: str) -> Figure:
 
 
 def residuals(rows: Rows, title: str, label: str) -> Figure:
-    """Predicted against true, and how the residuals are distributed."""
-    figure, (left, right) = charts.empty(columns=2, width=9.0)
+    """Predicted against true, residuals against predictions, and how the residuals are distributed."""
+    figure, (left, middle, right) = charts.empty(columns=3, width=13.0)
     rows = [row for row in rows if np.isfinite(row["residual"])]
     true = [row["true"] for row in rows]
     left.scatter(true, [row["predicted"] for row in rows], s=10, alpha=0.6, color=charts.COLOR, linewidths=0)
@@ -91,6 +115,10 @@ def residuals(rows: Rows, title: str, label: str) -> Figure:
     left.plot(ends, ends, color=charts.REFERENCE, linestyle="--", linewidth=1, label="predicted = true")
     left.set(xlabel=f"true {label}", ylabel=f"predicted {label}")
     left.legend(frameon=False)
+    points = [row["predicted"] for row in rows], [row["residual"] for row in rows]
+    middle.scatter(*points, s=10, alpha=0.6, color=charts.COLOR, linewidths=0)
+    middle.axhline(0, color=charts.REFERENCE, linestyle="--", linewidth=1)
+    middle.set(xlabel=f"predicted {label}", ylabel="residual (true - predicted)")
     counts, edges = np.histogram([row["residual"] for row in rows], bins=min(40, 5 + len(rows) // 8))
     right.stairs(counts, edges, fill=True, color=charts.COLOR)  # one shape, where `hist` makes one for each bin
     right.axvline(0, color=charts.REFERENCE, linestyle="--", linewidth=1)

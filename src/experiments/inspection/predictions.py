@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +16,13 @@ from experiments.figures.output import MOST_POINTS, Output, Rows
 from experiments.inspection import prediction_charts
 from experiments.inspection.sampling import sample, thinned
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 MOST_THRESHOLDS = 1_000
 CALIBRATION_BINS = 10
+# Of fewer rows a share says nothing.
+LEAST_IN_BIN = 20
 
 
 def confusion_matrix(scored: Scored) -> Iterator[Output]:
@@ -32,7 +39,7 @@ def confusion_matrix(scored: Scored) -> Iterator[Output]:
         if each.held_out is scored.judged_side
     ]
     title = f"Confusion matrix of {scored.judged_rows:,} {scored.judged_name} rows"
-    draw = partial(prediction_charts.confusion_matrix, title=title, classes=dataset.class_names)
+    draw = partial(prediction_charts.confusion_matrix, title=title, classes=dataset.class_names, label=dataset.label)
     yield Output("confusion_matrix", rows, draw)
 
 
@@ -72,19 +79,39 @@ def threshold_curves(scored: Scored) -> Iterator[Output]:
 
 
 def _calibration(curves: list[Curve]) -> Rows:
-    """`predicted` (mean probability), `observed` (share that is true), `rows`, over all classes together."""
+    """`predicted` (mean probability), `observed` (share that is true) with `low` and `high` of its 95 % interval
+    (Wilson's), `rows`, over all classes together. Bins with few rows are one with the next."""
     mean = np.concatenate([curve.probability / curve.rows for curve in curves])
     rows, positives, probability = (
         np.concatenate([getattr(curve, name) for curve in curves]) for name in ("rows", "positives", "probability")
     )
     numbers = np.minimum((mean * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    bins = []
+    bins: list[NDArray[np.bool_]] = []
     for number in np.unique(numbers):
         inside = numbers == number
+        if bins and rows[bins[-1]].sum() < LEAST_IN_BIN:
+            bins[-1] = bins[-1] | inside
+        else:
+            bins.append(inside)
+    if len(bins) > 1 and rows[bins[-1]].sum() < LEAST_IN_BIN:
+        last = bins.pop()
+        bins[-1] = bins[-1] | last
+    found = []
+    for inside in bins:
         count = rows[inside].sum()
         predicted, observed = probability[inside].sum() / count, positives[inside].sum() / count
-        bins.append({"predicted": float(predicted), "observed": float(observed), "rows": int(count)})
-    return bins
+        low, high = _interval(observed, count)
+        found.append(
+            {"predicted": float(predicted), "observed": float(observed), "low": low, "high": high, "rows": int(count)}
+        )
+    return found
+
+
+def _interval(share: float, count: float) -> tuple[float, float]:
+    """Of a share among so many rows, by Wilson."""
+    z = 1.959964
+    middle, spread = share + z * z / (2 * count), z * math.sqrt((share * (1 - share) + z * z / (4 * count)) / count)
+    return (middle - spread) / (1 + z * z / count), (middle + spread) / (1 + z * z / count)
 
 
 def residuals(scored: Scored) -> Iterator[Output]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 INTERCEPT = "(intercept)"
+DEVIATION_ROWS = 1_000
 
 
 def importances(scored: Scored) -> Iterator[Output]:
@@ -49,8 +50,10 @@ def _importances(model: Any, features: int) -> NDArray[np.float64] | None:
 
 
 def coefficients(scored: Scored) -> Iterator[Output]:
-    """`feature`, `coefficient`, `(intercept)` last; of more than two classes a row for each `class` and feature.
+    """`feature`, `coefficient`, the feature's `deviation` and their product, the `effect`, `(intercept)` last; of more
+    than two classes a row for each `class` and feature.
 
+    Deviations are those of up to `DEVIATION_ROWS` training rows, as the model reads them.
     Where Spark has them and no penalty makes them untrue: `standard_error`, `t_value`, `p_value`.
     """
     model = scored.model
@@ -60,6 +63,7 @@ def coefficients(scored: Scored) -> Iterator[Output]:
     elif hasattr(model, "coefficients") and hasattr(model, "intercept"):
         values = model.coefficients.toArray()
         rows = [{"feature": scored.name(index), "coefficient": float(value)} for index, value in enumerate(values)]
+        _add_effects(rows, _deviations(scored))
         rows.append({"feature": INTERCEPT, "coefficient": float(model.intercept)})
         for name, inferred in _inference(model).items():
             for row, value in zip(rows, inferred, strict=False):  # without an intercept there is one less
@@ -69,20 +73,42 @@ def coefficients(scored: Scored) -> Iterator[Output]:
 
 def _coefficients_by_class(scored: Scored) -> Output:
     matrix, intercepts = scored.model.coefficientMatrix.toArray(), scored.model.interceptVector.toArray()
-    rows = []
+    rows: Rows = []
+    deviations = _deviations(scored)
     for index, (values, intercept) in enumerate(zip(matrix, intercepts, strict=True)):
         names = [*(scored.name(place) for place in range(len(values))), INTERCEPT]
         pairs = zip(names, [*values, intercept], strict=True)
         of_class = {"class": scored.dataset.class_name(index)}
-        rows += [{**of_class, "feature": name, "coefficient": float(value)} for name, value in pairs]
+        made: Rows = [{**of_class, "feature": name, "coefficient": float(value)} for name, value in pairs]
+        _add_effects(made[:-1], deviations)
+        rows += made
     draw = partial(_draw_by_class, unit=_unit(scored))
     return Output("coefficients", rows, draw)
 
 
 def _draw_by_class(rows: Rows, unit: str) -> Figure:
     features = [row for row in rows if row["feature"] != INTERCEPT]
-    title = "Coefficients by class"
-    return charts.bars_by_group(features, group="class", name="feature", value="coefficient", title=title, unit=unit)
+    features = [{**row, "note": f"{row['coefficient']:.3g}"} for row in features]
+    title = "Coefficients by class, ranked by coefficient times deviation (coefficients in brackets)"
+    return charts.bars_by_group(features, group="class", name="feature", value="effect", title=title, unit=unit)
+
+
+def _deviations(scored: Scored) -> NDArray[np.float64]:
+    """Of the entries of the features among some training rows; NaN of none."""
+    from pyspark.ml import PipelineModel
+
+    dataset, column = scored.dataset, scored.features_column
+    share = DEVIATION_ROWS / max(dataset.train_rows, 1)
+    some = dataset.train if share >= 1 else dataset.train.sample(share, seed=0).limit(2 * DEVIATION_ROWS)
+    read = PipelineModel(scored.fitted.stages[:-1]).transform(some).select(column).collect()
+    points = np.array([row[0].toArray() for row in read]) if read else np.full((1, 1), np.nan)
+    deviations: NDArray[np.float64] = points.std(axis=0, ddof=1 if len(points) > 1 else 0)
+    return deviations
+
+
+def _add_effects(rows: Rows, deviations: NDArray[np.float64]) -> None:
+    for row, deviation in zip(rows, deviations.tolist(), strict=False):
+        row |= {"deviation": deviation, "effect": row["coefficient"] * deviation}
 
 
 def _inference(model: Any) -> dict[str, list[float]]:
@@ -102,18 +128,19 @@ def _unit(scored: Scored) -> str:
     scaled = scored.features_column is not None and is_scaled(scored.fitted, scored.features_column)
     is_linear = not scored.model.hasParam("link")
     if scored.task is Task.regression and is_linear and not scaled:
-        return f"change of {scored.dataset.label} per unit of the feature"
-    return "coefficient of the scaled feature" if scaled else "coefficient"
+        return f"change of {scored.dataset.label} per deviation of the feature"
+    return "coefficient times deviation" + (" of the scaled feature" if scaled else "")
 
 
 def _draw_coefficients(rows: Rows, unit: str) -> Figure:
     # The intercept's size says nothing about a feature's.
     features = [row for row in rows if row["feature"] != INTERCEPT]
-    title = f"Coefficients (intercept {rows[-1]['coefficient']:.4g})"
+    title = f"Coefficients in brackets, ranked by their effect (intercept {rows[-1]['coefficient']:.4g})"
+    features = [{**row, "note": f"{row['coefficient']:.4g}"} for row in features]
     if all("standard_error" in row for row in features):
-        features = [{**row, "error": 1.96 * row["standard_error"]} for row in features]
+        features = [{**row, "error": 1.96 * row["standard_error"] * row["deviation"]} for row in features]
         title += ", 95 % intervals"
-    return charts.bars(features, name="feature", value="coefficient", title=title, unit=unit)
+    return charts.bars(features, name="feature", value="effect", title=title, unit=unit)
 
 
 def loss_history(scored: Scored) -> Iterator[Output]:
