@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from experiments.config.schema import Config
+from experiments.config.schema import Config, Moves
+from experiments.evaluation.objectives import deciding, larger_is_better, merit
 from experiments.tracking.run import TrackedRun
+from experiments.tracking.tags import NOTE_TAG
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 
 def check_registry(config: Config) -> list[str]:
@@ -18,6 +25,10 @@ def check_registry(config: Config) -> list[str]:
     if not name.strip() or re.search("[/:]", name):
         problems.append(f"{key} must be a name without '/' and ':' to register a model under it, got '{name}'")
     alias = config.registry.alias
+    if alias in [move.value for move in Moves]:
+        problems.append(
+            f"registry.alias must be the name of an alias, got '{alias}'; when it moves says registry.moves={alias}"
+        )
     if not re.fullmatch(r"[\w\-]+", alias) or re.fullmatch(r"(?i)latest|v\d+", alias):
         problems.append(
             "registry.alias must be letters, digits, - and _, and neither 'latest' nor a version such as 'v1', "
@@ -31,11 +42,25 @@ def is_registered(run: TrackedRun) -> bool:
     return bool(run.client.search_model_versions(f"run_id='{run.run_id}'"))
 
 
-def register(run: TrackedRun, model_uri: str, config: Config) -> str:
-    """Make the model a new version that the alias then names; returns `name version`."""
+class Registered(NamedTuple):
+    """A new version of a registered model.
+
+    Attributes:
+        name: of the model.
+        version: the new one.
+        alias: which version the alias names now, and why.
+    """
+
+    name: str
+    version: str
+    alias: str
+
+
+def register(run: TrackedRun, model_uri: str, config: Config) -> Registered:
+    """Make the model a new version, which the alias then names unless it is worse than the one it names now."""
     from mlflow.exceptions import MlflowException
 
-    name = config.registry.name or config.data.name
+    name, alias = config.registry.name or config.data.name, config.registry.alias
     try:
         run.client.get_registered_model(name)
     except MlflowException:
@@ -44,7 +69,59 @@ def register(run: TrackedRun, model_uri: str, config: Config) -> str:
     model_id = model_uri.removeprefix("models:/")
     # The place and not the URI, which MLflow would look up in whatever store this process has as its default.
     source = run.client.get_logged_model(model_id).artifact_location
-    made = run.client.create_model_version(name, source, run.run_id, await_creation_for=0, model_id=model_id)
+    said = run.client.get_run(run.run_id).data.tags.get(NOTE_TAG)
+    made = run.client.create_model_version(
+        name, source, run.run_id, description=said, await_creation_for=0, model_id=model_id
+    )
     run.registered = (name, made.version)
-    run.client.set_registered_model_alias(name, config.registry.alias, made.version)
-    return f"{name} {made.version}"
+    is_moved, why = True, ""
+    if config.registry.moves is Moves.better:
+        is_moved, why = _compared(run, name, config)
+    if is_moved:
+        run.client.set_registered_model_alias(name, alias, made.version)
+    named = made.version if is_moved else _named(run.client, name, alias).version
+    return Registered(name, str(made.version), f"{alias} {'is' if is_moved else 'stays'} version {named}{why}")
+
+
+def _named(client: MlflowClient, name: str, alias: str) -> Any:
+    """The version that an alias names, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException:
+        return None
+
+
+def _compared(run: TrackedRun, name: str, config: Config) -> tuple[bool, str]:
+    """Whether the run's model is at least as good as the one that the alias names, and how that is known."""
+    from mlflow.exceptions import MlflowException
+
+    known = _named(run.client, name, config.registry.alias)
+    if known is None:
+        return True, ""
+    task = config.model.task
+    ours = run.client.get_run(run.run_id)
+    try:
+        theirs = run.client.get_run(known.run_id)
+    except MlflowException:
+        return True, f"; version {known.version} has no run any more that it could be compared with"
+    metric = deciding(ours.data.metrics, task)
+    if metric is None or metric not in theirs.data.metrics:
+        return True, f"; it and version {known.version} have no metric in common that decides"
+    if _rows_of(ours) != _rows_of(theirs):
+        return True, f"; version {known.version} was judged on other rows, so the two cannot be compared"
+    here, there = ours.data.metrics[metric], theirs.data.metrics[metric]
+    is_larger = larger_is_better(metric, task)
+    is_moved = merit(here, is_larger) >= merit(there, is_larger)
+    said = (
+        f"; {metric} {here:.6g} is {'not worse' if is_moved else 'worse'} than {there:.6g} of version {known.version}"
+    )
+    return is_moved, f"{said} on the same rows{'' if is_moved else '; registry.moves=always moves it all the same'}"
+
+
+def _rows_of(run: Run) -> str | None:
+    """Digest of the rows that judged a run: those held out, or all where none were."""
+    inputs = run.inputs.dataset_inputs if run.inputs is not None else []
+    digests = {tag.value: each.dataset.digest for each in inputs for tag in each.tags}
+    return digests.get("test", digests.get("train"))
