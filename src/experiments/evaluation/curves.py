@@ -84,6 +84,10 @@ class Curve:
         x, y = self.recall, self.precision
         return area_under(np.concatenate([[0.0], x]), np.concatenate([y[:1], y]))
 
+    def average_precision(self) -> float:
+        """Precision by the recall that each step adds, without lines between steps."""
+        return float(np.sum(np.diff(np.concatenate([[0.0], self.recall])) * self.precision))
+
 
 def has_scores(rows: DataFrame, classes: int | None) -> bool:
     """Whether the model gives each class of a row a number, and whether they are few enough for curves."""

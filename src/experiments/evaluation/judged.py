@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
+# What a label of 0 counts where errors are divided by it, as scikit-learn has it.
+LEAST_LABEL = 2.220446049250313e-16
+# The rank of the median of errors is right to one part in so many.
+MEDIAN_STEPS = 10_000
 # What models make of the rows, by the names that Spark gives it.
 _OUTPUTS = ("prediction", "probability", "rawPrediction", "topicDistribution")
 
@@ -173,7 +177,8 @@ class Scored:
 
     @cached_property
     def errors(self) -> dict[bool, Any]:
-        """Of a regression, by `_held_out`: `mse`, `mae`, the `variance` of the label, and `rows`."""
+        """Of a regression, by `_held_out`: `mse`, `mae`, `relative` (the mean of errors by the label's size), the
+        `error_variance` and the `variance` of the label, `rows`, and of the judged side the `median` of errors."""
         from pyspark.sql import functions as F
 
         label = F.col(self.dataset.label or "")
@@ -181,7 +186,10 @@ class Scored:
         measures = {
             "mse": F.avg(error * error),
             "mae": F.avg(F.abs(error)),
+            "relative": F.avg(F.abs(error) / F.greatest(F.abs(label), F.lit(LEAST_LABEL))),
+            "error_variance": F.var_pop(error),
             "variance": F.var_pop(label),
+            "median": F.percentile_approx(F.when(F.col(HELD_OUT) == self.judged_side, F.abs(error)), 0.5, MEDIAN_STEPS),
             "rows": F.count("*"),
         }
         grouped = self.rows.groupBy(HELD_OUT).agg(*(measure.alias(name) for name, measure in measures.items()))
@@ -213,7 +221,7 @@ class Scored:
     def curves(self) -> dict[tuple[bool, int], Curve]:
         """Rows and positives by the score of a class, for each side and class; empty without scores.
 
-        Of two classes the second alone; of more only the side that is judged, as their areas are no metrics.
+        Of two classes the second alone; of more only the side that is judged.
         """
         label, classes = self.dataset.label, self.dataset.classes
         if self.is_judged_at_once:

@@ -42,21 +42,26 @@ def _of_the_fit(model: Any) -> dict[str, float]:
     return found
 
 
-def metrics_of(scored: Scored, held_out: bool) -> dict[str, float]:
-    """Metrics of one side of the scored rows, by the task."""
+def metrics_of(scored: Scored, held_out: bool, with_curves: bool = True) -> dict[str, float]:
+    """Metrics of one side of the scored rows, by the task.
+
+    Args:
+        with_curves: whether the areas under the curves of several classes are wanted, which take a pass of their own.
+    """
     if scored.task is Task.decomposition:
         return _decomposition(scored, held_out)
     if "prediction" not in scored.rows.columns:
         return {}
     if scored.task is Task.classification:
-        return _classification(scored, held_out)
+        return _classification(scored, held_out, with_curves)
     if scored.task is Task.regression:
         return _regression(scored, held_out)
     return _clustering(scored, held_out)
 
 
-def _classification(scored: Scored, held_out: bool) -> dict[str, float]:
-    """Precision, recall and f1 are weighted by class, as in Spark; areas under curves are those of two classes."""
+def _classification(scored: Scored, held_out: bool, with_curves: bool) -> dict[str, float]:
+    """Precision, recall and f1 are those of the second of two classes, `weighted_…` the means over classes by their
+    rows; areas under curves are of the second of two classes, of several the mean of each against the rest."""
     pairs = [each for each in scored.confusions if each.held_out is held_out]
     classes = scored.dataset.classes
     assert classes is not None
@@ -71,11 +76,20 @@ def _classification(scored: Scored, held_out: bool) -> dict[str, float]:
         weighted["log_loss"] = math.fsum(pair.weighted_loss for pair in pairs) / total
         metrics |= {f"{name}{BY_WEIGHT}": value for name, value in weighted.items()}
     metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
-    curve = scored.curves.get((held_out, 1)) if classes == 2 else None
-    if curve is not None and curve.has_both:
-        metrics["auc_roc"] = curve.area_under_roc()
-        metrics["auc_pr"] = curve.area_under_precision_recall()
-    return metrics
+    return {**metrics, **(_of_curves(scored, held_out) if classes == 2 or with_curves else {})}
+
+
+def _of_curves(scored: Scored, held_out: bool) -> dict[str, float]:
+    """Means over the classes that have a curve: of two the second. Without a curve there is nothing."""
+    curves = [curve for (side, _), curve in scored.curves.items() if side is held_out and curve.has_both]
+    if not curves or (scored.dataset.classes != 2 and len(curves) < 2):
+        return {}
+    areas = {
+        "auc_roc": [curve.area_under_roc() for curve in curves],
+        "auc_pr": [curve.area_under_precision_recall() for curve in curves],
+        "average_precision": [curve.average_precision() for curve in curves],
+    }
+    return {name: float(np.mean(values)) for name, values in areas.items()}
 
 
 def _matrix(pairs: Sequence[tuple[Confusion, float]], classes: int) -> np.ndarray[Any, Any]:
@@ -93,18 +107,27 @@ def _of_confusion(counts: np.ndarray[Any, Any]) -> dict[str, float]:
     both = precision + recall
     f1 = np.divide(2 * precision * recall, both, out=np.zeros(len(right)), where=both > 0)
     weights = true / true.sum()
-    return {
+    found = {
         "accuracy": float(right.sum() / counts.sum()),
-        "f1": float(weights @ f1),
-        "precision": float(weights @ precision),
-        "recall": float(weights @ recall),
+        "balanced_accuracy": float(recall[true > 0].mean()),
+        "weighted_f1": float(weights @ f1),
+        "weighted_precision": float(weights @ precision),
+        "weighted_recall": float(weights @ recall),
     }
+    if len(counts) == 2:
+        found |= {"f1": float(f1[1]), "precision": float(precision[1]), "recall": float(recall[1])}
+    return found
 
 
 def _regression(scored: Scored, held_out: bool) -> dict[str, float]:
     if held_out not in scored.errors:
         raise _nothing_scored(held_out)
-    metrics = _of_errors(scored.errors[held_out])
+    found = scored.errors[held_out]
+    metrics = {**_of_errors(found), "mape": found["relative"]}
+    if found["variance"] > 0:
+        metrics["explained_variance"] = 1 - found["error_variance"] / found["variance"]
+    if found["median"] is not None:  # it is asked of the rows that count for the judgement
+        metrics["median_absolute_error"] = found["median"]
     if held_out in scored.weighted_errors:
         weighted = _of_errors(scored.weighted_errors[held_out])
         metrics |= {f"{name}{BY_WEIGHT}": value for name, value in weighted.items()}

@@ -173,6 +173,12 @@ def check_estimator(wired: Wired, task: Task, rows: int, classes: int | None) ->
         raise ExperimentError(
             f"{stage.key}.k must be at most the number of training rows, {rows:,}, got {k:,}; lower it or add rows"
         )
+    thresholds = wired.params.get("thresholds")
+    if thresholds is not None and classes is not None and len(thresholds) != classes:
+        raise ExperimentError(
+            f"{stage.key}.thresholds must be one for each of the {classes} classes, got {len(thresholds)}; "
+            "model.threshold is for two classes"
+        )
     name = stage.type.__name__
     if known_of(stage.type).is_of_two_classes and classes is not None and classes > 2:
         raise ExperimentError(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import Balance, Config, Missing
@@ -67,9 +67,13 @@ def stages_of(config: Config) -> list[Stage]:
         except ConfigError as error:
             problems += error.problems
     if not problems:
-        problems = _wrong_order(stages) + _renamed_outputs(stages[-1])
+        problems = _wrong_order(stages) + _renamed_outputs(stages[-1]) + _lost_threshold(config, stages[-1])
     if problems:
         raise ConfigError(problems)
+    if config.model.threshold is not None:
+        # A class is predicted whose probability is the largest by its own threshold.
+        thresholds = [1 - config.model.threshold, config.model.threshold]
+        stages[-1] = replace(stages[-1], params={**stages[-1].params, "thresholds": thresholds})
     return stages
 
 
@@ -87,6 +91,25 @@ def check_stages(config: Config) -> list[str]:
     takes_missing = any(known_of(stage.type).fills_missing or "handleInvalid" in stage.params for stage in stages)
     if config.data.missing is Missing.keep and not takes_missing:
         return ["data.missing must be fail, fill or drop unless a stage imputes, got keep; add preprocessing=impute"]
+    return []
+
+
+def _lost_threshold(config: Config, estimator: Stage) -> list[str]:
+    """That rows are to be told apart at a probability by an estimator which would not hear of it."""
+    threshold = config.model.threshold
+    if threshold is None:
+        return []
+    if not 0 < threshold < 1:
+        return [f"model.threshold must be between 0 and 1, got {threshold}"]
+    name = estimator.type.__name__
+    if "thresholds" not in spark_params(estimator.type):
+        margin = "; model.estimator.threshold is of its margin" if "threshold" in spark_params(estimator.type) else ""
+        return [
+            f"model.threshold must be left as it is for {name}, which takes no probability, got {threshold}{margin}"
+        ]
+    set_twice = {"threshold", "thresholds"} & estimator.params.keys()
+    if set_twice:
+        return [f"model.threshold must be left as it is where {estimator.key}.{min(set_twice)} is set, got {threshold}"]
     return []
 
 
