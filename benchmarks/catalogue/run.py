@@ -29,7 +29,7 @@ from experiments.evaluation.metrics import evaluate
 from experiments.evaluation.objectives import objective
 from experiments.experiment import fit
 from experiments.terminal.progress import Progress
-from experiments.tuning import tune
+from experiments.tuning.judge import tune
 
 BARS = {"linear_svc": 1 / 1.8, "random_forest": 1 / 1.2, "tuned_forest": 1 / 1.3}
 # As the document has it: its perceptron reads features as they are.

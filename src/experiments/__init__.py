@@ -1,8 +1,12 @@
 """Machine learning experiments on Spark: composed by Hydra, fitted by Spark ML, recorded by MLflow.
 
->>> from experiments import load
->>> load(["model=ridge", "data=diabetes"]).model.name
+>>> import experiments
+>>> experiments.load(["model=ridge", "data=diabetes"]).model.name
 'ridge'
+
+`experiments.run(["model=ridge"])` is one tracked run, `experiments.sweep(["model=ridge,lasso"])` a run for each in one
+Spark session, `experiments.compare()` shows them side by side, `experiments.load_model(result)` scores pandas frames.
+Words are those of the command line; `experiments.load(words)` composes them without running anything.
 """
 
 from __future__ import annotations
@@ -12,9 +16,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from experiments.api import compare, load_model, run, sweep
     from experiments.config.compose import load
     from experiments.config.schema import Config
     from experiments.errors import ConfigError, ExperimentError
+    from experiments.experiment import Result
     from experiments.tracking.runs import runs
 
 try:
@@ -27,8 +33,13 @@ _PLACES = {
     "Config": "config.schema",
     "ConfigError": "errors",
     "ExperimentError": "errors",
+    "Result": "experiment",
+    "compare": "api",
     "load": "config.compose",
+    "load_model": "api",
+    "run": "api",
     "runs": "tracking.runs",
+    "sweep": "api",
 }
 
 
@@ -38,4 +49,20 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(f"experiments.{_PLACES[name]}"), name)
 
 
-__all__ = ["Config", "ConfigError", "ExperimentError", "__version__", "load", "runs"]
+def __dir__() -> list[str]:
+    return [*globals(), *_PLACES]
+
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "ExperimentError",
+    "Result",
+    "__version__",
+    "compare",
+    "load",
+    "load_model",
+    "run",
+    "runs",
+    "sweep",
+]

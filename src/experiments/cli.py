@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,11 +14,6 @@ from experiments.errors import ConfigError
 from experiments.jobs import exit_code, run_words, tell
 from experiments.terminal.completion import complete_word, folder_of
 from experiments.terminal.harmless import harmless
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-MOST_LINES = 50
 
 HELP = """Machine learning experiments on Spark, composed by Hydra and recorded by MLflow.
 
@@ -33,6 +26,7 @@ HELP = """Machine learning experiments on Spark, composed by Hydra and recorded 
   experiments data=table data.path=houses.csv data.label=price
   experiments profile data=table data.path=houses.csv       what its columns hold, and the config that suits them
   experiments compare diabetes                              finished runs side by side, over their seeds
+  experiments compare diabetes --sort rmse --columns rmse,r2,seconds_fit
   mlflow ui                                                 the same with figures
 
 Words of the form key=value override the config; `experiments models` and `experiments data` list what there is,
@@ -195,13 +189,16 @@ def doctor(words: tuple[str, ...]) -> None:
 
 @main.command()
 @click.option("--to", type=click.Path(dir_okay=False), help="Write the runs, one by one, to a .csv or .parquet file.")
+@click.option("--columns", help="Metrics and params to show, as in rmse,seconds_fit,model.estimator.regParam.")
+@click.option("--sort", help="A metric by which the best comes first; without it the one that decides.")
 @_words
-def compare(words: tuple[str, ...], to: str | None) -> None:
+def compare(words: tuple[str, ...], to: str | None, columns: str | None, sort: str | None) -> None:
     """Show finished runs side by side, over their seeds: [EXPERIMENT | run id of a sweep] [tracking.…]."""
 
     def show() -> None:
         from pathlib import Path
 
+        from experiments.terminal.comparison import show_comparison
         from experiments.tracking.runs import over_seeds, runs, save
 
         named = [word for word in words if "=" not in word]
@@ -211,35 +208,13 @@ def compare(words: tuple[str, ...], to: str | None) -> None:
         if to is not None:
             save(found, Path(to))
             click.echo(harmless(f"{len(found)} runs written to {to}"))
-        compared = over_seeds(found)
+        compared = over_seeds(found, sort)
         if len(compared):
-            _print_comparison(compared)
+            show_comparison(compared, found, columns.split(",") if columns else [])
         else:
             click.echo("no run has finished here yet; `experiments model=ridge` makes one")
 
     _exit_by(show)
-
-
-def _print_comparison(compared: pd.DataFrame) -> None:
-    """Means, with the deviation where there are several runs; training metrics are left to `--to`."""
-    from experiments.terminal.screen import say, show_table
-
-    shown = [
-        name
-        for name in compared.columns[2:]
-        if not name.startswith(("train_", "test_rows", "cluster_size_")) and not name.endswith("_deviation")
-    ]
-    rows = []
-    for row in compared.head(MOST_LINES).to_dict("records"):
-        cells = []
-        for name in shown:
-            deviation = row[f"{name}_deviation"]
-            text = "" if math.isnan(row[name]) else f"{row[name]:.5g}"
-            cells.append(text if math.isnan(deviation) else f"{text} ± {deviation:.2g}")
-        rows.append((row["name"], row["runs"], *cells))
-    show_table(("run", "runs", *shown), rows)
-    if len(compared) > MOST_LINES:
-        say(f"{len(compared) - MOST_LINES} more are left out")
 
 
 def overrides_of_mlflow(words: Sequence[str]) -> list[str]:

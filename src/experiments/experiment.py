@@ -17,19 +17,20 @@ from experiments.data.loading import load_data
 from experiments.errors import interruption_of
 from experiments.evaluation.judged import score
 from experiments.evaluation.metrics import evaluate
-from experiments.evaluation.objectives import objective
+from experiments.evaluation.objectives import key_metrics, objective
 from experiments.inspection import inspect
 from experiments.inspection.candidates import candidates
 from experiments.inspection.doubts import doubts
 from experiments.pipeline.fitting import Prepared, check_estimator, fit_stages
 from experiments.pipeline.wiring import Wired, wire_to
+from experiments.terminal.harmless import markdown
 from experiments.terminal.progress import Progress
 from experiments.tracking.lifecycle import Parent, tracked_run
-from experiments.tracking.registry import register
+from experiments.tracking.registry import Registered, register
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.store import check_store
 from experiments.training.driver import announcements
-from experiments.tuning import tune
+from experiments.tuning.judge import tune
 from experiments.validation import validate
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Result:
         rows: `train_rows` and `test_rows`.
         seconds: `seconds_…` of each phase.
         objective: the metric that decides for the task, or None.
-        registered: name and version in the model registry, or None.
+        registered: the model's version in the registry, or None.
     """
 
     run_id: str
@@ -60,11 +61,11 @@ class Result:
     rows: dict[str, int]
     seconds: dict[str, float]
     objective: float | None
-    registered: str | None
+    registered: Registered | None
 
 
 class Alone:
-    """What surrounds a run. Here there is nothing around it; runs of one sweep share more, see `sweep.trials`.
+    """What surrounds a run. Here there is nothing around it; runs of one sweep share more, see `sweeps.trials`.
 
     Attributes:
         logs_models: whether the run logs its model itself.
@@ -123,8 +124,8 @@ class Alone:
     ) -> None:
         """Told of a run that has recorded everything, with what its model can be saved from."""
 
-    def register(self, run: TrackedRun, model_uri: str | None, config: Config) -> str | None:
-        """Name and version of the registered model, None where the run registers none."""
+    def register(self, run: TrackedRun, model_uri: str | None, config: Config) -> Registered | None:
+        """The registered model, None where the run registers none."""
         return register(run, model_uri, config) if model_uri and config.registry.register else None
 
 
@@ -185,8 +186,7 @@ def _fitted_and_recorded(
         tuned = None
         if config.tuning.method is not TuningMethod.none:
             with phase("tune"):
-                tuned = tune(config, dataset, progress)
-            tracked.log_best(tuned.best.values)
+                tuned = tune(config, dataset, progress, tracked.log_best)
         with phase("fit"), announcements.heard(functools.partial(_epoch, tracked, progress)):
             chosen = tuned.best.config if tuned else config
             fitted, transformed = fit(chosen, dataset, stack, functools.partial(around.prepared, chosen))
@@ -194,10 +194,10 @@ def _fitted_and_recorded(
         # the run is interrupted, so that there is no wait for the saving.
         beside = stack.enter_context(ThreadPoolExecutor(1, "save-model"))
         save = inheritable_thread_target(spark)(tracked.log_model)
-        saved = beside.submit(save, fitted, dataset, config.cluster.shared_folder) if around.logs_models else None
+        saved = beside.submit(save, config, fitted, dataset) if around.logs_models else None
         with phase("evaluate"):
             scored = stack.enter_context(score(fitted, transformed, dataset, task))
-            metrics = evaluate(scored)
+            metrics = {**evaluate(scored), **(tuned.metrics if tuned else {})}
             outputs = [*inspect(scored), *(candidates(tuned) if tuned else ())]
             doubtful = doubts(scored, metrics, outputs)
         _warn([*dataset.warnings, *doubtful], len(dataset.warnings), tracked, progress)
@@ -207,10 +207,21 @@ def _fitted_and_recorded(
             model_uri = saved.result() if saved else None
     seconds = {f"seconds_{phase}": value for phase, value in progress.seconds.items()}
     tracked.log_metrics({**metrics, **dataset.counts, **seconds})
+    tracked.describe(note(config, metrics, dataset.counts))
     around.finished(config, fitted, spark, tracked, {**metrics, **seconds})
     registered = around.register(tracked, model_uri, config)
-    ids, judged = (tracked.run_id, tracked.experiment_id), objective(metrics, task)
-    return Result(*ids, model_uri, metrics, dataset.counts, seconds, judged, registered)
+    ids = tracked.run_id, tracked.experiment_id
+    return Result(*ids, model_uri, metrics, dataset.counts, seconds, objective(metrics, task), registered)
+
+
+def note(config: Config, metrics: Mapping[str, float], counts: Mapping[str, int]) -> str:
+    """What was done and what came of it, as MLflow's page of a run begins; in Markdown."""
+    names = key_metrics(metrics, config.model.task)
+    figures = ", ".join(f"{name} {metrics[name]:.6g}" for name in names)
+    what = f"**{markdown(config.model.name)}** on {markdown(config.data.name)}"
+    what += f", {markdown(config.data.label)}" if config.data.label else ""
+    rows = f"{counts['train_rows']:,} training rows, {counts['test_rows']:,} held-out rows"
+    return f"{what}{': ' if figures else ''}{figures} ({rows})"
 
 
 def _warn(warnings: Sequence[str], known: int, tracked: TrackedRun, progress: Progress) -> None:

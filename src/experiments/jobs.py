@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from experiments.config.schema import Config
     from experiments.experiment import Result
-    from experiments.sweep.sweep import Sweep
-    from experiments.sweep.trials import Trials
+    from experiments.sweeps.sweep import Sweep
+    from experiments.sweeps.trials import Trials
 
 EXIT_INTERRUPTED = 130
 _OPTIONS_WITH_VALUE = (
@@ -49,12 +49,12 @@ def run_words(words: Sequence[str]) -> int:
 
     def job(composed: DictConfig) -> float | None:
         # Here, so that words that do not compose are refused before all this is imported.
-        from experiments.sweep.sweep import Sweep
-        from experiments.sweep.trials import current
+        from experiments.sweeps.sweep import Sweep
+        from experiments.sweeps.trials import current
 
         trials = current.get()
         if isinstance(trials, Sweep):
-            return _run_trial(trials)
+            return run_trial(trials)
         try:
             return _run_job(composed, trials)
         except Exception as error:  # whatever Spark, MLflow or a library of a stage raises
@@ -63,7 +63,7 @@ def run_words(words: Sequence[str]) -> int:
             return None
 
     try:
-        _compose_and_call(words, job)
+        compose_and_call(words, job)
     except KeyboardInterrupt as told:
         click.echo("interrupted", err=True)
         code = told.args[0] if isinstance(told, Terminated) else EXIT_INTERRUPTED
@@ -96,7 +96,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 def _leave_stuck_trials(code: int) -> None:
     """End the process where threads that would not end would keep it; the doctor closes their runs."""
-    from experiments.sweep.launcher import is_any_trial_alive
+    from experiments.sweeps.launcher import is_any_trial_alive
 
     if is_any_trial_alive():
         sys.stdout.flush()
@@ -123,8 +123,12 @@ def tell(error: Exception) -> None:
         click.echo(line, err=True)
 
 
-def _compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | None]) -> None:
-    """Hydra's own command line, with our words and our errors."""
+def compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | None]) -> None:
+    """Hydra's own command line, with our words and our errors.
+
+    Raises:
+        ConfigError: the words do not compose.
+    """
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -187,7 +191,7 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
     return result.objective
 
 
-def _run_trial(sweep: Sweep) -> float | None:
+def run_trial(sweep: Sweep) -> float | None:
     """One trial of a sweep, in a thread of its own. An error is the sweep's to tell."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -227,11 +231,11 @@ def _summarise(config: Config, result: Result) -> None:
     headers = ("metric", "test", "train") if has_train else ("metric", "value")
     show_table(headers, rows, title=f"{config.model.name} on {config.data.name}")
     say(f"run         {result.run_id}")
-    if (link := run_link(config.tracking, result.experiment_id, result.run_id)) is not None:
-        say(f"look        {link}")
+    say(f"look        {run_link(config.tracking, result.experiment_id, result.run_id)}")
     say(f"model       {result.model_uri}")
     if result.registered:
-        say(f"registered  {result.registered}")
+        name, version, alias = result.registered
+        say(f"registered  {name} {version}: {alias}")
     say(f"compare     {how_to_compare(config.tracking)}")
     uri, model = redact_text(tracking_uri(config.tracking)), result.model_uri
     say(f"score       mlflow.set_tracking_uri({uri!r}); mlflow.spark.load_model('{model}').transform(rows)")

@@ -9,7 +9,7 @@ from experiments.data.checks import check_data
 from experiments.errors import ConfigError
 from experiments.pipeline.stages import check_stages, stages_of
 from experiments.tracking.registry import check_registry
-from experiments.tuning import check_tuning
+from experiments.tuning.grid import check_tuning
 
 
 def validate(config: Config) -> None:

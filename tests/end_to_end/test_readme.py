@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,14 @@ from mlflow.tracking import MlflowClient
 
 README = Path(__file__).parents[2] / "README.md"
 # What installs, what this very run is, and what does not end by itself.
-NOT_RUN = {"pip install uv", "uv run --all-extras pytest", "mlflow ui"}
+NOT_RUN = {"pip install uv", "mlflow ui"}
 
 
 def blocks():
     """The indented blocks: files, which begin with a comment that is their path, and commands."""
     found = re.findall(r"(?:^ {4}.*\n)+", README.read_text(), re.MULTILINE)
     texts = [re.sub("^ {4}", "", block, flags=re.MULTILINE) for block in found]
+    texts = [text for text in texts if not text.startswith("import ")]  # test_python_of_readme
     files = {text.splitlines()[0].removeprefix("# "): text for text in texts if text.startswith("# ")}
     commands = [line for text in texts if not text.startswith("# ") for line in text.splitlines()]
     return files, commands
@@ -38,6 +40,7 @@ def folder(tmp_path_factory):
     """Where a reader types one command after the other."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "houses.csv").write_text("size,price\n" + "".join(f"{i},{5 * i + i % 3}\n" for i in range(100)))
+    shutil.copytree(README.with_name("examples"), folder / "examples")
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -68,6 +71,20 @@ def test_a_command_of_readme_works(line, typed, store, runs, folder, monkeypatch
         assert run.info.status == "FINISHED"
         assert run.data.metrics["r2"] > 0.3
         assert "keras_regressor" in run.info.run_name
+
+
+def test_python_of_readme_scores_what_a_command_before_it_has_fitted(command, folder, monkeypatch, typed, store):
+    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", README.read_text(), re.MULTILINE)
+    (block,) = [block for block in blocks if "import " in block]
+    monkeypatch.chdir(folder)
+    (fitting,) = [line for line in OURS if "data.name=flats" in line]
+    if not MlflowClient(store).search_registered_models("name = 'flats'"):  # where this test runs alone
+        assert typed(*shlex.split(fitting)[1:]).returncode == 0
+    *lines, last = re.sub("^ {4}", "", block, flags=re.MULTILINE).strip().splitlines()
+    code = "\n".join([*lines, f"print({last})"])
+    done = command("bash", "-c", f"cd {shlex.quote(str(folder))} && python -c {shlex.quote(code)}")
+    assert done.returncode == 0, done.stderr
+    assert "prediction" in done.stdout
 
 
 # Two lines for one thing, each a project that MLflow starts: the second is left to the long tests.

@@ -51,7 +51,7 @@ def test_a_sweep_is_one_parent_with_its_children_and_the_best_is_registered(type
     ]
     assert {run.info.status for run in children} == {"FINISHED"}
     assert parent.data.params["model"] == "ridge,lasso"
-    best = min(children, key=lambda run: run.data.metrics["rmse"])
+    best = min(children, key=lambda run: run.data.metrics["validation_rmse"])
     assert parent.data.metrics["rmse"] == best.data.metrics["rmse"]
     assert [run.info.run_id for run in children if run.outputs.model_outputs] == [best.info.run_id]
     client = MlflowClient(store)
@@ -140,7 +140,7 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(start, typed, store
     assert done_before <= {run.info.run_id for run in ended}
     values = {run.info.run_id: float(run.data.params["model.estimator.regParam"]) for run in ended}
     was_done = {values[run_id] for run_id in done_before}
-    best = values[min(ended, key=lambda run: run.data.metrics["rmse"]).info.run_id]
+    best = values[min(ended, key=lambda run: run.data.metrics["validation_rmse"]).info.run_id]
     # What was missing, and the best trial if its model was lost with the process that had fitted it.
     missing = [value for value in map(float, GRID) if value not in was_done]
     fresh = sorted(value for run_id, value in values.items() if run_id not in done_before)
@@ -151,7 +151,8 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(start, typed, store
     assert len(runs(store, "houses")) == len(children) + 2  # only a parent, as nothing was left to run
     # Best of all is a trial with a model, whichever command ran it.
     best = client.get_model_version_by_alias("houses", "candidate").run_id
-    assert client.get_run(best).data.metrics["rmse"] == min(run.data.metrics["rmse"] for run in ended)
+    judged = [run.data.metrics["validation_rmse"] for run in ended]
+    assert client.get_run(best).data.metrics["validation_rmse"] == min(judged)
 
 
 @pytest.mark.long
@@ -178,7 +179,7 @@ def test_a_sweep_that_is_killed_again_and_again_ends_with_each_trial_once(
     times = Counter(float(run.data.params["model.estimator.regParam"]) for run in ended)
     assert sorted(times) == sorted(map(float, GRID))
     # Only the best may have been fitted again, for its model.
-    best = min(ended, key=lambda run: run.data.metrics["rmse"])
+    best = min(ended, key=lambda run: run.data.metrics["validation_rmse"])
     assert {value for value, number in times.items() if number > 1} <= {
         float(best.data.params["model.estimator.regParam"])
     }

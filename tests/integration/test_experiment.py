@@ -84,7 +84,7 @@ def test_random_forest_on_wine_is_as_good_as_scikit_learns_on_the_same_rows(spar
     theirs = RandomForestClassifier(100, max_depth=10, random_state=1).fit(train[features], train["cultivar"])
     # One row of 35 is 0.03: two implementations with other random numbers may differ in two of them.
     assert result.metrics["accuracy"] == pytest.approx(theirs.score(test[features], test["cultivar"]), abs=0.06)
-    assert {"f1", "precision", "recall", "log_loss", "train_accuracy"} <= set(result.metrics)
+    assert {"weighted_f1", "weighted_precision", "weighted_recall", "log_loss", "train_accuracy"} <= set(result.metrics)
     importances = read_csv(MlflowClient(store), result.run_id, "feature_importances")
     assert importances["importance"].sum() == pytest.approx(1)
     ours = importances.set_index("feature")["importance"][features]

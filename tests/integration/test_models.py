@@ -160,20 +160,70 @@ def test_metrics_and_areas_are_scikit_learns_of_the_same_predictions(spark, fini
     mlflow.set_tracking_uri(store)
     scored = mlflow.spark.load_model(result.model_uri).transform(spark.createDataFrame(test)).toPandas()
     true, probability = scored["purchase"], np.array([vector[1] for vector in scored["probability"]])
-    weighted = {"average": "weighted"}
+    predicted, weighted = scored["prediction"], {"average": "weighted"}
     expected = {
-        "accuracy": metrics.accuracy_score(true, scored["prediction"]),
-        "f1": metrics.f1_score(true, scored["prediction"], **weighted),
-        "precision": metrics.precision_score(true, scored["prediction"], **weighted),
-        "recall": metrics.recall_score(true, scored["prediction"], **weighted),
+        "accuracy": metrics.accuracy_score(true, predicted),
+        "balanced_accuracy": metrics.balanced_accuracy_score(true, predicted),
         "log_loss": metrics.log_loss(true, probability),
     }
+    for name in ("f1", "precision", "recall"):
+        theirs = getattr(metrics, f"{name}_score")
+        expected |= {name: theirs(true, predicted), f"weighted_{name}": theirs(true, predicted, **weighted)}
     for name, value in expected.items():
         assert result.metrics[name] == pytest.approx(value, rel=1e-9), name
     # Rows within a step of the score count as ties.
     assert result.metrics["auc_roc"] == pytest.approx(metrics.roc_auc_score(true, probability), abs=1e-4)
     precision, recall, _ = metrics.precision_recall_curve(true, probability)
     assert result.metrics["auc_pr"] == pytest.approx(metrics.auc(recall, precision), abs=2e-3)
+    theirs = metrics.average_precision_score(true, probability)
+    assert result.metrics["average_precision"] == pytest.approx(theirs, abs=1e-3)
+
+
+def test_areas_of_several_classes_are_scikit_learns_means_of_each_against_the_rest(spark, finished, store):
+    from sklearn import metrics
+
+    result, config = finished("one_vs_rest")
+    assert result.metrics["accuracy"] > 0.8  # it has no probabilities, so no areas that could be compared
+    result, config = finished("tuned_forest")
+    _, test, _ = rows_of(spark, config)
+    mlflow.set_tracking_uri(store)
+    scored = mlflow.spark.load_model(result.model_uri).transform(spark.createDataFrame(test)).toPandas()
+    true, probability = scored["cultivar"], np.array([vector.toArray() for vector in scored["probability"]])
+    theirs = metrics.roc_auc_score(true, probability, multi_class="ovr")
+    assert result.metrics["auc_roc"] == pytest.approx(theirs, abs=2e-3)
+    theirs = metrics.average_precision_score(pd.get_dummies(true), probability)
+    assert result.metrics["average_precision"] == pytest.approx(theirs, abs=5e-3)
+    assert "f1" not in result.metrics
+
+
+def test_errors_of_a_regression_are_scikit_learns(spark, finished, store):
+    from sklearn import metrics
+
+    result, config = finished("linear_regression")
+    _, test, _ = rows_of(spark, config)
+    mlflow.set_tracking_uri(store)
+    scored = mlflow.spark.load_model(result.model_uri).transform(spark.createDataFrame(test)).toPandas()
+    true, predicted = scored["price"], scored["prediction"]
+    assert result.metrics["mape"] == pytest.approx(metrics.mean_absolute_percentage_error(true, predicted))
+    assert result.metrics["explained_variance"] == pytest.approx(metrics.explained_variance_score(true, predicted))
+    median = metrics.median_absolute_error(true, predicted)
+    assert result.metrics["median_absolute_error"] == pytest.approx(median, rel=5e-3)  # by one rank, of 2,000
+
+
+def test_a_threshold_moves_rows_from_one_class_to_the_other_in_the_metrics_and_in_the_model(
+    spark, finished, store, cluster_words, table
+):
+    usual, _ = finished("logistic_regression")
+    chosen = ["model=logistic_regression", "model.threshold=0.2"]
+    config = load([*chosen, "registry=none", f"tracking.uri={store}", *cluster_words])
+    result = run(config)
+    _, test, _ = rows_of(spark, config)
+    answers = pyfunc_answers(store, result, test)
+    assert ((answers["probability_1"] > 0.2) == (answers["prediction"] == 1)).all()
+    recall = answers.loc[test["purchase"] == 1, "prediction"].mean()
+    assert result.metrics["recall"] == pytest.approx(recall)
+    assert result.metrics["recall"] > usual.metrics["recall"] + 0.1
+    assert result.metrics["auc_roc"] == pytest.approx(usual.metrics["auc_roc"])
 
 
 @pytest.mark.parametrize("name", ["decision_tree", "gbt_classifier", "mlp", "xgboost"])
@@ -340,6 +390,56 @@ def test_tuning_records_every_candidate_and_fits_the_best(finished, table, store
     params = MlflowClient(store).get_run(result.run_id).data.params
     assert params["best.model.estimator.numTrees"] == str(best["numTrees"])
     assert result.metrics["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_pyfunc_takes_what_pandas_reads_and_answers_as_the_pipeline_in_the_data_s_words(
+    spark, finished, store, name, tmp_path
+):
+    result, config = finished(name)
+    train, test, features = rows_of(spark, config)
+    given = (test if len(test) else train).head(50)
+    given.to_csv(tmp_path / "rows.csv", index=False)
+    frame = pd.read_csv(tmp_path / "rows.csv").sample(frac=1, random_state=1)
+    answers = pyfunc_answers(store, result, frame)
+    scored = mlflow.spark.load_model(result.model_uri).transform(spark.createDataFrame(frame[features])).toPandas()
+    if name != "als":  # whose rows come in another order
+        compared(answers, scored)
+    label = config.data.label
+    if config.model.task.value == "classification":
+        probabilities = [column for column in answers if column.startswith("probability_")]
+        if probabilities:
+            assert np.allclose(answers[probabilities].sum(axis=1), 1)
+            likely = answers[probabilities].idxmax(axis=1).str.removeprefix("probability_")
+            assert (likely == answers[f"predicted_{label}"].astype(str)).mean() > 0.9
+        if config.data.name != "iris":  # whose species are numbers in our rows, and texts in words
+            right = (answers[f"predicted_{label}"] == frame[label]).mean()
+            assert right == pytest.approx(result.metrics["accuracy"], abs=0.25)
+
+
+def pyfunc_answers(store, result, frame):
+    """What pyfunc makes of a frame; the model's example fits and is answered too."""
+    mlflow.set_tracking_uri(store)
+    loaded = mlflow.pyfunc.load_model(result.model_uri)
+    answers = loaded.predict(frame)
+    assert list(answers.index) == list(frame.index)
+    info = mlflow.models.get_model_info(result.model_uri)
+    assert [column.name for column in info.signature.outputs] == list(answers.columns)
+    assert len(loaded.predict(loaded.input_example)) == 5
+    return answers
+
+
+def compared(answers, scored):
+    if "prediction" in answers:
+        assert np.allclose(answers["prediction"], scored["prediction"])
+    for vector in ("probability", "topicDistribution", "estimator"):
+        if vector in scored:
+            names = {"probability": "probability_", "topicDistribution": "topic_", "estimator": "component_"}
+            ours = answers[[column for column in answers if column.startswith(names[vector])]]
+            assert np.allclose(ours, np.array([value.toArray() for value in scored[vector]]), rtol=1e-6, atol=1e-6)
+    for column in scored:
+        if column.startswith("predicted_"):
+            assert (answers[column].to_numpy() == scored[column].to_numpy()).all()
 
 
 @pytest.mark.long

@@ -16,7 +16,7 @@ from experiments.config.identity import data_key, stages_key
 from experiments.data.loading import load_data
 from experiments.experiment import fit
 from experiments.jobs import run_words
-from experiments.sweep.shared_data import SharedData
+from experiments.sweeps.shared_data import SharedData
 
 TRIALS = [round(0.5 + 0.25 * number, 2) for number in range(200)]
 
@@ -147,7 +147,7 @@ def test_a_sweep_shows_what_matters_and_what_is_traded_for_what(spark, sweep):
     judged = pd.read_csv(client.download_artifacts(parent.info.run_id, "objectives.csv"))
     seconds = sorted(run.data.metrics["seconds_fit"] for run in children)
     assert sorted(judged["seconds_fit"]) == pytest.approx(seconds)
-    assert parent.data.metrics["rmse"] == judged["rmse"].min()
+    assert parent.data.metrics["validation_rmse"] == judged["validation_rmse"].min()
     kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert kept >= {"parameter_importance.png", "objectives.png"}
 

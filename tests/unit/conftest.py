@@ -4,7 +4,7 @@ from experiments import load
 from experiments.config.choices import choices
 from experiments.config.loader import hydra_on
 from experiments.config.words import open_override
-from experiments.sweep.plan import plan
+from experiments.sweeps.plan import plan
 
 
 @pytest.fixture(scope="session")

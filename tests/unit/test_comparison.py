@@ -7,19 +7,20 @@ from experiments.tracking.runs import over_seeds
 
 
 def frame(*rows):
-    columns = ["name", "status", "params.model.task", "params.regParam", "params.seed", "params.sweep.n_jobs"]
+    columns = ["run_id", "name", "status", "params.model.task", "params.regParam", "params.seed", "params.sweep.n_jobs"]
     return pd.DataFrame(rows, columns=[*columns, "metrics.rmse", "metrics.seconds_fit"])
 
 
 def test_seeds_and_circumstances_are_averaged_and_parameters_are_not():
     found = frame(
-        ("a seed=1", "FINISHED", "regression", "0.1", "1", "2", 4.0, 1.0),
-        ("a seed=2", "FINISHED", "regression", "0.1", "2", "4", 8.0, 1.0),
-        ("b", "FINISHED", "regression", "1", "1", "2", 5.0, 1.0),
-        ("c", "FAILED", "regression", "1", "1", "2", float("nan"), 1.0),
+        ("1", "a seed=1", "FINISHED", "regression", "0.1", "1", "2", 4.0, 1.0),
+        ("2", "a seed=2", "FINISHED", "regression", "0.1", "2", "4", 8.0, 1.0),
+        ("3", "b", "FINISHED", "regression", "1", "1", "2", 5.0, 1.0),
+        ("4", "c", "FAILED", "regression", "1", "1", "2", float("nan"), 1.0),
     )
     compared = over_seeds(found)
-    assert list(compared.columns) == ["name", "runs", "rmse", "rmse_deviation"]
+    assert list(compared.columns) == ["run_id", "name", "runs", "rmse", "rmse_deviation"]
+    assert compared["run_id"].tolist() == ["3", "1"]
     assert compared["rmse"].tolist() == [5.0, 6.0]  # the best first
     assert compared["runs"].tolist() == [1, 2]
     assert compared["name"].tolist() == ["b", "a"]

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.errors import ExperimentError, Terminated, is_of_infrastructure
 from experiments.experiment import Alone
-from experiments.sweep.trials import Trials
+from experiments.sweeps.trials import Trials
 
 
 @contextlib.contextmanager

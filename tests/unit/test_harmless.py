@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from experiments import load
-from experiments.cli import _print_comparison
 from experiments.errors import ConfigError, ExperimentError
 from experiments.jobs import _summarise, tell
-from experiments.sweep.report import _note, report
-from experiments.sweep.shown import Shown, dry_run, print_table
+from experiments.sweeps.report import _note, report
+from experiments.sweeps.shown import Shown, dry_run, print_table
+from experiments.terminal.comparison import show_comparison
 from experiments.terminal.harmless import harmless, markdown
 from experiments.terminal.progress import Progress
 
@@ -91,15 +91,21 @@ def test_a_sweep_shows_names_as_they_are(name, planned, capsys):
     assert_plain(printed.out + printed.err)
 
 
+def comparison(name):
+    row = {"run_id": "r" * 32, "name": name}
+    found = pd.DataFrame([{**row, "status": "FINISHED", "params.model.task": "regression", "metrics.rmse": 1.0}])
+    return pd.DataFrame([{**row, "runs": 2, "rmse": 1.0, "rmse_deviation": 0.1}]), found
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_and_a_comparison_show_names_as_they_are(name, capsys):
     config = load(["data=table", "data.path=x.csv"])
     config.data.name = name
     config.tracking.folder = None if "hunter2" in name else name  # of a folder it is a part of the path
     ids = {"run_id": "r", "experiment_id": "1", "model_uri": "m"}
-    made = SimpleNamespace(metrics={"rmse": 1.0, "train_rmse": 0.5}, registered=name, **ids)
+    made = SimpleNamespace(metrics={"rmse": 1.0, "train_rmse": 0.5}, registered=(name, 1, name), **ids)
     _summarise(config, made)
-    _print_comparison(pd.DataFrame([{"name": name, "runs": 2, "rmse": 1.0, "rmse_deviation": 0.1}]))
+    show_comparison(*comparison(name))
     tell(ConfigError([f"data.label must be there, got '{name}'"]))
     tell(ExperimentError(name))
     tell(ValueError(name))
@@ -131,18 +137,19 @@ def test_a_report_and_a_description_hold_no_markup_of_a_name(planned, tmp_path):
     assert "<script" not in page
     assert "<b>why" not in page
     assert "&lt;script&gt;" in page
-    note = _note(rows, best)
+    run = SimpleNamespace(other=lambda run_id: SimpleNamespace(experiment_id="1"))
+    note = _note(run, rows, best, {})
     assert "evil" in note
-    assert not re.search(r"[\[\]()`@!<>*:/]|www\.|evil\.", note.split("- **", 1)[1].split("**: rmse")[0])
+    assert not re.search(r"[\[\]()`@!<>*:/]|www\.|evil\.", note.split("- [", 1)[1].split("](#/experiments/1/runs/")[0])
     assert markdown("ridge regParam=0.1 solver=l-bfgs") == "ridge regParam=0.1 solver=l-bfgs"
 
 
 def test_what_is_piped_has_whole_lines_without_boxes(capsys):
     name = "ridge " + "x" * 300
-    _print_comparison(pd.DataFrame([{"name": name, "runs": 2, "rmse": 1.0, "rmse_deviation": 0.1}]))
+    show_comparison(*comparison(name))
     header, line = capsys.readouterr().out.splitlines()
-    assert header.split() == ["run", "runs", "rmse"]
-    assert re.split(r"\s{2,}", line.strip()) == [name, "2", "1 ± 0.1"]
+    assert header.split() == ["run", "name", "runs", "rmse"]
+    assert re.split(r"\s{2,}", line.strip()) == ["r" * 32, name, "2", "1 ± 0.1"]
 
 
 def test_errors_and_warnings_have_no_secrets(capsys):

@@ -34,8 +34,9 @@ SAMPLES = {
     "wide": "",
     "learnt": "",
     "cluster/checks.py key": "spark.driver.memory",
-    "sweep/plan.py name": "trials",
-    "tuning.py key": "model.estimator.regParam",
+    "sweeps/plan.py name": "trials",
+    "tuning/grid.py key": "model.estimator.regParam",
+    "tracking/registry.py alias": "better",
     "sweep=…": "sweep=tpe",
     "sweep.trials=…": "sweep.trials=3",
 }

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from experiments.sweep.outcome import Outcome
-from experiments.sweep.search import Search
+from experiments.sweeps.outcome import Outcome
+from experiments.sweeps.search import Search
 from experiments.tracking.tags import CHOICE_TAG
 
 RIDGE = ("model=ridge", "data=diabetes", "model.estimator.regParam=tag(log,interval(0.001,1000))")
@@ -26,7 +26,7 @@ def go_on(search, measure, most=None):
             break
         said = json.loads(search.tags(trial)[CHOICE_TAG])
         chosen[said["number"]] = said["params"]
-        search.ended(trial, Outcome("FINISHED", metrics={"rmse": measure(trial)}))
+        search.ended(trial, Outcome("FINISHED", metrics={"validation_rmse": measure(trial)}))
         trials.append(trial)
     return trials, chosen
 
@@ -52,7 +52,7 @@ def test_a_search_that_goes_on_chooses_what_it_would_have_chosen(planned):
     for trial in search.trials():
         if len(plan.trials) > 14:
             rest.append(trial)
-        search.ended(trial, Outcome("FINISHED", metrics={"rmse": error(trial)}))
+        search.ended(trial, Outcome("FINISHED", metrics={"validation_rmse": error(trial)}))
     assert [trial.hash for trial in plan.trials] == [trial.hash for trial in whole]
     assert len(rest) == 6
 
@@ -91,7 +91,12 @@ def test_a_choice_is_tried_with_every_seed_and_judged_by_the_mean(planned):
 def test_several_objectives_and_trials_that_fail_or_lack_one(planned):
     plan = planned(*RIDGE, "sweep=tpe", "sweep.trials=4", "sweep.objectives=[r2,seconds_fit]")
     search = Search(plan, {})
-    given = [{"r2": 0.5, "seconds_fit": 2.0}, {"r2": 0.7}, None, {"r2": math.nan, "seconds_fit": 1.0}]
+    given = [
+        {"validation_r2": 0.5, "seconds_fit": 2.0},
+        {"validation_r2": 0.7},
+        None,
+        {"validation_r2": math.nan, "seconds_fit": 1.0},
+    ]
     for trial, metrics in zip(search.trials(), given, strict=True):
         search.ended(trial, Outcome("FINISHED", metrics=metrics) if metrics else Outcome("FAILED"))
     states = [each.state.name for each in search._study.trials]
@@ -121,7 +126,9 @@ def test_what_failed_is_tried_again_with_the_same_values(planned):
         said = json.loads(search.tags(trial)[CHOICE_TAG])
         chosen[said["number"]] = said["params"]
         failed = len(names) == 7
-        search.ended(trial, Outcome("FAILED") if failed else Outcome("FINISHED", metrics={"rmse": error(trial)}))
+        search.ended(
+            trial, Outcome("FAILED") if failed else Outcome("FINISHED", metrics={"validation_rmse": error(trial)})
+        )
     again, _ = go_on(Search(planned(*words), chosen), error)
     assert [trial.name for trial in again] == names
 
@@ -131,7 +138,7 @@ def test_a_place_in_a_list_is_kept_and_not_its_value(planned):
     search = Search(planned("data=table", "data.label=a", paths, "sweep=random", "sweep.trials=2", "seed=1,1"), {})
     for trial in search.trials():
         assert "hunter" not in f"{search.tags(trial)} {trial.name} {trial.values}"
-        search.ended(trial, Outcome("FINISHED", metrics={"rmse": 1.0}))
+        search.ended(trial, Outcome("FINISHED", metrics={"validation_rmse": 1.0}))
     assert {each.state.name for each in search._study.trials} == {"COMPLETE"}
 
 

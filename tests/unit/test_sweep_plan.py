@@ -11,8 +11,8 @@ from experiments.config.identity import config_hash
 from experiments.config.schema import LoggedModels
 from experiments.config.values import plain
 from experiments.figures.charts import save
-from experiments.sweep.composer import Composer
-from experiments.sweep.report import _figures, report
+from experiments.sweeps.composer import Composer
+from experiments.sweeps.report import _figures, report
 from experiments.tracking.owner import PROCESS_TAG, is_gone, process_tag
 
 
@@ -24,7 +24,7 @@ def test_every_combination_is_a_trial_with_its_values_and_name(planned):
     assert made.trials[1].values == {"model": "ridge", "model.estimator.regParam": "1"}
     assert made.swept == {"model": "ridge,lasso", "model.estimator.regParam": "0.1,1"}
     assert made.trials[2].hash == config_hash(
-        load(["model=lasso", "data=diabetes", "model.estimator.regParam=0.1", "seed=7"])
+        load(["model=lasso", "data=diabetes", "model.estimator.regParam=0.1", "seed=7", "tuning=train_validation"])
     )
 
 

@@ -63,6 +63,25 @@ class SweepMethod(Enum):
     tpe = "tpe"
 
 
+class JudgedBy(Enum):
+    """Rows by which the best trial of a sweep is chosen."""
+
+    # A part of the training rows.
+    validation = "validation"
+    # Each part of the training rows once: the mean.
+    folds = "folds"
+    # Those that the metrics are reported of: what is chosen by them looks better than it is.
+    test = "test"
+
+
+class Moves(Enum):
+    """When the alias of a registered model moves to a new version."""
+
+    # If it is not worse on the same rows, or was judged on others.
+    better = "better"
+    always = "always"
+
+
 class TuningMethod(Enum):
     """How candidates of a grid are compared on the training rows."""
 
@@ -161,6 +180,8 @@ class ModelConfig:
     # A stage that is null is left out.
     stages: dict[str, Any] = field(default_factory=dict)
     estimator: dict[str, Any] = MISSING
+    # Of two classes: from which probability on a row is of the second; unset: 0.5.
+    threshold: float | None = None
     # Fewer partitions of data are parted into so many for the fit, unless data.partitions says how many there are:
     # for an estimator that works long on each row.
     least_partitions: int = 1
@@ -171,7 +192,7 @@ class TuningConfig:
     """How the best of several parameters is found before the model is fitted on all training rows."""
 
     method: TuningMethod = TuningMethod.none
-    # Key of a stage's parameter, as in an override, to the list of its values.
+    # Key of a stage's parameter, as in an override, to the list of its values; none: the experiment itself is judged.
     grid: dict[str, Any] = field(default_factory=dict)
     # Parts of the training rows of which each is judged once (cross-validation).
     folds: int = 3
@@ -216,6 +237,8 @@ class RegistryConfig:
     # Registered model; unset: the data's name.
     name: str | None = None
     alias: str = "candidate"
+    # When the alias moves to a new version.
+    moves: Moves = Moves.better
 
 
 @dataclass
@@ -229,6 +252,8 @@ class SweepConfig:
     cases: list[str] = field(default_factory=list)
     # Metrics: the first decides which trial is the best, tpe looks for the best of all; none given: the task's.
     objectives: list[str] = field(default_factory=list)
+    # Rows by which the best is chosen, where rows are held out; how they are parted says `tuning`.
+    judged_by: JudgedBy = JudgedBy.validation
     # Trials at a time; unset: one more than Spark has cores, 8 at the most.
     n_jobs: int | None = None
     # The best is logged once, from its own fit, when all have ended.

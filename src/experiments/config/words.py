@@ -23,7 +23,15 @@ def open_override(word: str) -> str:
     return f"++{spelt}" if _OPEN_OVERRIDE.match(spelt) else spelt
 
 
+NAMED = ("data", "preprocessing", "seed")
+
+
 def run_name(config: Config, words: Sequence[str]) -> str:
-    """The model and what was overridden in it, as in `ridge regParam=0.1`."""
-    changed = [word for word in (word.lstrip("+") for word in words) if word.startswith("model.")]
-    return redact_text(" ".join([config.model.name, *(word.removeprefix("model.estimator.") for word in changed)]))
+    """The model, what was overridden in it, and on what it is fitted where that was said, as in
+    `ridge regParam=0.1 data=diabetes seed=2`."""
+    typed = [word.lstrip("+") for word in words]
+    changed = [word.removeprefix("model.estimator.") for word in typed if word.startswith("model.")]
+    said = {word.partition("=")[0]: word for word in typed if word.partition("=")[0] in NAMED}
+    if "data" in said:
+        said["data"] = f"data={config.data.name}"
+    return redact_text(" ".join([config.model.name, *changed, *(said[key] for key in NAMED if key in said)]))

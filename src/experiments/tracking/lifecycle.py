@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 from experiments.tracking.run import TrackedRun
-from experiments.tracking.tags import PARENT
+from experiments.tracking.tags import NOTE_TAG, PARENT
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,10 @@ def _experiment(client: MlflowClient, config: Config) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            return str(client.create_experiment(name, artifact_location=artifact_folder(config.tracking)))
+            place = str(client.create_experiment(name, artifact_location=artifact_folder(config.tracking)))
+            note = f"Models of {name}. `experiments compare {shlex.quote(name)}` shows them side by side."
+            client.set_experiment_tag(place, NOTE_TAG, note)
+            return place
         except MlflowException:
             experiment = client.get_experiment_by_name(name)  # another run may have made it meanwhile
             if experiment is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import re
 import tempfile
 import time
 import traceback
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
     from pyspark.sql import SparkSession
 
-from experiments.tracking.tags import FAILURE_TAG, HASH_TAG, LONGEST_PARAM
+from experiments.tracking.tags import FAILURE_TAG, HASH_TAG, LONGEST_PARAM, NOTE_TAG
+
+# Groups of the config that say nothing of what is computed; where it runs is worth knowing.
+_UNTOLD = ("sweep", "tracking", "registry")
 
 
 class TrackedRun:
@@ -46,13 +50,19 @@ class TrackedRun:
         self._model_id: str | None = None
 
     def log_config(self, config: Config) -> None:
-        """Every leaf as a param, the whole as `config.yaml`, the identity as a tag."""
+        """What is computed as params, the whole as `config.yaml`, the identity as a tag.
+
+        Where it is recorded, how a sweep goes and what is not set are in `config.yaml` alone, so that a comparison of
+        params shows what was varied.
+        """
         from mlflow.entities import Param, RunTag
 
         values = plain(config)
         known = self.params()
         params = []
         for key, value in flatten(values):
+            if key.split(".")[0] in _UNTOLD or value is None or value == []:
+                continue
             text = value if isinstance(value, str) else json.dumps(value)
             if len(text) > LONGEST_PARAM:
                 text = "[too long for a param; see config.yaml]"
@@ -78,7 +88,7 @@ class TrackedRun:
 
     def describe(self, text: str) -> None:
         """What MLflow's page of the run begins with, as Markdown."""
-        self.client.set_tag(self.run_id, "mlflow.note.content", text)
+        self.client.set_tag(self.run_id, NOTE_TAG, text)
 
     def other(self, run_id: str) -> TrackedRun:
         """Another run of the same store."""
@@ -91,7 +101,8 @@ class TrackedRun:
 
     def log_best(self, values: Mapping[str, object]) -> None:
         """The parameters that tuning chose, as params."""
-        self.log_params({f"best.{key}": json.dumps(value) for key, value in values.items()})
+        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+        self.log_params({f"best.{key}": text for key, text in texts.items()})
 
     def log_data(self, dataset: Dataset, name: str) -> None:
         """Train and test as dataset inputs: schema, row count, digest of the content."""
@@ -145,15 +156,19 @@ class TrackedRun:
         settings = redact(dict(sorted(spark.sparkContext.getConf().getAll())))
         self.client.log_text(self.run_id, yaml.safe_dump(settings), "spark.yaml")
 
-    def log_model(self, fitted: PipelineModel, dataset: Dataset, shared_folder: str | None) -> str:
-        """The fitted pipeline as an MLflow model of this run; returns its URI. See `save_model`."""
+    def log_model(self, config: Config, fitted: PipelineModel, dataset: Dataset) -> str:
+        """The fitted pipeline as an MLflow model of this run, called as the config's; returns its URI.
+
+        See `save_model`.
+        """
         from mlflow.entities import LoggedModelOutput
 
-        made = self.client.create_logged_model(self.experiment_id, "model", source_run_id=self.run_id)
+        name = re.sub(r"[/:.%\"']", "_", config.model.name)  # as MLflow wants it
+        made = self.client.create_logged_model(self.experiment_id, name, source_run_id=self.run_id)
         self._model_id = made.model_id
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model"
-            save_model(fitted, dataset, made, path, shared_folder)
+            save_model(fitted, dataset, made, path, config.cluster.shared_folder)
             self.client.log_model_artifacts(made.model_id, str(path))
         self.client.finalize_logged_model(made.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])

@@ -12,8 +12,8 @@ from experiments.config.compose import load
 from experiments.config.identity import is_circumstance
 from experiments.config.schema import Task
 from experiments.errors import ConfigError, suggest
-from experiments.evaluation.objectives import deciding, larger_is_better
-from experiments.tracking.store import check_store, open_store
+from experiments.evaluation.objectives import METRICS, deciding, larger_is_better, plain
+from experiments.tracking.store import check_store, open_store, sqlite_file
 from experiments.tracking.tags import SWEEP_TAG
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def runs(of: str | None = None, words: Sequence[str] = ()) -> pd.DataFrame:
     import pandas as pd
 
     config = load(words)
+    file = sqlite_file(config.tracking)
+    if file is not None and not file.exists():  # which opening it would make
+        return pd.DataFrame(columns=["run_id", "name", "experiment", "status"])
     check_store(config.tracking)
     client = open_store(config)
     names = {each.experiment_id: each.name for each in client.search_experiments()}
@@ -53,18 +56,25 @@ def runs(of: str | None = None, words: Sequence[str] = ()) -> pd.DataFrame:
     return found if len(found) else pd.DataFrame(columns=["run_id", "name", "experiment", "status"])
 
 
-def over_seeds(found: pd.DataFrame) -> pd.DataFrame:
+def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
     """Finished runs that differ in nothing but their seed as one row each.
 
+    Args:
+        sort: a metric; None for the one that decides.
+
     Returns:
-        `name`, `runs` (how many), and for each metric `METRIC` (mean) and `METRIC_deviation` (of the sample; NaN of one
-        run), ordered by what decides.
+        `run_id` (of the newest), `name`, `runs` (how many), and for each metric `METRIC` (mean) and
+        `METRIC_deviation` (of the sample; NaN of one
+        run), the best first.
+
+    Raises:
+        ConfigError: no run has the metric to sort by.
     """
     import pandas as pd
 
     finished = found[found["status"] == "FINISHED"] if len(found) else found
     if not len(finished):
-        return pd.DataFrame(columns=["name", "runs"])
+        return pd.DataFrame(columns=["run_id", "name", "runs"])
     keys = [
         column
         for column in finished.columns
@@ -77,9 +87,11 @@ def over_seeds(found: pd.DataFrame) -> pd.DataFrame:
         for column in finished.columns
         if column.startswith("metrics.") and not column.startswith("metrics.seconds_")
     ]
-    identity = finished[keys].astype(str).agg("\x1f".join, axis=1)
+    # What is not set is no param, and was a null in earlier versions.
+    identity = finished[keys].astype(str).replace(["null", "[]", "None"], "nan").agg("\x1f".join, axis=1)
     grouped = finished.groupby(identity, sort=False)
     columns: dict[str, Any] = {
+        "run_id": grouped["run_id"].first(),
         "name": grouped["name"].first().astype(str).str.replace(r" seed=\S+", "", regex=True),
         "runs": grouped.size(),
     }
@@ -87,7 +99,10 @@ def over_seeds(found: pd.DataFrame) -> pd.DataFrame:
         columns[metric.removeprefix("metrics.")] = grouped[metric].mean()
         columns[f"{metric.removeprefix('metrics.')}_deviation"] = grouped[metric].std(ddof=1)
     made = pd.DataFrame(columns).reset_index(drop=True)
-    return _ordered(made, finished)
+    if sort is not None and sort not in made:
+        known = [metric.removeprefix("metrics.") for metric in metrics]
+        raise ConfigError([f"--sort must be a metric of the runs, got '{sort}'{suggest(sort, known)}"])
+    return _ordered(made, finished, sort)
 
 
 def save(found: pd.DataFrame, path: Path) -> None:
@@ -154,15 +169,17 @@ def _compact(page: pd.DataFrame) -> pd.DataFrame:
     return page.astype(dict.fromkeys(texts, "category"))
 
 
-def _ordered(made: pd.DataFrame, finished: pd.DataFrame) -> pd.DataFrame:
-    """By the metric that decides, where all runs are of one task."""
+def _ordered(made: pd.DataFrame, finished: pd.DataFrame, sort: str | None) -> pd.DataFrame:
+    """By a metric, or the one that decides where all runs are of one task; runs without it come last."""
     tasks = set(finished.get("params.model.task", [])) - {None}
-    if len(tasks) != 1:
+    task = Task(str(tasks.pop())) if len(tasks) == 1 else None
+    metric = sort or (deciding(made, task) if task is not None else None)
+    if metric is None:
         return made
-    task = Task(str(tasks.pop()))
-    metric = deciding(made, task)
-    return (
-        made
-        if metric is None
-        else made.sort_values(metric, ascending=not larger_is_better(metric, task), ignore_index=True)
-    )
+    is_larger = larger_is_better(metric, task) if task is not None else plain(metric) in _larger()
+    return made.sort_values(metric, ascending=not is_larger, ignore_index=True)
+
+
+def _larger() -> set[str]:
+    """Metrics of which more is better, whatever the task."""
+    return {name for metrics in METRICS.values() for name, is_larger in metrics.items() if is_larger}

@@ -176,11 +176,14 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(place)
 
 
-def run_link(tracking: TrackingConfig, experiment_id: str, run_id: str) -> str | None:
-    """Where a browser shows a run of a server, without its password; None of other stores."""
+def run_link(tracking: TrackingConfig, experiment_id: str, run_id: str) -> str:
+    """Where a browser shows a run, without a server's password; of a local store once `mlflow ui` runs."""
+    return f"{_pages(tracking)}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _pages(tracking: TrackingConfig) -> str:
     uri = tracking_uri(tracking)
     if not uri.startswith(("http://", "https://")):
-        return None
+        return "http://127.0.0.1:5000"  # of `mlflow ui`, as `how_to_compare` says it
     parts = urlsplit(uri)
-    place = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
-    return f"{place}/#/experiments/{experiment_id}/runs/{run_id}"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))

@@ -23,7 +23,7 @@ class SparkLauncher(Launcher):
 
     def launch_as_asked(self, job_overrides: Iterable[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """The same for words that are made one after another, each when there is a thread for it."""
-        from experiments.sweep.launcher import launch
+        from experiments.sweeps.launcher import launch
 
         return launch(self.hydra_context, self.config, self.task_function, job_overrides, initial_job_idx)
 

@@ -26,8 +26,8 @@ class SparkSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from experiments.errors import ConfigError
-        from experiments.sweep.command import run_sweep
-        from experiments.sweep.plan import plan
+        from experiments.sweeps.command import run_sweep
+        from experiments.sweeps.plan import plan
 
         assert self.hydra_context is not None
         assert self.config is not None

@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.figures import charts
 from experiments.figures.output import Rows
-from experiments.sweep.importance import is_log, numbers_of
+from experiments.sweeps.importance import is_log, numbers_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,6 +74,8 @@ def parameters(rows: Rows, keys: Sequence[str]) -> Figure:
             axes.set_xticks(list(scale.ticks), list(scale.ticks.values()), rotation=45, ha="right")
         axes.set(xlabel=charts.shorten(key.removeprefix("model.estimator.")))
     panels[0].set(ylabel=rows[0]["metric"])
+    if is_log(values):
+        panels[0].set_yscale("log")
     figure.suptitle(f"{rows[0]['metric']} by parameter, {len(rows)} trials", fontsize=12)
     return figure
 
@@ -93,13 +95,14 @@ def parallel_coordinates(rows: Rows, keys: Sequence[str]) -> Figure:
         height = _heights(scale)
         columns.append([height(place) for place in scale.places])
         for place, text in scale.ticks.items():
-            axes.annotate(text, (at, height(place)), xytext=(4, 2), textcoords="offset points", fontsize=8)
+            axes.annotate(text, (at, height(place)), xytext=(4, 2), textcoords="offset points", fontsize=8,
+                          bbox=charts.ON_WHITE)  # fmt: skip
     columns.append(list(norm(values)))
     for row in range(len(rows)):
-        there = [(at, column[row]) for at, column in enumerate(columns) if not math.isnan(column[row])]
-        axes.plot(
-            *zip(*there, strict=True), color=mpl.colormaps[charts.SCALE](norm(values[row])), alpha=0.8, linewidth=1.4
-        )
+        # A line ends where the trial does not have a parameter, and a value between two such is a point.
+        heights = [column[row] for column in columns]
+        color = mpl.colormaps[charts.SCALE](norm(values[row]))
+        axes.plot(range(len(columns)), heights, color=color, alpha=0.8, linewidth=1.4, marker="o", markersize=3)
     names = [charts.shorten(key.removeprefix("model.estimator.")) for key in keys]
     axes.set_xticks(range(len(columns)), [*names, rows[0]["metric"]])
     axes.set_yticks([])
@@ -120,6 +123,7 @@ def history(rows: Rows, larger_is_better: bool) -> Figure:
     axes.scatter(places, values, s=26, alpha=0.5, color=charts.MUTED, label="trial")
     axes.step(places, best, where="post", color=charts.COLOR, label="best so far")
     axes.set(xlabel="trial", ylabel=rows[0]["metric"], title=f"{rows[0]['metric']} as trials were chosen")
+    charts.whole_numbers(axes)
     axes.legend(frameon=False)
     return figure
 

@@ -135,6 +135,10 @@ class Space:
         differs |= {key for key, shown in found.items() if len(set(shown)) > 1 or len(shown) < len(self.cases)}
         return {key: ",".join(dict.fromkeys(shown)) for key, shown in found.items() if key in differs}
 
+    def case_words(self) -> list[str]:
+        """What each case has beside what is common, as typed, secrets out; empty without cases."""
+        return [" ".join(f"{each.key}={each.shown}" for each in case) for case in self.own if case]
+
     def fixed(self) -> dict[str, str]:
         """Key to value, secrets out, of what is the same for all trials."""
         swept = self.swept()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from experiments.config.schema import Config
 from experiments.experiment import Alone
-from experiments.sweep.shared_data import SharedData
+from experiments.sweeps.shared_data import SharedData
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from experiments.pipeline.fitting import Prepared
     from experiments.pipeline.wiring import Wired
     from experiments.tracking.lifecycle import Parent
+    from experiments.tracking.registry import Registered
     from experiments.tracking.run import TrackedRun
 
 
@@ -57,7 +58,7 @@ class Trials(Alone):
     def prepared(self, config: Config, wired: Sequence[Wired], dataset: Dataset) -> Prepared | None:
         return self.shared.prepared(config, wired, dataset)
 
-    def register(self, run: TrackedRun, model_uri: str | None, config: Config) -> str | None:
+    def register(self, run: TrackedRun, model_uri: str | None, config: Config) -> Registered | None:
         return None  # of several none is the best yet
 
     def cancel(self) -> None:

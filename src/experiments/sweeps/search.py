@@ -22,10 +22,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 
 from experiments.config.schema import SweepMethod
-from experiments.evaluation.objectives import larger_is_better, merit
-from experiments.sweep.outcome import Outcome, deciding_of
-from experiments.sweep.plan import Plan, Trial
-from experiments.sweep.space import Combination, Dimension, Interval
+from experiments.evaluation.objectives import judging, larger_is_better, merit
+from experiments.sweeps.outcome import Outcome, deciding_of
+from experiments.sweeps.plan import Plan, Trial
+from experiments.sweeps.space import Combination, Dimension, Interval
 from experiments.tracking.tags import CHOICE_TAG, STUDY_TAG
 
 CASE = "case"
@@ -249,6 +249,6 @@ def _spelled(dimension: Dimension, chosen: Any) -> str:
 
 def _objectives(trial: Trial, metrics: Mapping[str, float]) -> list[float]:
     """The metrics that are looked at, turned so that more is better; not finite for one that the run does not have."""
-    names = trial.config.sweep.objectives or [deciding_of(trial, metrics) or ""]
+    names = judging(trial.config) if trial.config.sweep.objectives else [deciding_of(trial, metrics) or ""]
     task = trial.config.model.task
     return [merit(metrics.get(name, math.nan), larger_is_better(name, task)) for name in names]

@@ -16,14 +16,14 @@ from experiments.config.schema import Config, LoggedModels
 from experiments.errors import ExperimentError, is_of_infrastructure, readable_cause
 from experiments.figures.output import Output, Rows
 from experiments.redaction import redact_text
-from experiments.sweep.best_model import BestModels
-from experiments.sweep.launcher import SECONDS_TO_LOOK
-from experiments.sweep.outcome import Kind, Outcome, best_of, deciding_of, outcome_of
-from experiments.sweep.plan import Plan, Trial
-from experiments.sweep.report import log_best, log_summary
-from experiments.sweep.shared_data import MOST_IDLE, SharedData
-from experiments.sweep.shown import Shown
-from experiments.sweep.trials import Trials
+from experiments.sweeps.best_model import BestModels
+from experiments.sweeps.launcher import SECONDS_TO_LOOK
+from experiments.sweeps.outcome import Kind, Outcome, best_of, deciding_of, outcome_of
+from experiments.sweeps.plan import Plan, Trial
+from experiments.sweeps.report import log_best, log_summary, other_metrics
+from experiments.sweeps.shared_data import MOST_IDLE, SharedData
+from experiments.sweeps.shown import Shown
+from experiments.sweeps.trials import Trials
 from experiments.tracking.lifecycle import Parent
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.sweeps import Choice
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from experiments.experiment import Result
-    from experiments.sweep.search import Search
+    from experiments.sweeps.search import Search
     from experiments.terminal.progress import Progress
 
 Launch = Callable[[Iterable[Sequence[str]], int], Any]
@@ -102,7 +102,8 @@ class Sweep(Trials):
 
     def _log_summary(self) -> None:
         try:
-            log_summary(self.run, self.plan, self.table(), self.best)
+            models = {trial.number: self._outcome(trial).model_uri for trial in self.plan.trials}
+            log_summary(self.run, self.plan, self.table(), self.best, models)
         except Exception:
             self.check()  # which trials failed is told before what came of it
             raise
@@ -205,7 +206,7 @@ class Sweep(Trials):
                     "status": outcome.status,
                     "metric": metric or "",
                     "value": outcome.metrics[metric] if metric else "",
-                    **{name: outcome.metrics.get(name, "") for name in self.plan.config.sweep.objectives[1:]},
+                    **{name: outcome.metrics.get(name, "") for name in other_metrics(self.plan.config)},
                     "seconds": "" if outcome.seconds is None else round(outcome.seconds, 2),
                     "run_id": outcome.run_id,
                     "reason": outcome.reason,
@@ -238,7 +239,9 @@ class Sweep(Trials):
 
     def _log_best_models(self) -> None:
         for trial in self.best.values():
-            self._best.log(trial, self._outcome(trial), self.run)
+            made = self._best.log(trial, self._outcome(trial), self.run)
+            if made is not None:
+                self.shown.say(f"registered {made.name} {made.version}: {made.alias}")
 
     def _outcome(self, trial: Trial) -> Outcome:
         return self.outcomes.get(trial.hash) or Outcome()
@@ -246,6 +249,6 @@ class Sweep(Trials):
 
 def _search(plan: Plan, choices: Mapping[int, Choice]) -> Search:
     # Half a second that a grid does not need.
-    from experiments.sweep.search import Search
+    from experiments.sweeps.search import Search
 
     return Search(plan, {number: choice.params for number, choice in choices.items()})

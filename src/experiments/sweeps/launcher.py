@@ -19,8 +19,8 @@ from omegaconf import DictConfig, open_dict
 
 from experiments.cluster.master import local_cores
 from experiments.errors import ConfigError
-from experiments.sweep.composer import Composer
-from experiments.sweep.trials import Trials, current
+from experiments.sweeps.composer import Composer
+from experiments.sweeps.trials import Trials, current
 
 MOST_PARALLEL = 8
 # On a cluster the driver has little to do but wait.

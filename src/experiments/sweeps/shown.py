@@ -13,9 +13,9 @@ from rich.live import Live
 from rich.text import Text
 
 from experiments.figures.output import Rows
-from experiments.sweep.outcome import Kind
-from experiments.sweep.plan import Plan, Trial
-from experiments.sweep.report import by_metric
+from experiments.sweeps.outcome import Kind
+from experiments.sweeps.plan import Plan, Trial
+from experiments.sweeps.report import by_metric, other_metrics
 from experiments.terminal.harmless import harmless
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking import run_log
@@ -112,19 +112,20 @@ def _dry_run_of_choices(plan: Plan, done: int) -> None:
 
 def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: TrackedRun) -> None:
     """The trials by their metric, the best of each kind first, on standard output."""
-    numbers = {trial.number for trial in best.values()}
+    numbers, others = {trial.number for trial in best.values()}, other_metrics(plan.config)
     made = [
         (
             "best" if row["trial"] in numbers else "",
             row["name"],
             row["metric"],
-            f"{row['value']:.6g}" if isinstance(row["value"], float) else "",
+            _number(row["value"]),
+            *(_number(row.get(name)) for name in others),
             row["status"],
             row["seconds"],
         )
         for row in by_metric(plan, rows, numbers)[:MOST_LINES]
     ]
-    headers = ("", "trial", "metric", "value", "status", "seconds")
+    headers = ("", "trial", "metric", "value", *others, "status", "seconds")
     show_table(headers, made, title=f"{len(rows)} trials", folded=1)
     if len(rows) > MOST_LINES:
         say(f"{len(rows) - MOST_LINES} more are in trials.csv of the sweep's run")
@@ -132,6 +133,9 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
         if row["trial"] in numbers:
             say(f"best     {row['run_id']}  {row['name']}")
     say(f"sweep    {run.run_id}")
-    if (link := run_link(plan.config.tracking, run.experiment_id, run.run_id)) is not None:
-        say(f"look     {link}")
+    say(f"look     {run_link(plan.config.tracking, run.experiment_id, run.run_id)}")
     say(f"compare  {how_to_compare(plan.config.tracking)}")
+
+
+def _number(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else ""

@@ -6,38 +6,62 @@ import base64
 import math
 import tempfile
 from collections.abc import Container, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.config.schema import Task
-from experiments.evaluation.objectives import larger_is_better, merit
+from experiments.config.schema import Config, JudgedBy, Task
+from experiments.evaluation.objectives import judging, larger_is_better, merit, plain
 from experiments.figures import charts
 from experiments.figures.output import Output, Rows
-from experiments.sweep import figures
-from experiments.sweep.importance import importances
-from experiments.sweep.outcome import Kind
-from experiments.sweep.plan import Plan, Trial
+from experiments.sweeps import figures
+from experiments.sweeps.importance import FEWEST_PARAMETERS, FEWEST_TRIALS, importances
+from experiments.sweeps.outcome import Kind
+from experiments.sweeps.plan import Plan, Trial
 from experiments.terminal.harmless import markdown
 from experiments.tracking.run import TrackedRun, write_outputs
+from experiments.tracking.store import run_link
 
+# How the rows are called by which the best is chosen.
+JUDGED_BY = {
+    JudgedBy.validation: "a part of the training rows, where rows are held out",
+    JudgedBy.folds: "the mean over parts of the training rows, where rows are held out",
+    JudgedBy.test: "the rows that its metrics are of, so that it looks better than it is",
+}
+WHY_NO_IMPORTANCE = (
+    f"How much each parameter matters is shown from {FEWEST_TRIALS} finished trials on, of parameters that all of them "
+    f"have, where at least {FEWEST_PARAMETERS} differ."
+)
 TEMPLATE = Path(__file__).with_name("report.html")
 
 
-def log_summary(run: TrackedRun, plan: Plan, rows: Rows, best: Mapping[Kind, Trial]) -> None:
-    """Table, figures, report, description and counts of the sweep's run."""
+def log_summary(run: TrackedRun, plan: Plan, rows: Rows, best: Mapping[Kind, Trial], models: Mapping[int, str]) -> None:
+    """Table, figures, report, description and counts of the sweep's run.
+
+    Args:
+        models: URI of the model of each trial that has one, by the trial's number.
+    """
     outputs = [Output("trials", rows), *_figures(plan, rows)]
     with tempfile.TemporaryDirectory() as folder:
         write_outputs(outputs, Path(folder))
-        (Path(folder) / "report.html").write_text(report(plan, rows, best, Path(folder)), encoding="utf-8")
+        (Path(folder) / "report.html").write_text(report(plan, rows, best, Path(folder), run), encoding="utf-8")
         run.log_files(Path(folder))
     ended = {status: sum(row["status"] == status for row in rows) for status in ("FINISHED", "FAILED", "KILLED")}
     metrics = {f"trials_{status.lower()}": float(count) for status, count in ended.items()}
     metrics |= _best_values(rows, best)
     run.log_metrics({"trials": float(len(rows)), **metrics})
-    run.describe(_note(rows, best))
+    run.describe(_note(run, rows, best, models))
+
+
+def other_metrics(config: Config) -> list[str]:
+    """Metrics that are shown of a trial beside the one by which it is judged: further objectives, and the same of the
+    held-out rows."""
+    names = judging(config)
+    wanted = names[1:] if config.sweep.objectives else []
+    return [*wanted, *([plain(names[0])] if plain(names[0]) != names[0] else [])]
 
 
 def log_best(run: TrackedRun, best: Mapping[Kind, Trial]) -> None:
@@ -49,11 +73,13 @@ def log_best(run: TrackedRun, best: Mapping[Kind, Trial]) -> None:
 
 
 def _best_values(rows: Rows, best: Mapping[Kind, Trial]) -> dict[str, float]:
-    """The best value under its metric's name, where all trials can be compared."""
+    """The best trial's metrics under their names, where all trials can be compared."""
     if len(best) != 1:
         return {}
-    number = next(iter(best.values())).number
-    return {row["metric"]: row["value"] for row in rows if row["trial"] == number}
+    (trial,) = best.values()
+    row = next(row for row in rows if row["trial"] == trial.number)
+    others = {name: row[name] for name in other_metrics(trial.config) if isinstance(row[name], float)}
+    return {row["metric"]: row["value"], **others}
 
 
 def _figures(plan: Plan, rows: Rows) -> list[Output]:
@@ -76,7 +102,7 @@ def _figures(plan: Plan, rows: Rows) -> list[Output]:
     if shares:
         draw = partial(charts.bars, name="parameter", value="importance", title="importance", unit="share of variance")
         outputs.append(Output("parameter_importance", shares, draw))
-    names = plan.config.sweep.objectives
+    names = judging(plan.config) if plan.config.sweep.objectives else []
     if len(names) > 1:
         judged = [{**row, names[0]: row["value"]} for row in finished if all(row[name] != "" for name in names[1:])]
         draw = partial(figures.objectives, names=names, front=front(judged, names, plan.config.model.task))
@@ -94,20 +120,28 @@ def front(rows: Rows, objectives: Sequence[str], task: Task) -> Rows:
     ]
 
 
-def _note(rows: Rows, best: Mapping[Kind, Trial]) -> str:
-    """The best trials as MLflow's description of the run, in Markdown."""
-    numbers = {trial.number for trial in best.values()}
-    lines = [
-        f"- **{markdown(row['name'])}**: {row['metric']} {row['value']:.6g}" for row in rows if row["trial"] in numbers
-    ]
+def _note(run: TrackedRun, rows: Rows, best: Mapping[Kind, Trial], models: Mapping[int, str]) -> str:
+    """The best trials as MLflow's description of the run, in Markdown, with links to them and to their models."""
+    lines = []
+    for row in rows:
+        if row["trial"] not in {trial.number for trial in best.values()}:
+            continue
+        place = f"#/experiments/{run.other(row['run_id']).experiment_id}"
+        said = f"- [{markdown(row['name'])}]({place}/runs/{row['run_id']}): {row['metric']} {row['value']:.6g}"
+        said += "".join(
+            f", {name} {row[name]:.6g}" for name in (plain(row["metric"]),) if isinstance(row.get(name), float)
+        )
+        model = models.get(row["trial"], "").removeprefix("models:/")
+        lines.append(f"{said}, [model]({place}/models/{model})" if model else said)
     return "\n".join(["Best of the sweep:", *lines]) if lines else "No trial has finished that could be judged."
 
 
-def report(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], figures: Path) -> str:
+def report(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], figures: Path, run: TrackedRun | None = None) -> str:
     """One HTML page that needs nothing else: what was swept, the best, the figures, all trials from the best on.
 
     Args:
         figures: folder of PNG files.
+        run: the sweep's own.
     """
     # Only a sweep's end needs it, and every command would wait for it.
     from jinja2 import Environment
@@ -115,15 +149,24 @@ def report(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], figures: Path) ->
     numbers = {trial.number for trial in best.values()}
     environment = Environment(autoescape=True)
     environment.filters["short"] = _short
-    objectives, ends = plan.config.sweep.objectives[1:], ("seconds", "reason")
+    others, ends = other_metrics(plan.config), ("seconds", "run_id", "reason")
+    pictures = sorted(figures.glob("*.png"))
+    is_explained = any(path.stem == "parameter_importance" for path in pictures)
     page: str = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         rows=rows,
         rows_by_metric=by_metric(plan, rows, numbers),
         best=numbers,
-        columns=["trial", "status", "metric", "value", *objectives, *plan.swept, *ends],
+        columns=["trial", "status", "metric", "value", *others, *plan.swept, *ends],
         swept=plan.swept,
+        others=others,
+        date=f"{datetime.now():%Y-%m-%d %H:%M}",
+        seed=plan.swept.get("seed", plan.config.seed),
+        run_id=run.run_id if run else "",
+        link=run_link(plan.config.tracking, run.experiment_id, run.run_id) if run else "",
+        judged_by=JUDGED_BY[plan.config.sweep.judged_by],
+        why_no_importance="" if is_explained or len(plan.swept) < 2 else WHY_NO_IMPORTANCE,
         fixed=" ".join(f"{key}={value}" for key, value in plan.fixed.items()),
-        pictures=[(path.stem, base64.b64encode(path.read_bytes()).decode()) for path in sorted(figures.glob("*.png"))],
+        pictures=[(path.stem, base64.b64encode(path.read_bytes()).decode()) for path in pictures],
     )
     return page
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from experiments.cluster.session import StartingSession, starting_session
 from experiments.figures.process import drawing_process
-from experiments.sweep.plan import Plan
-from experiments.sweep.shown import dry_run, print_table
-from experiments.sweep.sweep import Launch, Sweep
-from experiments.sweep.trials import current
+from experiments.sweeps.plan import Plan
+from experiments.sweeps.shown import dry_run, print_table
+from experiments.sweeps.sweep import Launch, Sweep
+from experiments.sweeps.trials import current
 from experiments.tracking.lifecycle import Parent, given_experiment
 from experiments.tracking.store import check_store, open_store, sqlite_file
 from experiments.tracking.sweeps import Choice, close_gone, earlier_choices, experiments_of, finished_runs, sweep_run
@@ -17,6 +19,9 @@ from experiments.tracking.sweeps import Choice, close_gone, earlier_choices, exp
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
+
+# Told of a sweep that begins; for who started it from Python.
+listener: ContextVar[Callable[[Sweep], None] | None] = ContextVar("listener", default=None)
 
 
 def run_sweep(plan: Plan, launch: Launch) -> None:
@@ -49,6 +54,8 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
     given = given_experiment(client)
     with sweep_run(client, plan.recorded()) as run:
         sweep = Sweep(plan, run, Parent(run.run_id, given), done, choices)
+        if (tell := listener.get()) is not None:
+            tell(sweep)
         token = current.set(sweep)
         try:
             with sweep.shown, drawing_process():

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -15,17 +15,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.identity import config_hash
 from experiments.config.loader import from_composed, strip_hydra
-from experiments.config.schema import Config, SweepConfig, SweepMethod
-from experiments.config.words import run_name
+from experiments.config.schema import Config, JudgedBy, SweepConfig, SweepMethod, TuningMethod
+from experiments.config.words import NAMED, run_name
+from experiments.data.dataset import test_fraction
 from experiments.errors import ConfigError, suggest
 from experiments.evaluation.objectives import METRICS
-from experiments.sweep.composer import Composer
-from experiments.sweep.space import CASES, Combination, Space, redacted, space_of
+from experiments.sweeps.composer import Composer
+from experiments.sweeps.space import CASES, Combination, Space, redacted, space_of
 from experiments.tracking.sweeps import RecordedSweep
 from experiments.validation import validate
 
 # Of a space to choose from so many combinations are checked whole, of a larger one each value once.
 MOST_CHECKED_WHOLE = 500
+_METHODS = {JudgedBy.validation: TuningMethod.train_validation, JudgedBy.folds: TuningMethod.cross_validation}
 SECONDS = ("seconds_tune", "seconds_fit", "seconds_evaluate")
 
 
@@ -90,6 +92,7 @@ class Plan:
         """What its run says of it."""
         # How many trials there are may change when the sweep goes on.
         words = {key: value for key, value in {**self.fixed, **self.swept}.items() if key != "sweep.trials"}
+        words |= {f"case.{number}": text for number, text in enumerate(self.space.case_words())}
         name = f"sweep of {', '.join(self.swept) or self.config.model.name}"
         return RecordedSweep(self.config, self.hash, name, words)
 
@@ -206,10 +209,24 @@ def _trial(composer: Composer, number: int, combination: Combination, swept: Ite
     words = tuple(dimension.word(value) for dimension, value in combination)
     composed = composer.compose(words)
     HydraConfig.instance().set_config(composed)  # what `${hydra:…}` looks at
-    config = config_of(composed)
+    config = _judged(config_of(composed))
     values = {each.key: redacted(each.key, value) for each, value in combination if each.key in swept}
-    others = [f"{key}={value}" for key, value in values.items() if key.split(".")[0] != "model"]
-    return Trial(number, words, config, config_hash(config), " ".join([run_name(config, words), *others]), values)
+    # What is the same for all trials says nothing of one.
+    told = [each.word(value) for each, value in combination if each.key not in NAMED or each.key in swept]
+    elsewhere = (*NAMED, CASES)
+    others = [
+        f"{key}={value}" for key, value in values.items() if key.split(".")[0] != "model" and key not in elsewhere
+    ]
+    return Trial(number, words, config, config_hash(config), " ".join([run_name(config, told), *others]), values)
+
+
+def _judged(config: Config) -> Config:
+    """A trial that is judged within its training rows, as its sweep says, is one that a lone run could be too."""
+    is_held_out = test_fraction(config.data, config.model.task) > 0 or getattr(config.data, "test_path", None)
+    method = _METHODS.get(config.sweep.judged_by)
+    if method is None or not is_held_out or config.tuning.method is not TuningMethod.none:
+        return config
+    return replace(config, tuning=replace(config.tuning, method=method))
 
 
 def _shown(combination: Combination) -> list[str]:

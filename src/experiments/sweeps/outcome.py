@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import Config, Task
-from experiments.evaluation.objectives import deciding, larger_is_better, merit
-from experiments.sweep.plan import Trial
+from experiments.evaluation.objectives import deciding, judging, larger_is_better, merit
+from experiments.sweeps.plan import Trial
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -49,7 +49,8 @@ def outcome_of(run: Run) -> Outcome:
 
 def deciding_of(trial: Trial, metrics: Mapping[str, float]) -> str | None:
     """Name of the metric by which the trial is judged, if it has it."""
-    return deciding(metrics, trial.config.model.task, trial.config.sweep.objectives[:1])
+    names = judging(trial.config)
+    return deciding(metrics, trial.config.model.task, names[:1] if trial.config.sweep.objectives else names)
 
 
 def standing_of(trial: Trial, metrics: Mapping[str, float]) -> Standing | None:

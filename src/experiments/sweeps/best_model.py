@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from experiments.config.schema import LoggedModels
 from experiments.errors import ExperimentError
-from experiments.sweep.outcome import Kind, Outcome, Standing, kind_of, standing_of
-from experiments.sweep.plan import Trial
-from experiments.sweep.shared_data import SharedData
-from experiments.tracking.registry import is_registered, register
+from experiments.sweeps.outcome import Kind, Outcome, Standing, kind_of, standing_of
+from experiments.sweeps.plan import Trial
+from experiments.sweeps.shared_data import SharedData
+from experiments.tracking.registry import Registered, is_registered, register
 from experiments.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -75,14 +75,17 @@ class BestModels:
         for best in self._best.values():
             best.kept.close()
 
-    def log(self, trial: Trial, outcome: Outcome, sweep: TrackedRun) -> None:
+    def log(self, trial: Trial, outcome: Outcome, sweep: TrackedRun) -> Registered | None:
         """The model of a best trial, from its own fit, in its own run; registered where the config says so.
+
+        Returns:
+            The version that was registered now.
 
         Raises:
             ExperimentError: a model that should be there is not.
         """
         if self._models is LoggedModels.none:
-            return
+            return None
         best = self._best.get(kind_of(trial.config))
         if not outcome.model_uri:
             if best is None or best.trial.hash != trial.hash:
@@ -91,12 +94,13 @@ class BestModels:
         # An earlier command may have registered it.
         run = sweep.other(outcome.run_id)
         if trial.config.registry.register and not is_registered(run):
-            register(run, outcome.model_uri, trial.config)
+            return register(run, outcome.model_uri, trial.config)
+        return None
 
     def _log_model(self, best: _Best, outcome: Outcome) -> str:
         with self._shared.use(best.spark, best.trial.config) as dataset:
             try:
-                uri = best.run.log_model(best.fitted, dataset, best.trial.config.cluster.shared_folder)
+                uri = best.run.log_model(best.trial.config, best.fitted, dataset)
             except BaseException:
                 best.run.forget_model()
                 raise

@@ -1,0 +1,130 @@
+"""What `import experiments` offers: the commands of the terminal as functions, with tables instead of text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.config.compose import load
+from experiments.config.words import run_name
+from experiments.errors import ConfigError
+from experiments.evaluation.objectives import larger_is_better
+from experiments.experiment import Result
+from experiments.experiment import run as run_config
+from experiments.terminal.progress import Progress
+from experiments.terminal.screen import screen
+from experiments.tracking import runs as recorded
+from experiments.tracking.model import opened_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from omegaconf import DictConfig
+
+    from experiments.tracking.experiments_pyfunc import Answers
+
+__all__ = ["compare", "load_model", "run", "sweep"]
+
+
+def run(words: Sequence[str] = (), config_dir: str | Path | None = None, quiet: bool = False) -> Result:
+    """Fit, judge and record one experiment, as `experiments WORDS…` does. The SparkSession stays for the next one.
+
+    Args:
+        words: overrides such as `model=ridge` or `model.estimator.regParam=0.1`.
+        config_dir: a folder with config groups of your own.
+        quiet: without progress on standard error.
+
+    Returns:
+        The run's id, its model's URI for `load_model`, metrics, row counts and seconds.
+
+    Raises:
+        ConfigError: words that do not fit, all of them at once, before Spark starts.
+        ExperimentError: what went wrong afterwards; the run is then FAILED.
+    """
+    config = load(words, config_dir)
+    name = run_name(config, words)
+    return run_config(config, name, Progress(name) if quiet else Progress(name, screen(stderr=True)))
+
+
+def sweep(words: Sequence[str], config_dir: str | Path | None = None) -> pd.DataFrame:
+    """Run the trials that words make, as `experiments -m WORDS…` does, and those only that are not done yet.
+
+    Args:
+        words: overrides of which some have several values, as in `model.estimator.regParam=0.1,1`.
+        config_dir: a folder with config groups of your own.
+
+    Returns:
+        A row for each trial, the best first: `trial`, `name`, what was swept, `status`, `metric` and its `value` by
+        which the best is chosen, further metrics, `seconds`, `run_id`, `reason` of a failure, and `model_uri` where the
+        trial has a model. `attrs["run_id"]` is the sweep's own run.
+
+    Raises:
+        ConfigError: words that do not fit, before anything starts.
+        SweepFailed: trials that failed, once all others have ended.
+    """
+    import pandas as pd
+
+    from experiments.jobs import compose_and_call, run_trial
+    from experiments.sweeps import command, trials
+    from experiments.sweeps.sweep import Sweep
+
+    def job(_: DictConfig) -> float | None:
+        surrounding = trials.current.get()
+        assert isinstance(surrounding, Sweep)
+        return run_trial(surrounding)
+
+    heard: list[Sweep] = []
+    token, argv = command.listener.set(heard.append), sys.argv
+    options = ["--config-dir", str(config_dir)] if config_dir is not None else []
+    try:
+        compose_and_call(["-m", *options, *words], job)
+    finally:
+        command.listener.reset(token)
+        sys.argv = argv
+    if not heard:
+        return pd.DataFrame()  # of --dry-run
+    (made,) = heard
+    table = pd.DataFrame(made.table())
+    models = {trial.number: made.outcomes[trial.hash].model_uri or None for trial in made.plan.trials}
+    table["model_uri"] = table["trial"].map(models)
+    metrics = set(table["metric"]) - {""}
+    if len(metrics) == 1:
+        is_larger = larger_is_better(metrics.pop(), made.plan.config.model.task)
+        table["value"] = pd.to_numeric(table["value"])
+        table = table.sort_values("value", ascending=not is_larger, kind="stable", ignore_index=True)
+    table.attrs["run_id"] = made.run.run_id
+    return table
+
+
+def load_model(model: Result | str, words: Sequence[str] = ()) -> Answers:
+    """A logged model: `predict` takes pandas frames as they are read, and answers in the data's own words.
+
+    Args:
+        model: what `run` returned, or a URI: `models:/m-…`, `models:/houses@candidate`.
+        words: overrides that say where the store is, such as `tracking.folder=my_runs`.
+
+    Raises:
+        ConfigError: a run that has no model, a registered model that is not there.
+    """
+    uri = model if isinstance(model, str) else model.model_uri
+    if uri is None:
+        raise ConfigError(["model must be logged, got a run without one; sweep.models=all logs that of each trial"])
+    return opened_model(load(words), uri)
+
+
+def compare(of: str | None = None, words: Sequence[str] = (), sort: str | None = None) -> pd.DataFrame:
+    """Finished runs that differ in nothing but their seed as one row each, as `experiments compare` shows them.
+
+    Args:
+        of: name of an experiment, or id of a sweep's run; None for all experiments.
+        words: overrides that say where the store is, such as `tracking.folder=my_runs`.
+        sort: a metric by which the best comes first; None for the one that decides.
+
+    Returns:
+        `run_id` (of the newest), `name`, `runs` (how many), and of each metric its mean and `METRIC_deviation`.
+
+    Raises:
+        ConfigError: no such experiment, sweep or metric, or no store.
+    """
+    return recorded.over_seeds(recorded.runs(of, words), sort)

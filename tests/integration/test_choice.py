@@ -1,0 +1,116 @@
+"""The best is chosen on rows that do not report it, the alias moves to what is not worse, and Python has it all."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+import experiments
+from experiments.experiment import run
+from experiments.tracking.tags import NOTE_TAG
+
+
+@pytest.fixture
+def client(tmp_path, words):
+    return MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+
+
+@pytest.fixture
+def contrary(tmp_path):
+    """Words for training rows with a law, and test rows on which it does not hold."""
+    random = np.random.default_rng(1)
+    for name, slope in (("train", 2.0), ("test", 0.0)):
+        x = random.normal(size=300)
+        frame = pd.DataFrame({"x": x, "y": slope * x + random.normal(scale=0.1, size=300)})
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    return [
+        "data=table",
+        f"data.path={tmp_path / 'train.csv'}",
+        f"data.test_path={tmp_path / 'test.csv'}",
+        "data.label=y",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("judged_by", "metric", "best"),
+    [("validation", "validation_rmse", "0.001"), ("folds", "cv_rmse", "0.001"), ("test", "rmse", "1000000")],
+)
+def test_the_best_is_chosen_on_the_rows_that_are_asked_for(spark, words, contrary, client, judged_by, metric, best):
+    swept = ["model=ridge", "model.estimator.regParam=0.001,1000000", f"sweep.judged_by={judged_by}", "data.name=c"]
+    table = experiments.sweep([*contrary, *swept, *words])
+    assert table["metric"].tolist() == [metric] * 2
+    assert table["model.estimator.regParam"].tolist()[0] == best
+    assert table["model_uri"].notna().tolist() == [True, False]
+    first = client.get_run(table["run_id"][0])
+    # On the rows that are reported the other one is better, unless it is they that choose.
+    assert (first.data.metrics["rmse"] > 1) is (judged_by != "test")
+    assert client.get_model_version_by_alias("c", "candidate").run_id == first.info.run_id
+    parent = client.get_run(table.attrs["run_id"])
+    assert parent.data.metrics["rmse"] == first.data.metrics["rmse"]
+    assert f"/runs/{first.info.run_id}" in parent.data.tags[NOTE_TAG]
+    assert table["model_uri"][0].removeprefix("models:/") in parent.data.tags[NOTE_TAG]
+    if judged_by == "folds":
+        assert first.data.metrics["cv_rmse_deviation"] > 0
+    # What was done so is done for the same words, and by a lone run's too.
+    assert len(client.search_runs([first.info.experiment_id])) == 3
+    again = experiments.sweep([*contrary, *swept, *words])
+    assert set(again["run_id"]) == set(table["run_id"])
+    assert len(client.search_runs([first.info.experiment_id])) == 4  # one more is the sweep's own
+
+
+def test_folds_judge_as_a_loop_over_them_would(spark, words):
+    from sklearn.linear_model import LinearRegression
+
+    from experiments.data.loading import load_data
+    from experiments.tuning.judge import _folds
+
+    plain = ["model=linear_regression", "model.estimator.regParam=0", "data=diabetes"]
+    config = experiments.load([*plain, "tuning=cross_validation", *words])
+    result = run(config)
+    with load_data(spark, config.data, config.model.task, config.seed) as dataset:
+        folds = [
+            (fold.train.toPandas(), fold.held_out.toPandas()) for fold in _folds(dataset, config.tuning, config.seed)
+        ]
+        features, label = dataset.features, dataset.label
+    errors = []
+    for train, held_out in folds:
+        fitted = LinearRegression().fit(train[features], train[label])
+        errors.append(float(np.sqrt(np.mean((fitted.predict(held_out[features]) - held_out[label]) ** 2))))
+    assert result.metrics["cv_rmse"] == pytest.approx(np.mean(errors), rel=1e-6)
+    assert result.metrics["cv_rmse_deviation"] == pytest.approx(np.std(errors, ddof=1), rel=1e-6)
+
+
+def test_the_alias_moves_only_to_what_is_not_worse_on_the_same_rows(spark, words, client):
+    def registered(*own):
+        made = run(experiments.load(["model=ridge", "data=diabetes", *own, *words])).registered
+        named = client.get_model_version_by_alias("diabetes", "candidate")
+        return made.version, str(named.version), made.alias
+
+    assert registered() == ("1", "1", "candidate is version 1")
+    version, named, said = registered("model.estimator.regParam=100000")
+    assert (version, named) == ("2", "1")
+    assert "stays version 1; rmse" in said
+    assert "registry.moves=always" in said
+    assert registered()[:2] == ("3", "3")  # as good is not worse
+    assert registered("model.estimator.regParam=100000", "registry.moves=always")[:2] == ("4", "4")
+    version, named, said = registered("model.estimator.regParam=100001", "seed=2")
+    assert (version, named) == ("5", "5")
+    assert "judged on other rows" in said
+    description = client.get_model_version("diabetes", "1").description
+    assert description.startswith("**ridge** on diabetes, progression: rmse ")
+
+
+def test_python_runs_compares_and_scores(spark, words, tmp_path):
+    result = experiments.run(["model=random_forest", "data=iris", "model.estimator.numTrees=5", *words], quiet=True)
+    compared = experiments.compare("iris", [word for word in words if word.startswith("tracking.")])
+    assert compared["run_id"].tolist() == [result.run_id]
+    assert compared["accuracy"].tolist() == [result.metrics["accuracy"]]
+    model = experiments.load_model(result, words)
+    from experiments.data.bundled import bundled
+
+    answers = model.predict(bundled("iris"))
+    assert set(answers["predicted_species"]) == {"setosa", "versicolor", "virginica"}
+    same = experiments.load_model("models:/iris@candidate", words).predict(bundled("iris"))
+    assert same.equals(answers)
+    with pytest.raises(experiments.ConfigError, match="did you mean 'iris'"):
+        experiments.load_model("models:/irsi@candidate", words)
