@@ -1,17 +1,19 @@
-"""Make docs/comparison.png: MLflow's own page that compares two real runs, which differ in one parameter.
+"""Make docs/comparison.png and docs/run.png: MLflow's own pages of real runs.
 
-It fits both models, serves their store on this machine, opens the compare page in a headless Chromium, folds its
-sidebar and its visualizations, leaves of the parameters those that differ, chooses a figure among the artifacts, and
-photographs the page from its top to the end of that figure.
+It fits two models that differ in one parameter, and a sweep, serves their store on this machine, and photographs in a
+headless Chromium the page of a run, and the one that compares two: its sidebar and its visualizations folded, of the
+parameters those that differ, and a figure chosen among the artifacts. With `--all FOLDER` MLflow's other pages too, for
+whoever changes what runs record.
 
 Chromium and its driver come from Debian, selenium for this one run from PyPI; about two minutes:
 
     apt-get update && apt-get install -y chromium chromium-driver
-    uv run --with selenium python docs/screenshot.py
+    uv run --with selenium python docs/screenshot.py [--all FOLDER]
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import contextlib
 import json
@@ -35,13 +37,17 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 PICTURE = Path(__file__).with_name("comparison.png")
+RUN = Path(__file__).with_name("run.png")
 DATA = "diabetes"
 CHANGES = ([], ["model.estimator.regParam=100"])
 FIGURE = "coefficients.png"
+SWEEP = ["model=ridge,lasso", f"data={DATA}", "model.estimator.regParam=0.1,1,10"]
 # Of the window, in pixels. Narrower, MLflow cuts off the names of the artifacts beside two figures; lower, they scroll.
 WIDTH, HEIGHT = 1560, 1900
 MARGIN = 20  # below the figures
+RUN_HEIGHT = 1000
 SECONDS = 60
+SECONDS_TO_SETTLE = 6
 # The assistant covers a third of the page unless it believes that a user has closed it.
 CLOSE_ASSISTANT = """
     localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
@@ -50,6 +56,9 @@ CLOSE_ASSISTANT = """
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", type=Path, metavar="FOLDER", help="photograph MLflow's other pages too, into a folder")
+    args = parser.parse_args()
     signal.signal(signal.SIGTERM, stop)
     with tempfile.TemporaryDirectory(prefix="experiments-", ignore_cleanup_errors=True) as folder:
         os.environ |= {
@@ -64,7 +73,14 @@ def main() -> None:
             subprocess.run(["experiments", "model=ridge", f"data={DATA}", *change], cwd=folder, check=True)
         experiment, runs = recorded()
         with served(Path(folder)) as server, chromium() as browser:
+            prepare(browser, server)
             PICTURE.write_bytes(comparison(browser, server, experiment, runs))
+            RUN.write_bytes(page(browser, server, f"experiments/{experiment}/runs/{runs[0]}", RUN_HEIGHT))
+            if args.all:
+                subprocess.run(["experiments", "-m", *SWEEP], cwd=folder, check=True)
+                args.all.mkdir(parents=True, exist_ok=True)
+                for name, place in pages(experiment, runs[0]).items():
+                    (args.all / f"{name}.png").write_bytes(page(browser, server, place, HEIGHT))
 
 
 def stop(*_: object) -> NoReturn:
@@ -130,12 +146,45 @@ def chromium() -> Iterator[webdriver.Chrome]:
         yield browser
 
 
-def comparison(browser: webdriver.Chrome, server: str, experiment: str, runs: list[str]) -> bytes:
-    """The compare page from its top to the end of the figures, as a PNG."""
+def pages(experiment: str, run: str) -> dict[str, str]:
+    """Names and places of MLflow's pages: of experiments, runs, a run, a model, a registered model and a sweep."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient()
+    (parent,) = client.search_runs([experiment], "tags.`experiments.sweep` LIKE '%'")
+    (model,) = client.get_run(run).outputs.model_outputs
+    below = f"experiments/{experiment}"
+    return {
+        "experiments": "experiments",
+        "runs": f"{below}/runs",
+        "run": f"{below}/runs/{run}",
+        "artifacts": f"{below}/runs/{run}/artifacts/{FIGURE}",
+        "model": f"{below}/models/{model.model_id}",
+        "registered": f"models/{DATA}",
+        "version": f"models/{DATA}/versions/1",
+        "sweep": f"{below}/runs/{parent.info.run_id}",
+    }
+
+
+def prepare(browser: webdriver.Chrome, server: str) -> None:
+    """Close what covers the pages."""
     browser.get(f"{server}/health")
     browser.execute_script(CLOSE_ASSISTANT)
     browser.get(server)
     found(browser, "//*[@aria-label='Toggle sidebar']").click()  # before the page measures how wide its tables may be
+
+
+def page(browser: webdriver.Chrome, server: str, place: str, height: int) -> bytes:
+    """A page from its top, as a PNG, once nothing on it moves any more."""
+    browser.get(f"{server}/#/{place}")
+    browser.refresh()
+    time.sleep(SECONDS_TO_SETTLE)
+    area = {"x": 0, "y": 0, "width": WIDTH, "height": height, "scale": 1}
+    return base64.b64decode(browser.execute_cdp_cmd("Page.captureScreenshot", {"clip": area})["data"])
+
+
+def comparison(browser: webdriver.Chrome, server: str, experiment: str, runs: list[str]) -> bytes:
+    """The compare page from its top to the end of the figures, as a PNG."""
     query = f"runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([experiment]))}"
     browser.get(f"{server}/#/compare-runs?{query}")
     for click in (

@@ -74,7 +74,7 @@ def test_a_command_of_readme_works(line, typed, store, runs, folder, monkeypatch
 
 
 def test_python_of_readme_scores_what_a_command_before_it_has_fitted(command, folder, monkeypatch, typed, store):
-    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", README.read_text(), re.MULTILINE)
+    blocks = re.findall(r"(?:^ {4}.*\n)+", README.read_text(), re.MULTILINE)
     (block,) = [block for block in blocks if "import " in block]
     monkeypatch.chdir(folder)
     (fitting,) = [line for line in OURS if "data.name=flats" in line]

@@ -98,7 +98,7 @@ def test_a_dry_run_lists_the_trials_and_writes_nothing(typed, command, store, ru
     assert done.returncode == 0, done.stderr
     assert "2 trials, 0 done already, 2 to run" in done.stdout
     assert not folder.exists()
-    assert typed(*words[:1], "model.estimator.regParam=0.1").returncode == 0
+    assert typed(*words[:1], "model.estimator.regParam=0.1", "tuning=train_validation").returncode == 0
     environment["JAVA_HOME"] = str(tmp_path)  # there is no Java: none is needed
     done = command("experiments", "--dry-run", *words)
     assert "2 trials, 1 done already, 1 to run" in done.stdout

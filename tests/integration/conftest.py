@@ -1,3 +1,8 @@
+import json
+import threading
+import time
+
+import pandas as pd
 import pytest
 
 
@@ -23,3 +28,30 @@ def table(tmp_path):
         return ["data=table", f"data.path={tmp_path / 'rows.csv'}"]
 
     return write
+
+
+@pytest.fixture
+def over_http():
+    """A function from a loaded model and a frame to what `mlflow models serve` answers: its own server, on loopback."""
+    import requests
+    import uvicorn
+    from mlflow.pyfunc.scoring_server import init
+
+    def answer(model, frame):
+        server = uvicorn.Server(uvicorn.Config(init(model), host="127.0.0.1", port=0, log_level="error"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.01)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            rows = json.loads(frame.to_json(orient="split", index=False))
+            answered = requests.post(f"http://127.0.0.1:{port}/invocations", json={"dataframe_split": rows}, timeout=60)
+            assert answered.status_code == 200, answered.text
+            return pd.DataFrame(answered.json()["predictions"])
+        finally:
+            server.should_exit = True
+            thread.join()
+
+    return answer

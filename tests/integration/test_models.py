@@ -27,6 +27,8 @@ MODELS = (
     *("mlp", "naive_bayes", "one_vs_rest", "pca", "random_forest_regressor", "svd", "tuned_forest", "xgboost"),
 )
 
+ELSEWHERE = ("ridge", "random_forest", "kmeans")  # test_experiment.py
+
 
 @pytest.fixture(scope="module")
 def finished(spark, store, cluster_words):
@@ -58,8 +60,7 @@ def rows_of(spark, config):
 def test_no_shipped_model_is_left_out_here():
     from experiments.config.choices import choices
 
-    elsewhere = {"ridge", "random_forest", "kmeans"}  # test_experiment.py
-    elsewhere |= {"keras_local", "keras_tensorflow", "keras_horovod", "keras_regressor"}  # test_networks.py
+    elsewhere = {*ELSEWHERE, "keras_local", "keras_tensorflow", "keras_horovod", "keras_regressor"}  # test_networks.py
     assert set(choices("model")) == {*MODELS, *elsewhere}
 
 
@@ -265,7 +266,7 @@ def test_one_vs_rest_tells_species_apart(finished, table):
     result, _ = finished("one_vs_rest")
     assert result.metrics["accuracy"] > 0.75
     assert table(result, "confusion_matrix")["rows"].sum() == result.rows["test_rows"]
-    assert set(table(result, "roc_curve")["class"]) == {0, 1, 2}
+    assert set(table(result, "roc_curve")["class"]) == {"setosa", "versicolor", "virginica"}
 
 
 def test_naive_bayes_is_scikit_learns_on_the_same_hashes_and_names_its_words(spark, finished, table):
@@ -392,9 +393,9 @@ def test_tuning_records_every_candidate_and_fits_the_best(finished, table, store
     assert result.metrics["accuracy"] > 0.8
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_pyfunc_takes_what_pandas_reads_and_answers_as_the_pipeline_in_the_data_s_words(
-    spark, finished, store, name, tmp_path
+@pytest.mark.parametrize("name", [*MODELS, *ELSEWHERE])
+def test_pyfunc_and_http_take_what_pandas_reads_and_answer_as_the_pipeline_in_the_data_s_words(
+    spark, finished, store, name, tmp_path, over_http
 ):
     result, config = finished(name)
     train, test, features = rows_of(spark, config)
@@ -402,6 +403,8 @@ def test_pyfunc_takes_what_pandas_reads_and_answers_as_the_pipeline_in_the_data_
     given.to_csv(tmp_path / "rows.csv", index=False)
     frame = pd.read_csv(tmp_path / "rows.csv").sample(frac=1, random_state=1)
     answers = pyfunc_answers(store, result, frame)
+    served = over_http(mlflow.pyfunc.load_model(result.model_uri), frame.head(3)[features])
+    pd.testing.assert_frame_equal(served, answers.head(3).reset_index(drop=True), check_dtype=False)
     scored = mlflow.spark.load_model(result.model_uri).transform(spark.createDataFrame(frame[features])).toPandas()
     if name != "als":  # whose rows come in another order
         compared(answers, scored)

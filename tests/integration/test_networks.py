@@ -193,6 +193,38 @@ print(json.dumps([row.probability.toArray().tolist() for row in model.transform(
     assert np.allclose(found, [row.toArray() for row in expected], atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        # Those that other tests have fitted already.
+        ("keras_tensorflow", "diabetes"),
+        ("keras_local", "digits"),
+        pytest.param("keras_regressor", "diabetes", marks=pytest.mark.long),
+        pytest.param("keras_horovod", "breast_cancer"),
+    ],
+)
+def test_pyfunc_and_http_answer_as_the_pipeline_in_the_data_s_words(
+    spark, finished, composed, store, over_http, model, data
+):
+    """Long where it is fitted for this alone."""
+    result, config = finished(model, data), composed(model, data)
+    mlflow.set_tracking_uri(store)
+    with load_data(spark, config.data, config.model.task, config.seed) as rows:
+        frame = rows.test.toPandas().sample(20, random_state=1)
+        features, label = rows.features, rows.label
+    loaded = mlflow.pyfunc.load_model(result.model_uri)
+    answers = loaded.predict(frame)
+    assert list(answers.index) == list(frame.index)
+    scored = mlflow.spark.load_model(result.model_uri).transform(spark.createDataFrame(frame[features]).coalesce(1))
+    assert np.allclose(answers["prediction"], scored.toPandas()["prediction"], rtol=1e-5)
+    served = over_http(loaded, frame[features].head(3))
+    pd.testing.assert_frame_equal(served, answers.head(3).reset_index(drop=True), check_dtype=False, rtol=1e-4)
+    if data == "digits":
+        assert (answers[f"predicted_{label}"] == frame[label]).mean() > 0.8
+    if data == "breast_cancer":
+        assert set(answers[f"predicted_{label}"]) == {"malignant", "benign"}
+
+
 def test_the_model_says_what_it_needs(finished, store):
     mlflow.set_tracking_uri(store)
     folder = Path(mlflow.artifacts.download_artifacts(finished("keras_local", "digits").model_uri))

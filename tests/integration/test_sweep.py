@@ -147,7 +147,7 @@ def test_a_sweep_shows_what_matters_and_what_is_traded_for_what(spark, sweep):
     judged = pd.read_csv(client.download_artifacts(parent.info.run_id, "objectives.csv"))
     seconds = sorted(run.data.metrics["seconds_fit"] for run in children)
     assert sorted(judged["seconds_fit"]) == pytest.approx(seconds)
-    assert parent.data.metrics["validation_rmse"] == judged["validation_rmse"].min()
+    assert parent.data.metrics["validation_rmse"] == pytest.approx(judged["validation_rmse"].min())
     kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert kept >= {"parameter_importance.png", "objectives.png"}
 
@@ -242,5 +242,7 @@ def test_shared_data_stays_while_it_is_expected_or_used(spark, table):
 def test_another_sweeper_launches_too(spark, run, words):
     client = run("hydra/sweeper=basic", "data=diabetes", "model.estimator.regParam=0.1,1", "registry=none", *words)
     found = client.search_runs([client.get_experiment_by_name("diabetes").experiment_id])
-    assert sorted(run.info.run_name for run in found) == ["ridge regParam=0.1", "ridge regParam=1"]
+    assert sorted(run.info.run_name for run in found) == [
+        *("ridge regParam=0.1 data=diabetes", "ridge regParam=1 data=diabetes")
+    ]
     assert type(HydraConfig.instance()) is HydraConfig  # as it was before the threads

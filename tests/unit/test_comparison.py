@@ -19,7 +19,9 @@ def test_seeds_and_circumstances_are_averaged_and_parameters_are_not():
         ("4", "c", "FAILED", "regression", "1", "1", "2", float("nan"), 1.0),
     )
     compared = over_seeds(found)
-    assert list(compared.columns) == ["run_id", "name", "runs", "rmse", "rmse_deviation"]
+    assert list(compared.columns) == [
+        *("run_id", "name", "runs", "rmse", "rmse_deviation", "seconds_fit", "seconds_fit_deviation")
+    ]
     assert compared["run_id"].tolist() == ["3", "1"]
     assert compared["rmse"].tolist() == [5.0, 6.0]  # the best first
     assert compared["runs"].tolist() == [1, 2]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments.config.schema import Config, Moves
 from experiments.evaluation.objectives import deciding, larger_is_better, merit
 from experiments.tracking.run import TrackedRun
-from experiments.tracking.tags import NOTE_TAG
+from experiments.tracking.tags import NOTE_TAG, VERSIONS_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -68,12 +69,15 @@ def register(run: TrackedRun, model_uri: str, config: Config) -> Registered:
             run.client.create_registered_model(name)
     model_id = model_uri.removeprefix("models:/")
     # The place and not the URI, which MLflow would look up in whatever store this process has as its default.
-    source = run.client.get_logged_model(model_id).artifact_location
+    logged = run.client.get_logged_model(model_id)
     said = run.client.get_run(run.run_id).data.tags.get(NOTE_TAG)
     made = run.client.create_model_version(
-        name, source, run.run_id, description=said, await_creation_for=0, model_id=model_id
+        name, logged.artifact_location, run.run_id, description=said, await_creation_for=0, model_id=model_id
     )
     run.registered = (name, made.version)
+    # By which MLflow's page of the model knows its versions.
+    versions = [*json.loads(logged.tags.get(VERSIONS_TAG, "[]")), {"name": name, "version": str(made.version)}]
+    run.client.set_logged_model_tags(model_id, {VERSIONS_TAG: json.dumps(versions)})
     is_moved, why = True, ""
     if config.registry.moves is Moves.better:
         is_moved, why = _compared(run, name, config)

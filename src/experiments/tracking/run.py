@@ -36,6 +36,7 @@ from experiments.tracking.tags import FAILURE_TAG, HASH_TAG, LONGEST_PARAM, NOTE
 
 # Groups of the config that say nothing of what is computed; where it runs is worth knowing.
 _UNTOLD = ("sweep", "tracking", "registry")
+_OF_MODEL = ("model.", "preprocessing.", "seed")
 
 
 class TrackedRun:
@@ -57,20 +58,15 @@ class TrackedRun:
         """
         from mlflow.entities import Param, RunTag
 
-        values = plain(config)
         known = self.params()
-        params = []
-        for key, value in flatten(values):
-            if key.split(".")[0] in _UNTOLD or value is None or value == []:
-                continue
-            text = value if isinstance(value, str) else json.dumps(value)
-            if len(text) > LONGEST_PARAM:
-                text = "[too long for a param; see config.yaml]"
-            # `mlflow run` has recorded its own spelling, and a param never changes.
-            params.append(Param(f"composed.{key}" if known.get(key, text) != text else key, text))
+        # `mlflow run` has recorded its own spelling, and a param never changes.
+        params = [
+            Param(f"composed.{key}" if known.get(key, text) != text else key, text)
+            for key, text in _params(config).items()
+        ]
         tags = {HASH_TAG: config_hash(config), "experiments.model": config.model.name, **process_tag()}
         self.client.log_batch(self.run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
-        self.client.log_text(self.run_id, yaml.safe_dump(values, sort_keys=False), "config.yaml")
+        self.client.log_text(self.run_id, yaml.safe_dump(plain(config), sort_keys=False), "config.yaml")
 
     def params(self) -> dict[str, str]:
         """Those that are recorded."""
@@ -164,7 +160,8 @@ class TrackedRun:
         from mlflow.entities import LoggedModelOutput
 
         name = re.sub(r"[/:.%\"']", "_", config.model.name)  # as MLflow wants it
-        made = self.client.create_logged_model(self.experiment_id, name, source_run_id=self.run_id)
+        params = {key: text for key, text in _params(config).items() if key.startswith(_OF_MODEL)}
+        made = self.client.create_logged_model(self.experiment_id, name, source_run_id=self.run_id, params=params)
         self._model_id = made.model_id
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model"
@@ -212,6 +209,16 @@ class TrackedRun:
         with contextlib.suppress(Exception):
             trace = "".join(traceback.format_exception(error))
             self.client.log_text(self.run_id, redact_text(trace), "failure.txt")
+
+
+def _params(config: Config) -> dict[str, str]:
+    """What is computed, as texts, secrets out."""
+    texts = {}
+    for key, value in flatten(plain(config)):
+        if key.split(".")[0] not in _UNTOLD and value is not None and value != []:
+            text = value if isinstance(value, str) else json.dumps(value)
+            texts[key] = text if len(text) <= LONGEST_PARAM else "[too long for a param; see config.yaml]"
+    return texts
 
 
 def write_outputs(outputs: Sequence[Output], folder: Path) -> None:

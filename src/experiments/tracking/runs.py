@@ -82,11 +82,7 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
         and column != "params.seed"
         and not is_circumstance(column.removeprefix("params."))
     ]
-    metrics = [
-        column
-        for column in finished.columns
-        if column.startswith("metrics.") and not column.startswith("metrics.seconds_")
-    ]
+    metrics = [column for column in finished.columns if column.startswith("metrics.")]
     # What is not set is no param, and was a null in earlier versions.
     identity = finished[keys].astype(str).replace(["null", "[]", "None"], "nan").agg("\x1f".join, axis=1)
     grouped = finished.groupby(identity, sort=False)

@@ -1,0 +1,158 @@
+"""What logged models make of frames that have not been through loading: other people's, as pandas reads them."""
+
+import datetime
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import load
+from experiments.experiment import run
+
+CASES = Path(__file__).with_name("cases")
+
+
+@pytest.fixture
+def model(spark, words, tmp_path):
+    """A function that fits and logs a model and loads it by pyfunc."""
+
+    def fitted(*own):
+        result = run(load([*own, "registry=none", *words]))
+        mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+        return mlflow.pyfunc.load_model(result.model_uri)
+
+    return fitted
+
+
+def types_of(loaded):
+    return {column.name: (str(column.type), column.required) for column in loaded.metadata.get_input_schema()}
+
+
+def test_whole_numbers_may_be_missing_or_fractions_where_they_are_imputed(model):
+    frame = pd.read_csv(CASES / "ints.csv")
+    words = ("model=linear_regression", "model.estimator.regParam=0", "data=table", f"data.path={CASES / 'ints.csv'}")
+    loaded = model(*words, "data.label=y", "preprocessing=impute")
+    assert frame["n"].dtype == "int64"
+    answers = loaded.predict(frame)
+    assert list(answers.columns) == ["prediction"]
+    residuals = answers["prediction"] - frame["y"]
+    assert residuals.abs().max() < 10
+    changed = frame.head(4).copy()
+    changed["n"] = [50.5, None, 52, frame["n"][3]]
+    made = loaded.predict(changed)["prediction"]
+    slope = (loaded.predict(frame.head(1).assign(n=frame["n"][0] + 1)) - loaded.predict(frame.head(1)))["prediction"][0]
+    assert made[0] == pytest.approx(answers["prediction"][0] + slope * (50.5 - frame["n"][0]))
+    assert np.isfinite(made[1])
+    assert made[3] == pytest.approx(answers["prediction"][3])
+    # Without a column at all it is missing in every row.
+    assert np.isfinite(loaded.predict(frame[["x2"]])["prediction"]).all()
+    assert len(loaded.predict(loaded.input_example)) == 5
+    assert types_of(loaded) == {"n": ("Any", False), "x2": ("DataType.double", False)}
+
+
+def test_without_a_stage_for_it_a_missing_value_is_said_by_its_column(model):
+    words = ("model=ridge", "data=table", f"data.path={CASES / 'ints.csv'}", "data.label=y")
+    loaded = model(*words)
+    assert types_of(loaded) == {"n": ("DataType.long", True), "x2": ("DataType.double", True)}
+    frame = pd.read_csv(CASES / "ints.csv").head(3)
+    frame["x2"] = [1.5, None, 2.5]
+    with pytest.raises(ValueError, match="'x2' must have a value in every row, got 1 of 3 without"):
+        loaded.predict(frame)
+
+
+@pytest.fixture
+def sales(tmp_path):
+    """Columns of every kind: truths, dates in two spellings, codes, texts, gaps; and the words that read them."""
+    random = np.random.default_rng(1)
+    days = [datetime.date(2024, 1, 1) + datetime.timedelta(days=int(day)) for day in random.integers(0, 700, 200)]
+    frame = pd.DataFrame(
+        {
+            "size": random.integers(20, 100, 200).astype(float),
+            "is_new": random.random(200) > 0.5,
+            "day": [day.isoformat() for day in days],
+            "zip": [f"{code:03d}" for code in random.integers(1, 6, 200)],
+            "town": random.choice(["Kyoto", "Nara", "Größe (m)"], 200),
+        }
+    )
+    frame.loc[::17, "size"] = None
+    frame["price"] = 10 * frame["size"].fillna(60) + 50 * frame["is_new"] + random.normal(size=200)
+    frame.to_csv(tmp_path / "sales.csv", index=False)
+    return frame, [
+        *("data=table", f"data.path={tmp_path / 'sales.csv'}", "data.label=price", "preprocessing=auto"),
+        *("data.categories=[zip]", "model=linear_regression", "model.estimator.regParam=0"),
+    ]
+
+
+def test_columns_of_every_kind_are_taken_as_pandas_reads_them(spark, model, sales, tmp_path, over_http):
+    frame, words = sales
+    loaded = model(*words)
+    read = pd.read_csv(tmp_path / "sales.csv", dtype={"zip": str})
+    answers = loaded.predict(read)
+    assert (answers["prediction"] - frame["price"]).abs().median() < 10
+    assert len(loaded.predict(loaded.input_example)) == 5
+    # Dates as dates; rows in another order, with an index of their own.
+    dated = read.assign(day=pd.to_datetime(read["day"])).sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(loaded.predict(dated), answers.loc[dated.index])
+    served = over_http(loaded, read.drop(columns="price").head(5))
+    assert np.allclose(served["prediction"], answers["prediction"].head(5))
+    # Spark's own way takes the rows of the file as Spark reads them, texts for dates included.
+    rows = spark.read.csv(str(tmp_path / "sales.csv"), header=True, inferSchema=False)
+    rows = rows.selectExpr("CAST(size AS DOUBLE) AS size", "CAST(is_new AS BOOLEAN) AS is_new", "day", "zip", "town")
+    scored = mlflow.spark.load_model(f"models:/{loaded.metadata.model_id}").transform(rows.coalesce(1)).toPandas()
+    assert np.allclose(scored["prediction"], answers["prediction"])
+
+
+def test_dates_in_the_data_s_own_spelling_are_not_taken_for_others(model, tmp_path):
+    days = pd.date_range("2024-01-01", periods=300)
+    frame = pd.DataFrame({"day": days.strftime("%d.%m.%Y"), "x": np.arange(300.0) % 7})
+    frame["y"] = days.month * 10.0
+    frame.to_csv(tmp_path / "days.csv", index=False)
+    words = ("data=table", f"data.path={tmp_path / 'days.csv'}", "data.label=y", "data.date_format=dd.MM.yyyy")
+    loaded = model(*words, "preprocessing=dates", "model=decision_tree_regressor", "data.exclude=[x]")
+    asked = pd.DataFrame({"day": ["05.02.2024", "02.05.2024"]})
+    assert loaded.predict(asked)["prediction"].tolist() == pytest.approx([20, 50], abs=3)
+    as_times = pd.DataFrame({"day": pd.to_datetime(["2024-02-05", "2024-05-02"])})
+    assert loaded.predict(as_times)["prediction"].tolist() == loaded.predict(asked)["prediction"].tolist()
+
+
+@pytest.mark.parametrize("values", [["yes", "no"], [3, 5], [True, False]])
+def test_classes_are_said_in_the_label_s_own_texts_and_whole_numbers(spark, model, tmp_path, values):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": random.normal(size=200)})
+    frame["label"] = np.where(frame["x"] > 0, *values)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    loaded = model("model=random_forest", "data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=label")
+    answers = loaded.predict(pd.read_csv(tmp_path / "rows.csv"))
+    truth = frame["label"] if values[0] is not True else frame["label"].astype(str).str.lower()
+    assert (answers["predicted_label"] == truth).mean() > 0.95
+    assert {f"probability_{value}" for value in truth} == {*answers.columns[2:]}
+    scored = mlflow.spark.load_model(f"models:/{loaded.metadata.model_id}").transform(
+        spark.createDataFrame(frame[["x"]])
+    )
+    assert scored.toPandas()["predicted_label"].tolist() == answers["predicted_label"].tolist()
+    loaded_again = loaded.predict(frame[["x"]].iloc[[7]])
+    assert loaded_again["predicted_label"].tolist() == [truth[7]]
+
+
+def test_a_user_that_was_never_seen_has_no_answer_and_no_row_is_lost(model):
+    loaded = model("model=als")
+    asked = pd.DataFrame({"user": [1, 10**6, 2], "item": [1, 1, 2]}, index=["a", "b", "c"])
+    names = list(types_of(loaded))
+    asked.columns = names
+    answers = loaded.predict(asked)
+    assert list(answers.index) == ["a", "b", "c"]
+    assert answers["prediction"].isna().tolist() == [False, True, False]
+
+
+def test_gaps_are_filled_as_loading_filled_them(model, tmp_path):
+    frame = pd.DataFrame({"x": np.arange(100.0)})
+    frame["y"] = 2 * frame["x"]
+    frame.loc[50, "x"] = None
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    words = ("data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", "data.missing=fill")
+    loaded = model(*words, "data.fill_value=50", "model=linear_regression", "model.estimator.regParam=0")
+    given, missing, infinite = loaded.predict(pd.DataFrame({"x": [50.0, None, np.inf]}))["prediction"]
+    assert given == pytest.approx(100, abs=1)
+    assert missing == infinite == given
