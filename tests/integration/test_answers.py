@@ -47,7 +47,8 @@ def test_whole_numbers_may_be_missing_or_fractions_where_they_are_imputed(model)
     assert np.isfinite(made[1])
     assert made[3] == pytest.approx(answers["prediction"][3])
     # Without a column at all it is missing in every row.
-    assert np.isfinite(loaded.predict(frame[["x2"]])["prediction"]).all()
+    with pytest.warns(UserWarning, match="no column is called n"):
+        assert np.isfinite(loaded.predict(frame[["x2"]])["prediction"]).all()
     assert len(loaded.predict(loaded.input_example)) == 5
     assert types_of(loaded) == {"n": ("Any", False), "x2": ("DataType.double", False)}
 
@@ -156,3 +157,22 @@ def test_gaps_are_filled_as_loading_filled_them(model, tmp_path):
     given, missing, infinite = loaded.predict(pd.DataFrame({"x": [50.0, None, np.inf]}))["prediction"]
     assert given == pytest.approx(100, abs=1)
     assert missing == infinite == given
+
+
+def test_texts_are_trimmed_and_emptied_as_loading_did(model, tmp_path):
+    random = np.random.default_rng(1)
+    kinds = random.choice(["Private", "State", "?"], 300)
+    frame = pd.DataFrame({"kind": [f" {kind}" for kind in kinds], "x": random.normal(size=300)})
+    frame["y"] = np.select([kinds == "Private", kinds == "State"], [10.0, 20.0], 50.0) + frame["x"]
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    words = ("data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", "data.missing_values=['?']")
+    loaded = model(*words, "preprocessing=auto", "model=linear_regression", "model.estimator.regParam=0")
+    asked = pd.DataFrame({"kind": [" Private", "Private", " ?", None], "x": [0.0] * 4})
+    assert loaded.predict(asked)["prediction"].tolist() == pytest.approx([10, 10, 50, 50], abs=0.5)
+
+
+def test_a_column_that_is_not_there_is_said(model):
+    words = ("data=table", f"data.path={CASES / 'ints.csv'}", "data.label=y", "preprocessing=impute", "model=ridge")
+    loaded = model(*words)
+    with pytest.warns(UserWarning, match="no column is called n: missing in every row"):
+        loaded.predict(pd.read_csv(CASES / "ints.csv").rename(columns={"n": "N"}))

@@ -89,7 +89,8 @@ def test_the_alias_moves_only_to_what_is_not_worse_on_the_same_rows(spark, words
     assert registered() == ("1", "1", "candidate is version 1")
     version, named, said = registered("model.estimator.regParam=100000")
     assert (version, named) == ("2", "1")
-    assert "stays version 1; rmse" in said
+    assert said.startswith("candidate stays; rmse ")
+    assert " of version 1 on the same rows" in said
     assert "registry.moves=always" in said
     assert registered()[:2] == ("3", "3")  # as good is not worse
     assert registered("model.estimator.regParam=100000", "registry.moves=always")[:2] == ("4", "4")
@@ -114,3 +115,28 @@ def test_python_runs_compares_and_scores(spark, words, tmp_path):
     assert same.equals(answers)
     with pytest.raises(experiments.ConfigError, match="did you mean 'iris'"):
         experiments.load_model("models:/irsi@candidate", words)
+
+
+def test_an_objective_that_no_trial_has_is_a_failure(spark, words):
+    from experiments.sweeps.sweep import SweepFailed
+
+    chosen = ["data=iris", "model=decision_tree", "model.estimator.maxDepth=1,2", "sweep.objectives=[f1]"]
+    with pytest.raises(SweepFailed, match=r"got 'f1', by which none could be judged; there are .*weighted_f1"):
+        experiments.sweep([*chosen, *words])
+
+
+def test_trials_of_three_classes_have_the_areas_that_a_later_command_asks_for(spark, words):
+    chosen = ["data=iris", "model=decision_tree", "model.estimator.maxDepth=1,4"]
+    first = experiments.sweep([*chosen, *words])
+    again = experiments.sweep([*chosen, "sweep.objectives=[auc_roc]", *words])
+    assert set(again["run_id"]) == set(first["run_id"])
+    assert again["metric"].tolist() == ["validation_auc_roc"] * 2
+
+
+def test_a_version_that_comes_from_no_run_is_no_obstacle(spark, words, client):
+    client.create_registered_model("diabetes")
+    client.create_model_version("diabetes", "file:///tmp/elsewhere")
+    client.set_registered_model_alias("diabetes", "candidate", "1")
+    made = run(experiments.load(["model=ridge", "data=diabetes", *words])).registered
+    assert (made.version, "no run" in made.alias) == ("2", True)
+    assert str(client.get_model_version_by_alias("diabetes", "candidate").version) == "2"

@@ -32,3 +32,23 @@ def test_seeds_and_circumstances_are_averaged_and_parameters_are_not():
 def test_where_nothing_has_finished_there_is_nothing_to_compare():
     assert len(over_seeds(frame())) == 0
     assert len(over_seeds(pd.DataFrame())) == 0
+
+
+def test_a_deviation_over_folds_is_not_the_one_over_seeds():
+    found = frame(
+        ("1", "a seed=1", "FINISHED", "regression", "0.1", "1", "2", 4.0, 1.0),
+        ("2", "a seed=2", "FINISHED", "regression", "0.1", "2", "2", 8.0, 1.0),
+    ).assign(**{"metrics.cv_rmse": [5.0, 7.0], "metrics.cv_rmse_deviation": [0.1, 0.1]})
+    compared = over_seeds(found, "cv_rmse")
+    assert compared["cv_rmse_deviation"].tolist() == [pytest.approx(2**0.5)]
+    assert "cv_rmse_deviation_deviation" not in compared
+
+
+def test_metrics_of_training_rows_and_by_weight_have_the_direction_of_their_metric():
+    found = frame(
+        ("1", "a", "FINISHED", "regression", "0.1", "1", "2", 4.0, 1.0),
+        ("2", "b", "FINISHED", "regression", "1", "1", "2", 8.0, 1.0),
+    ).assign(**{"metrics.train_r2": [0.1, 0.9], "metrics.r2_by_weight": [0.2, 0.8]})
+    assert over_seeds(found, "train_r2")["name"].tolist() == ["b", "a"]
+    assert over_seeds(found, "r2_by_weight")["name"].tolist() == ["b", "a"]
+    assert over_seeds(found)["name"].tolist() == ["a", "b"]

@@ -28,6 +28,14 @@ def test_every_combination_is_a_trial_with_its_values_and_name(planned):
     )
 
 
+def test_trials_that_are_compared_are_judged_in_one_way(planned):
+    with pytest.raises(ConfigError, match=r"got validation_accuracy for some and cv_accuracy for others; .*=folds"):
+        planned("model=random_forest,tuned_forest", "data=wine")
+    assert len(planned("model=random_forest,tuned_forest", "data=wine", "sweep.judged_by=folds").trials) == 2
+    (trial,) = planned("model=kmeans", "model.estimator.k=2").trials  # nothing is held out
+    assert trial.config.tuning.method.value == "none"
+
+
 def test_two_spellings_of_a_trial_are_one_and_order_does_not_change_the_sweep(planned):
     assert len(planned("seed=1,2,1").trials) == 2
     assert planned("seed=1,2").hash == planned("seed=2,1").hash != planned("seed=1,3").hash

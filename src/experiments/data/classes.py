@@ -92,8 +92,8 @@ def _imbalance(label: str, rows_of: dict[Any, int]) -> tuple[str, ...]:
         return ()
     return (
         f"data.label is imbalanced: {rows_of[rarest]:,} of {sum(rows_of.values()):,} training rows are "
-        f"'{_class_name(rarest)}' in '{label}'; accuracy says little here, so look at f1, auc_pr and the confusion "
-        "matrix, and at data.stratified=true",
+        f"'{_class_name(rarest)}' in '{label}'; accuracy says little here, so look at balanced_accuracy, auc_pr and "
+        "the confusion matrix, and at data.stratified=true",
     )
 
 

@@ -11,7 +11,7 @@ from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT, Given
 from experiments.data.missing import any_missing, missing_sql
 from experiments.data.names import matches, plain_name, quoted, sql_text
 from experiments.data.roles import BALANCE, as_weight
-from experiments.data.texts import check_texts
+from experiments.data.texts import as_read, check_texts
 from experiments.errors import ExperimentError, override, suggest
 
 if TYPE_CHECKING:
@@ -200,6 +200,8 @@ def given_of(data: DataConfig, types: Mapping[str, str], used: Mapping[str, str]
     for name, kind in types.items():
         number = used[name].partition("(")[0] in _NUMBERS_IN_ARRAYS
         made = _converted(quoted(name), kind, used[name], date_format)
+        if kind == used[name] == "string" and not matches(name, data.categories):
+            made = as_read(quoted(name), data)
         if number and (fills or (keeps and used[name] in ("double", "float"))):
             instead = f"CAST({data.fill_value} AS {used[name]})" if fills else "NULL"
             missing = f"{made} IS NULL OR isnan({made}) OR abs({made}) = double('Infinity')"
@@ -215,7 +217,12 @@ def _converted(column: str, given: str, used: str, date_format: str | None) -> s
         return column
     if used in ("date", "timestamp", "timestamp_ntz"):
         # As dates, and as the texts that dates are in files.
-        return f"to_timestamp({column}, {sql_text(date_format)})" if date_format else f"CAST({column} AS {used})"
+        if date_format is None:
+            return f"CAST({column} AS {used})"
+        # A table may have dates of both kinds.
+        return f"coalesce(try_to_timestamp({column}, {sql_text(date_format)}), CAST({column} AS timestamp))"
+    if used == "string" and given != "string":
+        return f"CAST(CAST({column} AS {given}) AS string)"  # which decimals and dates are spelt by
     return column if given == used else f"CAST({column} AS {used})"
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
-from experiments.data.names import matches, quoted
+from experiments.data.names import matches, quoted, sql_text
 from experiments.data.spelling import Look, Spelling, look_at, settings_of, spelling_of
 from experiments.errors import ExperimentError, override
 
@@ -37,7 +37,7 @@ def typed(rows: DataFrame, data: TableData) -> DataFrame:
 
     spelling = spelling_of(data)
     texts = [name for name, kind in rows.dtypes if kind == "string" and not matches(name, data.categories)]
-    if not texts or (spelling == Spelling() and not data.numbers):
+    if not texts or not _is_spelled(data):
         return rows
     present = {name: _present(name, spelling) for name in texts}
     checks: dict[str, Callable[[str], Column]] = {
@@ -62,6 +62,23 @@ def typed(rows: DataFrame, data: TableData) -> DataFrame:
             )
         made[name] = _as(kind, present[name], spelling)
     return rows.select(*(made.get(name, _column(name)).alias(name) for name in rows.columns))
+
+
+def _is_spelled(data: TableData) -> bool:
+    return spelling_of(data) != Spelling() or bool(data.numbers)
+
+
+def as_read(column: str, data: DataConfig) -> str:
+    """SQL of what `typed` makes of a column of text that stays one: itself, where the config says nothing of spellings.
+
+    Args:
+        column: its name with quotes.
+    """
+    if not isinstance(data, TableData) or not _is_spelled(data):
+        return column
+    missing = sorted({value.strip() for value in data.missing_values})
+    text = f"trim({column})"
+    return f"CASE WHEN {text} NOT IN ({', '.join(map(sql_text, missing))}) THEN {text} END" if missing else text
 
 
 def _column(name: str) -> Column:

@@ -62,7 +62,9 @@ def judging(config: Config) -> list[str]:
 
 def plain(metric: str) -> str:
     """A metric's name without what says on which rows it was measured."""
-    return next((metric.removeprefix(prefix) for prefix in PREFIXES.values() if metric.startswith(prefix)), metric)
+    prefixes = (*PREFIXES.values(), "train_")
+    bare = next((metric.removeprefix(prefix) for prefix in prefixes if metric.startswith(prefix)), metric)
+    return bare.removesuffix("_by_weight")
 
 
 def deciding(metrics: Container[str], task: Task, wanted: Sequence[str] = ()) -> str | None:

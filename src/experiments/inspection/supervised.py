@@ -94,15 +94,17 @@ def _draw_by_class(rows: Rows, unit: str) -> Figure:
 
 
 def _deviations(scored: Scored) -> NDArray[np.float64]:
-    """Of the entries of the features among some training rows; NaN of none."""
+    """Of the entries of the features among some training rows."""
     from pyspark.ml import PipelineModel
+    from pyspark.ml.stat import Summarizer
+    from pyspark.sql import functions as F
 
     dataset, column = scored.dataset, scored.features_column
     share = DEVIATION_ROWS / max(dataset.train_rows, 1)
     some = dataset.train if share >= 1 else dataset.train.sample(share, seed=0).limit(2 * DEVIATION_ROWS)
-    read = PipelineModel(scored.fitted.stages[:-1]).transform(some).select(column).collect()
-    points = np.array([row[0].toArray() for row in read]) if read else np.full((1, 1), np.nan)
-    deviations: NDArray[np.float64] = points.std(axis=0, ddof=1 if len(points) > 1 else 0)
+    read = PipelineModel(scored.fitted.stages[:-1]).transform(some)
+    (row,) = read.select(Summarizer.std(F.col(column))).collect()
+    deviations: NDArray[np.float64] = row[0].toArray()
     return deviations
 
 

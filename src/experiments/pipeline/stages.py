@@ -104,9 +104,7 @@ def _lost_threshold(config: Config, estimator: Stage) -> list[str]:
     name = estimator.type.__name__
     if "thresholds" not in spark_params(estimator.type):
         margin = "; model.estimator.threshold is of its margin" if "threshold" in spark_params(estimator.type) else ""
-        return [
-            f"model.threshold must be left as it is for {name}, which takes no probability, got {threshold}{margin}"
-        ]
+        return [f"model.threshold must be left as it is for {name}, which has no `thresholds`, got {threshold}{margin}"]
     set_twice = {"threshold", "thresholds"} & estimator.params.keys()
     if set_twice:
         return [f"model.threshold must be left as it is where {estimator.key}.{min(set_twice)} is set, got {threshold}"]

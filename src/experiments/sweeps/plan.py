@@ -19,7 +19,7 @@ from experiments.config.schema import Config, JudgedBy, SweepConfig, SweepMethod
 from experiments.config.words import NAMED, run_name
 from experiments.data.dataset import test_fraction
 from experiments.errors import ConfigError, suggest
-from experiments.evaluation.objectives import METRICS
+from experiments.evaluation.objectives import METRICS, judging
 from experiments.sweeps.composer import Composer
 from experiments.sweeps.space import CASES, Combination, Space, redacted, space_of
 from experiments.tracking.sweeps import RecordedSweep
@@ -267,6 +267,12 @@ def _differences(config: Config, first: Config) -> list[str]:
         for group in ("cluster", "tracking", "sweep")
         if getattr(config, group) != getattr(first, group)
     ]
+    is_comparable = (config.data.name, config.model.task) == (first.data.name, first.model.task)
+    if is_comparable and judging(config) != judging(first):
+        problems.append(
+            f"sweep.judged_by must be one way for trials that are compared, got {judging(first)[0]} for some and "
+            f"{judging(config)[0]} for others; sweep.judged_by=folds suits models that tune themselves by folds"
+        )
     if first.sweep.method is SweepMethod.grid:
         return problems
     return problems + [

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.identity import data_key, stages_key
 from experiments.config.schema import Config, LoggedModels
 from experiments.errors import ExperimentError, is_of_infrastructure, readable_cause
+from experiments.evaluation.objectives import plain
 from experiments.figures.output import Output, Rows
 from experiments.redaction import redact_text
 from experiments.sweeps.best_model import BestModels
@@ -109,10 +110,10 @@ class Sweep(Trials):
             raise
 
     def check(self) -> None:
-        """Be content only with trials that have all finished.
+        """Be content only with trials that have all finished, and of which one is the best.
 
         Raises:
-            SweepFailed: with each trial that did not finish and why.
+            SweepFailed: with each trial that did not finish and why; none has the metric that decides.
         """
         missing = [trial for trial in self.plan.trials if self._outcome(trial).status != "FINISHED"]
         if missing:
@@ -124,6 +125,12 @@ class Sweep(Trials):
             ]
             reasons = [(trial.name, self._outcome(trial).reason) for trial in missing]
             raise SweepFailed("\n".join([*lines, *(f"{name}: {reason}" for name, reason in reasons if reason)]))
+        if not self.best and self.plan.config.sweep.objectives:
+            there = sorted({plain(name) for outcome in self.outcomes.values() for name in outcome.metrics})
+            raise SweepFailed(
+                f"sweep.objectives must begin with a metric that trials have, got "
+                f"'{self.plan.config.sweep.objectives[0]}', by which none could be judged; there are {', '.join(there)}"
+            )
 
     def _beside(self, work: Callable[[], None]) -> None:
         """Done in another thread, as an interruption must not find this one waiting for an answer of Java's."""

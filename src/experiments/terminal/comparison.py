@@ -11,6 +11,7 @@ from experiments.config.schema import Task
 from experiments.errors import ConfigError, suggest
 from experiments.evaluation.objectives import key_metrics
 from experiments.terminal.screen import say, screen, show_table
+from experiments.tracking.runs import as_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,10 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
     params: list[str] = [] if wanted else differing
     shown = compared.head(MOST_LINES)
     cells = {name: _cells(shown, name) for name in metrics}
-    texts = {name: _params(shown, found, name) for name in [*params, *(name for name in metrics if name in differing)]}
+    texts = {
+        name: _params(shown, found, name)
+        for name in [*params, *(name for name in metrics if f"params.{name}" in found)]
+    }
     cells |= {name: texts[name] for name in metrics if name in texts}
     room = console.width - _NAME - SHORT_ID - len("runs") - 3 * _BETWEEN - sum(map(_width, cells.items()))
     shorts = dict(zip(params, _short(params), strict=True))
@@ -68,10 +72,9 @@ def params_that_differ(found: pd.DataFrame) -> list[str]:
     finished = found[found["status"] == "FINISHED"]
     keys = [name.removeprefix("params.") for name in finished.columns if name.startswith("params.")]
     told = ("model.name", "model.task", "seed", "data.name")
+    texts = as_set(finished[[f"params.{key}" for key in keys]])
     return [
-        key
-        for key in keys
-        if key not in told and not is_circumstance(key) and finished[f"params.{key}"].astype(str).nunique() > 1
+        key for key in keys if key not in told and not is_circumstance(key) and texts[f"params.{key}"].nunique() > 1
     ]
 
 
@@ -105,7 +108,7 @@ def _cell(value: float, deviation: float) -> str:
 def _params(compared: pd.DataFrame, found: pd.DataFrame, key: str) -> list[str]:
     values: Mapping[str, Any] = dict(zip(found["run_id"], found[f"params.{key}"], strict=True))
     texts = [str(values[run_id]) for run_id in compared["run_id"]]
-    return ["" if text in ("nan", "None") else text for text in texts]
+    return ["" if text in ("nan", "None", "null", "[]") else text for text in texts]
 
 
 def _width(column: tuple[str, Sequence[str]]) -> int:

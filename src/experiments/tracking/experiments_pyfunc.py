@@ -6,6 +6,7 @@ know of the model stands in `MLmodel`, under `metadata: experiments`.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,11 @@ def _load_pyfunc(path: str) -> Answers:
     import mlflow.spark
     from mlflow.models import Model
 
-    metadata = Model.load(str(Path(path).parent)).metadata
+    metadata = Model.load(str(Path(path).parent)).metadata or {}
+    if "experiments" not in metadata:
+        raise ValueError(
+            "the model says nothing of its answers, as earlier versions logged it; use mlflow.spark.load_model"
+        )
     loaded = mlflow.spark._load_pyfunc(path)  # which finds a session, or starts one of this machine
     return Answers(loaded.get_raw_model(), loaded.spark, metadata["experiments"])
 
@@ -86,6 +91,11 @@ class Answers:
 
         kinds, optional = self.known["columns"], set(self.known["may_be_missing"])
         columns: dict[str, Any] = {ROW: pa.array(range(len(rows)), pa.int64())}
+        absent = [name for name in kinds if name not in rows and name in optional]
+        if absent:
+            warnings.warn(
+                f"no column is called {', '.join(absent)}: missing in every row, as the model sees it", stacklevel=3
+            )
         for name, kind in kinds.items():
             if name in rows:
                 columns[name] = arrow(name, kind, rows[name])
@@ -167,6 +177,8 @@ def _dates(values: pd.Series) -> pa.Array:
         values = values.astype(str)
     if any(isinstance(value, str) for value in values):
         return pa.array(values, pa.string(), from_pandas=True)
+    if pd.api.types.is_numeric_dtype(values) and values.notna().any():
+        raise ValueError("numbers with fractions or gaps; give texts or times")
     times = pd.to_datetime(values)
     zone = None if times.dt.tz is None else str(times.dt.tz)
     return pa.array(times, pa.timestamp("us", zone), from_pandas=True, safe=False)

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.cluster.session import start_session
 from experiments.config.schema import Config
 from experiments.data.dataset import Dataset
 from experiments.data.names import quoted, sql_text
@@ -150,9 +151,11 @@ def opened_model(config: Config, uri: str) -> Answers:
     parts = re.fullmatch(r"models:/([^@/]+)([@/]?)(.*)", uri)
     name, mark, which = parts.groups() if parts else ("", "", "")
     if mark:
-        names = [each.name for each in client.search_registered_models()]
-        if name not in names:
-            raise ConfigError([f"model must be a registered one, got '{name}'{suggest(name, names)}"])
+        try:
+            client.get_registered_model(name)
+        except MlflowException as error:
+            names = [each.name for each in client.search_registered_models()]
+            raise ConfigError([f"model must be a registered one, got '{name}'{suggest(name, names)}"]) from error
         try:
             place = (client.get_model_version_by_alias if mark == "@" else client.get_model_version)(name, which).source
         except MlflowException as error:
@@ -166,4 +169,8 @@ def opened_model(config: Config, uri: str) -> Answers:
     folder = tempfile.mkdtemp(prefix="experiments-model-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = mlflow.artifacts.download_artifacts(place, dst_path=folder, tracking_uri=client.tracking_uri)
-    return _load_pyfunc(str(Path(path) / "sparkml"))
+    start_session(config.cluster)  # or it would be MLflow's own, with settings of nobody's choice
+    try:
+        return _load_pyfunc(str(Path(path) / "sparkml"))
+    except ValueError as error:
+        raise ConfigError([f"model must be one of this version, got '{uri}': {error}"]) from error

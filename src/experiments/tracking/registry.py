@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments.config.schema import Config, Moves
@@ -14,7 +15,6 @@ from experiments.tracking.tags import NOTE_TAG, VERSIONS_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from mlflow.tracking import MlflowClient
 
 
 def check_registry(config: Config) -> list[str]:
@@ -83,34 +83,37 @@ def register(run: TrackedRun, model_uri: str, config: Config) -> Registered:
         is_moved, why = _compared(run, name, config)
     if is_moved:
         run.client.set_registered_model_alias(name, alias, made.version)
-    named = made.version if is_moved else _named(run.client, name, alias).version
-    return Registered(name, str(made.version), f"{alias} {'is' if is_moved else 'stays'} version {named}{why}")
+    what = f"is version {made.version}" if is_moved else "stays"
+    return Registered(name, str(made.version), f"{alias} {what}{why}")
 
 
-def _named(client: MlflowClient, name: str, alias: str) -> Any:
-    """The version that an alias names, or None."""
+def _found(ask: Callable[..., Any], *words: str) -> Any:
+    """What the store has, or None where it says that it does not have it; any other error is one."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_model_version_by_alias(name, alias)
-    except MlflowException:
-        return None
+        return ask(*words)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # the latter of an alias
+            return None
+        raise
 
 
 def _compared(run: TrackedRun, name: str, config: Config) -> tuple[bool, str]:
     """Whether the run's model is at least as good as the one that the alias names, and how that is known."""
-    from mlflow.exceptions import MlflowException
-
-    known = _named(run.client, name, config.registry.alias)
+    known = _found(run.client.get_model_version_by_alias, name, config.registry.alias)
     if known is None:
         return True, ""
     task = config.model.task
+    if not task.supervised:  # whose metrics are measured in the space that each model has made
+        return True, f"; a {task.value} cannot be compared with version {known.version}"
     ours = run.client.get_run(run.run_id)
-    try:
-        theirs = run.client.get_run(known.run_id)
-    except MlflowException:
-        return True, f"; version {known.version} has no run any more that it could be compared with"
-    metric = deciding(ours.data.metrics, task)
+    theirs = _found(run.client.get_run, known.run_id) if known.run_id else None
+    if theirs is None:
+        return True, f"; version {known.version} has no run that it could be compared with"
+    # What the user chooses by, of the held-out rows.
+    chosen = [name for name in (*config.sweep.objectives[:1], config.tuning.metric) if name]
+    metric = deciding(ours.data.metrics, task, chosen) or deciding(ours.data.metrics, task)
     if metric is None or metric not in theirs.data.metrics:
         return True, f"; it and version {known.version} have no metric in common that decides"
     if _rows_of(ours) != _rows_of(theirs):

@@ -12,7 +12,7 @@ from experiments.config.compose import load
 from experiments.config.identity import is_circumstance
 from experiments.config.schema import Task
 from experiments.errors import ConfigError, suggest
-from experiments.evaluation.objectives import METRICS, deciding, larger_is_better, plain
+from experiments.evaluation.objectives import deciding, larger_is_better
 from experiments.tracking.store import check_store, open_store, sqlite_file
 from experiments.tracking.tags import SWEEP_TAG
 
@@ -82,9 +82,11 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
         and column != "params.seed"
         and not is_circumstance(column.removeprefix("params."))
     ]
-    metrics = [column for column in finished.columns if column.startswith("metrics.")]
-    # What is not set is no param, and was a null in earlier versions.
-    identity = finished[keys].astype(str).replace(["null", "[]", "None"], "nan").agg("\x1f".join, axis=1)
+    # The deviation over folds of one run is not that over seeds.
+    metrics = [name for name in finished.columns if name.startswith("metrics.") and not name.endswith("_deviation")]
+    identity = as_set(finished[keys]).agg("\x1f".join, axis=1)
+    if "metrics.weighted_f1" in finished:  # before there was this f1 was another metric
+        identity += finished["metrics.weighted_f1"].isna().astype(str)
     grouped = finished.groupby(identity, sort=False)
     columns: dict[str, Any] = {
         "run_id": grouped["run_id"].first(),
@@ -99,6 +101,11 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
         known = [metric.removeprefix("metrics.") for metric in metrics]
         raise ConfigError([f"--sort must be a metric of the runs, got '{sort}'{suggest(sort, known)}"])
     return _ordered(made, finished, sort)
+
+
+def as_set(params: pd.DataFrame) -> pd.DataFrame:
+    """Params as texts, `nan` where nothing is set: that is no param, and was a null in earlier versions."""
+    return params.astype(str).replace(["null", "[]", "None"], "nan")
 
 
 def save(found: pd.DataFrame, path: Path) -> None:
@@ -167,15 +174,10 @@ def _compact(page: pd.DataFrame) -> pd.DataFrame:
 
 def _ordered(made: pd.DataFrame, finished: pd.DataFrame, sort: str | None) -> pd.DataFrame:
     """By a metric, or the one that decides where all runs are of one task; runs without it come last."""
-    tasks = set(finished.get("params.model.task", [])) - {None}
+    tasks = set(finished["params.model.task"].dropna()) if "params.model.task" in finished else set()
     task = Task(str(tasks.pop())) if len(tasks) == 1 else None
     metric = sort or (deciding(made, task) if task is not None else None)
     if metric is None:
         return made
-    is_larger = larger_is_better(metric, task) if task is not None else plain(metric) in _larger()
+    is_larger = any(larger_is_better(metric, each) for each in ([task] if task is not None else Task))
     return made.sort_values(metric, ascending=not is_larger, ignore_index=True)
-
-
-def _larger() -> set[str]:
-    """Metrics of which more is better, whatever the task."""
-    return {name for metrics in METRICS.values() for name, is_larger in metrics.items() if is_larger}

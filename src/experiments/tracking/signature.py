@@ -23,7 +23,7 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
     """What the answers of a model are made from, as `experiments_pyfunc` wants it.
 
     Returns:
-        `columns`, `may_be_missing`, `values` and `vectors`, beside the `label`.
+        `columns`, `may_be_missing`, `values` and `vectors`.
     """
     model = fitted.stages[-1]
     given = dataset.given
@@ -37,7 +37,6 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
     if not values and not vectors and model.hasParam("outputCol"):
         vectors[model.getOutputCol()] = [f"component_{place}" for place in range(model.getOrDefault("k"))]
     return {
-        "label": dataset.label,
         "columns": given.types,
         "may_be_missing": [name for name in given.types if name in given.may_be_missing],
         "values": values,
@@ -46,8 +45,11 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
 
 
 def predicted(dataset: Dataset) -> str:
-    """The column of predictions in the data's own words."""
-    return f"predicted_{dataset.label}"
+    """The column of predictions in the data's own words, out of the way of the features."""
+    name = f"predicted_{dataset.label}"
+    while name.casefold() in (feature.casefold() for feature in dataset.features):
+        name += "_"
+    return name
 
 
 def _entries(model: Any, dataset: Dataset) -> list[str]:

@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import Config, TuningConfig, TuningMethod
@@ -158,14 +158,21 @@ def _judge(candidate: Candidate, rest: Sequence[Wired], fold: _Fold, dataset: Da
     started = time.perf_counter()
     task = candidate.config.model.task
     try:
-        fitted, _ = fit_stages(rest, fold.train)
+        fitted, _ = fit_stages([*rest[:-1], _alone(rest[-1])], fold.train)
     except ExperimentError as error:
         raise ExperimentError(f"{error}{candidate.said}") from error
+    dataset = replace(dataset, test_rows=dataset.test_rows or dataset.train_rows)  # here some are held out
     transformed = PipelineModel(fitted).transform(fold.held_out.withColumn(HELD_OUT, F.lit(True)))
     scored = scored_rows(PipelineModel([*fold.stages, *fitted]), transformed, dataset, task)
+    # Of an experiment that is judged itself all metrics are told; of a grid's candidates what they are compared by.
     wanted = {candidate.config.tuning.metric, *candidate.config.sweep.objectives}
-    candidate.measured[fold.number] = metrics_of(scored, True, bool(wanted & {*OF_CURVES}))
+    candidate.measured[fold.number] = metrics_of(scored, True, not candidate.values or bool(wanted & {*OF_CURVES}))
     candidate.seconds += time.perf_counter() - started
+
+
+def _alone(estimator: Wired) -> Wired:
+    """An estimator that leaves nothing for the fit on all training rows to go on from."""
+    return replace(estimator, params={key: value for key, value in estimator.params.items() if key != "checkpointDir"})
 
 
 def _deciding_of(candidates: Sequence[Candidate], config: Config) -> str:
