@@ -1,13 +1,18 @@
 """One command, one tracked run: the ways to start it, and what a wrong one says."""
 
+import contextlib
 import re
 import shutil
+import socket
+import time
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
+import requests
 from mlflow.tracking import MlflowClient
 from sklearn.datasets import load_diabetes
 
@@ -87,6 +92,39 @@ def test_a_run_in_a_process_without_a_main_file_goes_on_to_its_end(command, stor
     (run,) = runs(store, "diabetes")
     assert f"run {run.info.run_id}" in done.stdout
     assert run.info.status == "FINISHED"
+
+
+def test_a_served_model_answers_over_http_in_the_data_s_words(typed, start, store):
+    done = typed("model=decision_tree", "data=iris")
+    assert done.returncode == 0, done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = ("-m", "models:/iris@candidate", "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port))
+    server = start("mlflow", "models", "serve", *words)
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            assert server.poll() is None, server.said
+            assert time.monotonic() < deadline, server.said
+            with contextlib.suppress(requests.ConnectionError):
+                if requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).status_code == 200:
+                    break
+            time.sleep(0.2)
+        flower = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
+        asked = {"dataframe_records": [flower, {**flower, "petal_length_cm": 6, "petal_width_cm": 2.4}]}
+        answered = requests.post(f"http://127.0.0.1:{port}/invocations", json=asked, timeout=60)
+        assert answered.status_code == 200, answered.text
+        first, second = answered.json()["predictions"]
+        assert (first["predicted_species"], second["predicted_species"]) == ("setosa", "virginica")
+        assert first["probability_setosa"] > 0.9
+        refused = requests.post(
+            f"http://127.0.0.1:{port}/invocations", json={"dataframe_records": [{"x": 1}]}, timeout=60
+        )
+        assert refused.status_code == 400
+        assert "sepal_length_cm" in refused.text
+    finally:
+        for process in psutil.Process(server.pid).children(recursive=True):
+            process.kill()
 
 
 @pytest.mark.long

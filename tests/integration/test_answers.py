@@ -34,7 +34,9 @@ def test_whole_numbers_may_be_missing_or_fractions_where_they_are_imputed(model)
     frame = pd.read_csv(CASES / "ints.csv")
     words = ("model=linear_regression", "model.estimator.regParam=0", "data=table", f"data.path={CASES / 'ints.csv'}")
     loaded = model(*words, "data.label=y", "preprocessing=impute")
-    assert frame["n"].dtype == "int64"
+    assert frame["n"].isna().sum() == 17
+    assert loaded.predict(frame)["prediction"].notna().all()
+    frame = frame.dropna().reset_index(drop=True).astype({"n": "int64"})
     answers = loaded.predict(frame)
     assert list(answers.columns) == ["prediction"]
     residuals = answers["prediction"] - frame["y"]
@@ -53,11 +55,12 @@ def test_whole_numbers_may_be_missing_or_fractions_where_they_are_imputed(model)
     assert types_of(loaded) == {"n": ("Any", False), "x2": ("DataType.double", False)}
 
 
-def test_without_a_stage_for_it_a_missing_value_is_said_by_its_column(model):
-    words = ("model=ridge", "data=table", f"data.path={CASES / 'ints.csv'}", "data.label=y")
-    loaded = model(*words)
+def test_without_a_stage_for_it_a_missing_value_is_said_by_its_column(model, tmp_path):
+    pd.read_csv(CASES / "ints.csv").dropna().astype({"n": int}).to_csv(tmp_path / "whole.csv", index=False)
+    loaded = model("model=ridge", "data=table", f"data.path={tmp_path / 'whole.csv'}", "data.label=y")
     assert types_of(loaded) == {"n": ("DataType.long", True), "x2": ("DataType.double", True)}
-    frame = pd.read_csv(CASES / "ints.csv").head(3)
+    frame = pd.read_csv(tmp_path / "whole.csv").head(3)
+    assert loaded.predict(frame)["prediction"].notna().all()
     frame["x2"] = [1.5, None, 2.5]
     with pytest.raises(ValueError, match="'x2' must have a value in every row, got 1 of 3 without"):
         loaded.predict(frame)
