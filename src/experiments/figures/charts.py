@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_BARS = 25
 MOST_CELLS = 25
 MOST_GROUPS = 20
+MOST_WITHIN = 5
 LONGEST_NAME = 32
 LARGEST = 17.0  # inches of a side
 # All colours of all figures.
@@ -104,6 +105,14 @@ def _draw_bars(axes: Axes, shown: Rows, name: str, value: str) -> None:
 def line_style(place: int) -> dict[str, Any]:
     """Colour and kind of the line of one of several groups, of which no two of 8 are alike in either."""
     return {"color": GROUPS[place % len(GROUPS)], "linestyle": DASHES[(place + place // len(GROUPS)) % len(DASHES)]}
+
+
+def legend(axes: Axes, lines: int, place: str) -> None:
+    """Names of lines: within the axes where they are few, else beside them, so that no line goes through a name."""
+    if lines > MOST_WITHIN:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+    else:
+        axes.legend(frameon=False, loc=place, fontsize=9)
 
 
 def whole_numbers(axes: Axes) -> None:

@@ -55,13 +55,14 @@ def confusion_matrix(rows: Rows, title: str, classes: Sequence[str], label: str)
 def roc(rows: Rows, title: str) -> Figure:
     """True against false positives, a line for each class, with the line of a guess."""
     figure, axes = charts.empty(width=6.6, height=5.2)
-    for place, (name, line) in enumerate(_by_class(rows)):
+    classes = _by_class(rows)
+    for place, (name, line) in enumerate(classes):
         x, y = [row["false_positive_rate"] for row in line], [row["true_positive_rate"] for row in line]
         area = f"area {area_under(x, y):.3f}"
         axes.plot(x, y, label=f"{name}, {area}" if name else area, **charts.line_style(place))
     axes.plot([0, 1], [0, 1], color=charts.REFERENCE, linestyle="--", linewidth=1, label="guessing")
     axes.set(title=title, xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(0, 1.02))
-    axes.legend(frameon=False, loc="lower right", fontsize=9)
+    charts.legend(axes, len(classes), "lower right")
     return figure
 
 
@@ -69,7 +70,8 @@ def precision_recall(rows: Rows, title: str, share: float | None) -> Figure:
     """Precision against recall in steps, from recall 0 on, with the average precision of each class; of two with the
     share of positives, which a guess has."""
     figure, axes = charts.empty(width=6.6, height=5.2)
-    for place, (name, line) in enumerate(_by_class(rows)):
+    classes = _by_class(rows)
+    for place, (name, line) in enumerate(classes):
         x, y = [0.0, *(row["recall"] for row in line)], [row["precision"] for row in line]
         area = f"average precision {float(np.sum(np.diff(x) * y)):.3f}"
         style = charts.line_style(place)
@@ -77,7 +79,7 @@ def precision_recall(rows: Rows, title: str, share: float | None) -> Figure:
     if share is not None:
         axes.axhline(share, color=charts.REFERENCE, linestyle="--", linewidth=1, label=f"guessing ({share:.3g})")
     axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(0, 1.02))
-    axes.legend(frameon=False, loc="lower left", fontsize=9)
+    charts.legend(axes, len(classes), "lower left")
     return figure
 
 

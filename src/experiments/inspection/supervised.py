@@ -89,7 +89,7 @@ def _coefficients_by_class(scored: Scored) -> Output:
 def _draw_by_class(rows: Rows, unit: str) -> Figure:
     features = [row for row in rows if row["feature"] != INTERCEPT]
     features = [{**row, "note": f"{row['coefficient']:.3g}"} for row in features]
-    title = "Coefficients by class, ranked by coefficient times deviation (coefficients in brackets)"
+    title = "Coefficients (in brackets) by class and effect"
     return charts.bars_by_group(features, group="class", name="feature", value="effect", title=title, unit=unit)
 
 
@@ -137,7 +137,7 @@ def _unit(scored: Scored) -> str:
 def _draw_coefficients(rows: Rows, unit: str) -> Figure:
     # The intercept's size says nothing about a feature's.
     features = [row for row in rows if row["feature"] != INTERCEPT]
-    title = f"Coefficients in brackets, ranked by their effect (intercept {rows[-1]['coefficient']:.4g})"
+    title = f"Coefficients (in brackets) by effect\nintercept {rows[-1]['coefficient']:.4g}"
     features = [{**row, "note": f"{row['coefficient']:.4g}"} for row in features]
     if all("standard_error" in row for row in features):
         features = [{**row, "error": 1.96 * row["standard_error"] * row["deviation"]} for row in features]
