@@ -129,7 +129,7 @@ def _folds(dataset: Dataset, tuning: TuningConfig, seed: int) -> list[_Fold]:
     if rows.select(FOLD).distinct().count() < parts:
         raise ExperimentError(
             f"tuning.{key} must leave rows in every part, got {getattr(tuning, key)} for {dataset.train_rows} training "
-            "rows; use fewer folds or more rows"
+            "rows; use fewer folds or more rows, or in a sweep sweep.judged_by=test"
         )
     return [
         _Fold(index, rows.where(f"{FOLD} != {index}").drop(FOLD), rows.where(f"{FOLD} = {index}").drop(FOLD))
