@@ -125,6 +125,6 @@ def compare(of: str | None = None, words: Sequence[str] = (), sort: str | None =
         `run_id` (of the newest), `name`, `runs` (how many), and of each metric its mean and `METRIC_deviation`.
 
     Raises:
-        ConfigError: no such experiment, sweep or metric, or no store.
+        ConfigError: no such experiment, sweep or metric.
     """
     return recorded.over_seeds(recorded.runs(of, words), sort)

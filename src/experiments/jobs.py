@@ -7,6 +7,7 @@ import gc
 import itertools
 import logging
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -218,9 +219,11 @@ def run_trial(sweep: Sweep) -> float | None:
 
 def _summarise(config: Config, result: Result) -> None:
     """The metrics, where the run is, and what can be done with it."""
-    from experiments.redaction import redact_text
     from experiments.terminal.screen import say, show_table
-    from experiments.tracking.store import how_to_compare, run_link, tracking_uri
+    from experiments.tracking.lifecycle import experiment_name
+    from experiments.tracking.store import how_to_look, words_of
+
+    where = words_of(config.tracking)
 
     judged = {name: value for name, value in result.metrics.items() if not name.startswith("train_")}
     has_train = len(judged) < len(result.metrics)
@@ -231,11 +234,11 @@ def _summarise(config: Config, result: Result) -> None:
     headers = ("metric", "test", "train") if has_train else ("metric", "value")
     show_table(headers, rows, title=f"{config.model.name} on {config.data.name}")
     say(f"run         {result.run_id}")
-    say(f"look        {run_link(config.tracking, result.experiment_id, result.run_id)}")
     say(f"model       {result.model_uri}")
     if result.registered:
         name, version, alias = result.registered
         say(f"registered  {name} {version}: {alias}")
-    say(f"compare     {how_to_compare(config.tracking)}")
-    uri, model = redact_text(tracking_uri(config.tracking)), result.model_uri
-    say(f"score       mlflow.set_tracking_uri({uri!r}); mlflow.spark.load_model('{model}').transform(rows)")
+    say(f"look        {how_to_look(config.tracking, result.experiment_id, result.run_id)}")
+    say(f"compare     {shlex.join(['experiments', 'compare', experiment_name(config), *where])}")
+    said = f", {where!r}" if where else ""
+    say(f"score       experiments.load_model('{result.model_uri}'{said}).predict(frame)")

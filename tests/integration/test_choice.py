@@ -95,7 +95,7 @@ def test_the_alias_moves_only_to_what_is_not_worse_on_the_same_rows(spark, words
     assert registered()[:2] == ("3", "3")  # as good is not worse
     assert registered("model.estimator.regParam=100000", "registry.moves=always")[:2] == ("4", "4")
     version, named, said = registered("model.estimator.regParam=100001", "seed=2")
-    assert (version, named) == ("5", "5")
+    assert (version, named) == ("5", "4")
     assert "judged on other rows" in said
     description = client.get_model_version("diabetes", "1").description
     assert description.startswith("**ridge** on diabetes, progression: rmse ")
@@ -139,4 +139,4 @@ def test_a_version_that_comes_from_no_run_is_no_obstacle(spark, words, client):
     client.set_registered_model_alias("diabetes", "candidate", "1")
     made = run(experiments.load(["model=ridge", "data=diabetes", *words])).registered
     assert (made.version, "no run" in made.alias) == ("2", True)
-    assert str(client.get_model_version_by_alias("diabetes", "candidate").version) == "2"
+    assert str(client.get_model_version_by_alias("diabetes", "candidate").version) == "1"  # nobody knows how good

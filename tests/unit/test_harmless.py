@@ -93,7 +93,9 @@ def test_a_sweep_shows_names_as_they_are(name, planned, capsys):
 
 def comparison(name):
     row = {"run_id": "r" * 32, "name": name}
-    found = pd.DataFrame([{**row, "status": "FINISHED", "params.model.task": "regression", "metrics.rmse": 1.0}])
+    found = pd.DataFrame(
+        [{**row, "status": "FINISHED", "params.model.task": "regression", "metrics.rmse": 1.0, "experiment": "e"}]
+    )
     return pd.DataFrame([{**row, "runs": 2, "rmse": 1.0, "rmse_deviation": 0.1}]), found
 
 

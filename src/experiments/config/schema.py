@@ -77,7 +77,7 @@ class JudgedBy(Enum):
 class Moves(Enum):
     """When the alias of a registered model moves to a new version."""
 
-    # If it is not worse on the same rows, or was judged on others.
+    # If it is not worse on the same rows; of a clustering or decomposition, which cannot be compared, always.
     better = "better"
     always = "always"
 

@@ -128,8 +128,10 @@ def narrow(
                 texts = [name for name in features if types[name].simpleString() == "string"]
                 check_texts(source, [label, *(name for name in texts if not matches(name, data.categories))], data)
             law = "numbers" if task is Task.regression else "numbers or texts"
+            way_out = "; texts are for a classification, such as model=random_forest" if law == "numbers" else ""
             raise ExperimentError(
-                f"data.label must be a column of {law} for {task.value}, got '{label}' of type {kind.simpleString()}"
+                f"data.label must be a column of {law} for {task.value}, got '{label}' of type "
+                f"{kind.simpleString()}{way_out}"
             )
         if task is Task.classification and (isinstance(kind, BooleanType) or matches(label, data.categories)):
             column = column.cast("string")  # false and true, or the names that they are

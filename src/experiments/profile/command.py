@@ -56,7 +56,8 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
     text = as_yaml(suited(found, data, name), found.rows) if isinstance(data, TableData) else ""
     if to is not None:
         save(text, to)
-        say(f"written to {to}; next: {_next(to, data.label)}")
+        has_classes = any(each.name == data.label and each.kind in ("string", "boolean") for each in found.columns)
+        say(f"written to {to}; next: {_next(to, data.label, has_classes)}")
     elif text:
         say("a config that suits it (--to my_conf/data/NAME.yaml writes it):")
         for line in text.rstrip().split("\n"):
@@ -74,8 +75,13 @@ def _name(data: object) -> str:
     return str(getattr(data, "name", "data"))
 
 
-def _next(to: Path, label: str | None) -> str:
-    """The words that fit a model on what was written."""
+def _next(to: Path, label: str | None, has_classes: bool) -> str:
+    """The words that fit a model on what was written.
+
+    Args:
+        has_classes: whether the label is no number.
+    """
+    model = "random_forest" if has_classes else "random_forest_regressor"
     folder = to.parent.parent if to.parent.name == "data" else Path("FOLDER_OF_data")
-    words = ["" if label else "data.label=…", "preprocessing=auto", "model=random_forest_regressor"]
+    words = ["" if label else "data.label=…", "preprocessing=auto", f"model={model}"]
     return " ".join(["experiments --config-dir", str(folder), override("data", to.stem), *filter(None, words)])

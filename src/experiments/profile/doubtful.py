@@ -49,7 +49,8 @@ def _of_missing(profile: Profile, data: DataConfig) -> list[str]:
         return []
     listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
     return [
-        f"data={data.name} lacks values: {listed}; preprocessing=impute learns numbers, data.missing=drop drops rows"
+        f"data={data.name} lacks values: {listed}; preprocessing=auto takes all of them, preprocessing=impute "
+        "learns numbers, data.missing=drop drops rows"
     ]
 
 

@@ -69,7 +69,7 @@ def _is_unused(column: Column, profile: Profile, data: TableData) -> bool:
 
 _WHY = {
     "exclude": "Columns that say nothing of new rows: one value, none, or another in each row.",
-    "missing": "keep: left to preprocessing=auto or impute; drop: rows are left out, as no stage learns dates.",
+    "missing": "keep: left to preprocessing=auto or impute; drop: rows with gaps are left out (where dates have gaps).",
     "missing_values": "Texts that stand for a missing value.",
     "label": "Column to predict.",
 }

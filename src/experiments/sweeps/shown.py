@@ -19,7 +19,7 @@ from experiments.sweeps.report import by_metric, other_metrics
 from experiments.terminal.harmless import harmless
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking import run_log
-from experiments.tracking.store import how_to_compare, run_link
+from experiments.tracking.store import how_to_look
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -101,13 +101,13 @@ def dry_run(plan: Plan, done: Mapping[str, Run]) -> None:
     states = (f"done in run {run.info.run_id}" if (run := done.get(trial.hash)) else "new" for trial in plan.trials)
     rows = [(number, trial.name, state) for number, (trial, state) in enumerate(zip(plan.trials, states, strict=True))]
     show_table(("trial", "name", "state"), rows, folded=1)
-    say(f"{len(plan.trials)} trials, {len(done)} done already, {len(plan.trials) - len(done)} to run")
+    say(f"{_trials(len(plan.trials))}, {len(done)} done already, {len(plan.trials) - len(done)} to run")
 
 
 def _dry_run_of_choices(plan: Plan, done: int) -> None:
     """What values are chosen from. Which they are is not known yet."""
     show_table(("chosen from", "values"), list(plan.swept.items()), folded=1)
-    say(f"{plan.size} trials, {done} done already, {max(plan.size - done, 0)} to run")
+    say(f"{_trials(plan.size)}, {done} done already, {max(plan.size - done, 0)} to run")
 
 
 def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: TrackedRun) -> None:
@@ -126,15 +126,18 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
         for row in by_metric(plan, rows, numbers)[:MOST_LINES]
     ]
     headers = ("", "trial", "metric", "value", *others, "status", "seconds")
-    show_table(headers, made, title=f"{len(rows)} trials", folded=1)
+    show_table(headers, made, title=_trials(len(rows)), folded=1)
     if len(rows) > MOST_LINES:
         say(f"{len(rows) - MOST_LINES} more are in trials.csv of the sweep's run")
     for row in rows:
         if row["trial"] in numbers:
             say(f"best     {row['run_id']}  {row['name']}")
     say(f"sweep    {run.run_id}")
-    say(f"look     {run_link(plan.config.tracking, run.experiment_id, run.run_id)}")
-    say(f"compare  {how_to_compare(plan.config.tracking)}")
+    say(f"look     {how_to_look(plan.config.tracking, run.experiment_id, run.run_id)}")
+
+
+def _trials(count: int) -> str:
+    return f"{count} trial{'' if count == 1 else 's'}"
 
 
 def _number(value: object) -> str:

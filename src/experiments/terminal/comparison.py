@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_LINES = 50
+# Params that are shown or named where there is no end to a line.
+MOST_PARAMS = 6
 # So much of a run's id is shown in a terminal, where a whole one would be a third of the line.
 SHORT_ID = 8
 # Narrowest that a name is wrapped to, and the room that a column of numbers takes beside its text.
@@ -37,34 +40,38 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
     console = screen()
     differing = params_that_differ(found)
     metrics = _wanted(compared, found, wanted) if wanted else _metrics(compared, found)
-    params: list[str] = [] if wanted else differing
     shown = compared.head(MOST_LINES)
-    cells = {name: _cells(shown, name) for name in metrics}
-    texts = {
-        name: _params(shown, found, name)
-        for name in [*params, *(name for name in metrics if f"params.{name}" in found)]
-    }
-    cells |= {name: texts[name] for name in metrics if name in texts}
-    room = console.width - _NAME - SHORT_ID - len("runs") - 3 * _BETWEEN - sum(map(_width, cells.items()))
-    shorts = dict(zip(params, _short(params), strict=True))
-    left_out = []
-    for name in params:
-        room -= _width((shorts[name], texts[name]))
-        if room >= 0:
-            cells[shorts[name]] = texts[name]
-        else:
-            left_out.append(name)
+    columns = {name: _cells(shown, found, name) for name in metrics}
+    if not wanted:
+        params = differing if console.is_terminal else differing[:MOST_PARAMS]
+        columns |= dict(zip(_short(params), (_params(shown, found, name) for name in params), strict=True))
+    fitting, left_out = _fitting(columns, console.width - _NAME - SHORT_ID - len("runs") - 3 * _BETWEEN)
+    if not wanted:
+        left_out += [name for name in differing if not {name, name.rpartition(".")[2]} & columns.keys()]
     ids = [run_id[:SHORT_ID] if console.is_terminal else run_id for run_id in shown["run_id"]]
-    counts = shown["runs"].astype(str)
-    show_table(
-        ("run", "name", "runs", *(name.removeprefix("params.") for name in cells)),
-        list(zip(ids, shown["name"], counts, *cells.values(), strict=True)),
-        folded=1,
-    )
+    rows = zip(ids, shown["name"], shown["runs"].astype(str), *fitting.values(), strict=True)
+    show_table(("run", "name", "runs", *fitting), list(rows), folded=1)
     if len(compared) > MOST_LINES:
         say(f"{len(compared) - MOST_LINES} more are left out")
     if left_out:
-        say(f"they differ in {', '.join(left_out)} too: --columns {','.join([*metrics[:2], left_out[0]])} shows it")
+        more = f" and {len(left_out) - MOST_PARAMS} more" if len(left_out) > MOST_PARAMS else ""
+        some = ", ".join(left_out[:MOST_PARAMS])
+        say(f"--columns shows others, such as {some}{more}; --to FILE.csv writes all")
+    if found["experiment"].nunique() > 1:
+        name = shlex.quote(str(found["experiment"].iloc[0]))
+        say(f"of one data set alone there is more to see: experiments compare {name}")
+
+
+def _fitting(columns: dict[str, list[str]], room: int) -> tuple[dict[str, list[str]], list[str]]:
+    """The first columns for which there is room, and the names of the others; the very first is always there."""
+    fitting: dict[str, list[str]] = {}
+    for name, cells in columns.items():
+        width = max(map(len, (name, *cells))) + _BETWEEN
+        if fitting and width > room:
+            break
+        fitting[name] = cells
+        room -= width
+    return fitting, [name for name in columns if name not in fitting]
 
 
 def params_that_differ(found: pd.DataFrame) -> list[str]:
@@ -79,9 +86,10 @@ def params_that_differ(found: pd.DataFrame) -> list[str]:
 
 
 def _metrics(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
-    """Those of the tasks that there are."""
-    tasks: Sequence[str] = list(found["params.model.task"].dropna().unique()) if "params.model.task" in found else []
-    return list(dict.fromkeys(name for task in tasks for name in key_metrics(compared, Task(task))))
+    """Those of the task; where there are several tasks the one of each that decides."""
+    tasks: list[str] = list(found["params.model.task"].dropna().unique()) if "params.model.task" in found else []
+    of_tasks = [key_metrics(compared, Task(task)) for task in tasks]
+    return list(dict.fromkeys(name for names in of_tasks for name in (names if len(of_tasks) == 1 else names[:1])))
 
 
 def _wanted(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequence[str]) -> list[str]:
@@ -89,13 +97,16 @@ def _wanted(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequence[str]) 
     known = [*(name for name in compared.columns[3:] if not name.endswith("_deviation")), *keys]
     for name in wanted:
         if name not in known:
-            raise ConfigError([f"--columns must be metrics and params of the runs, got '{name}'{suggest(name, known)}"])
+            some = ", ".join(_metrics(compared, found))
+            raise ConfigError(
+                [f"--columns must be metrics ({some} …) and params of the runs, got '{name}'{suggest(name, known)}"]
+            )
     return list(wanted)
 
 
-def _cells(compared: pd.DataFrame, name: str) -> list[str]:
+def _cells(compared: pd.DataFrame, found: pd.DataFrame, name: str) -> list[str]:
     if name not in compared:
-        return [""] * len(compared)
+        return _params(compared, found, name)
     deviations = compared.get(f"{name}_deviation", [math.nan] * len(compared))
     return [_cell(value, deviation) for value, deviation in zip(compared[name], deviations, strict=True)]
 
@@ -109,11 +120,6 @@ def _params(compared: pd.DataFrame, found: pd.DataFrame, key: str) -> list[str]:
     values: Mapping[str, Any] = dict(zip(found["run_id"], found[f"params.{key}"], strict=True))
     texts = [str(values[run_id]) for run_id in compared["run_id"]]
     return ["" if text in ("nan", "None", "null", "[]") else text for text in texts]
-
-
-def _width(column: tuple[str, Sequence[str]]) -> int:
-    name, cells = column
-    return max(map(len, (name, *cells))) + _BETWEEN
 
 
 def _short(keys: Sequence[str]) -> list[str]:

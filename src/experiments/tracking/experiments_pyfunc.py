@@ -6,6 +6,8 @@ know of the model stands in `MLmodel`, under `metadata: experiments`.
 
 from __future__ import annotations
 
+import itertools
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,9 +74,18 @@ class Answers:
         Raises:
             ValueError: a column that is not there or holds something else; values that are missing.
         """
+        if not len(rows):  # of which Spark cannot tell how long vectors are
+            names = itertools.chain(self.known["values"], *self.known["vectors"].values())
+            return pd.DataFrame({name: [] for name in names}, rows.index)
         given = self._given(rows)
-        made = self.pipeline.transform(given)
-        answers: pd.DataFrame = self._selected(made).toPandas().set_index(ROW).reindex(range(len(rows)))
+        try:
+            answers: pd.DataFrame = self._selected(self.pipeline.transform(given)).toPandas()
+        except Exception as error:  # Spark raises Py4J's and its own kinds
+            said = re.search(r"\[[A-Z_]+[^\n]*?\.(?= |$)", str(error)) if "CAST_INVALID_INPUT" in str(error) else None
+            if said is None:
+                raise
+            raise ValueError(f"a value is not what it was at the fit: {said[0]}") from error
+        answers = answers.set_index(ROW).reindex(range(len(rows)))
         for name, entries in self.known["vectors"].items():
             vectors = answers.pop(name)
             empty = np.full(len(entries), np.nan)
@@ -166,7 +177,7 @@ def _numbers(values: pd.Series) -> pd.Series:
     """Numbers, NaN where one is missing or infinite."""
     texts = [value for value in values if isinstance(value, str)] if values.dtype == object else []
     if texts:
-        raise ValueError(f"texts such as {texts[0]!r}")
+        raise ValueError(f"texts such as {texts[0]!r}; pandas.to_numeric makes numbers of them")
     numbers = pd.to_numeric(values)
     return numbers if pd.api.types.is_integer_dtype(numbers) else numbers.replace([np.inf, -np.inf], np.nan)
 

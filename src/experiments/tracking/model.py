@@ -19,9 +19,10 @@ from experiments.config.schema import Config
 from experiments.data.dataset import Dataset
 from experiments.data.names import quoted, sql_text
 from experiments.errors import ConfigError, ExperimentError, suggest
+from experiments.redaction import redact_text
 from experiments.tracking.experiments_pyfunc import Answers, _load_pyfunc
 from experiments.tracking.signature import answers_of, example_of, predicted, signature_of
-from experiments.tracking.store import open_store
+from experiments.tracking.store import open_store, sqlite_file, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _settling = threading.Lock()
 OUR_PACKAGE = Path(__file__).parents[1]
+_OTHER_STORE = "another is chosen by MLFLOW_TRACKING_URI, or by words such as tracking.folder=my_runs"
 PYFUNC = Path(__file__).with_name("experiments_pyfunc.py")
 
 
@@ -147,6 +149,11 @@ def opened_model(config: Config, uri: str) -> Answers:
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    file, where = sqlite_file(config.tracking), redact_text(tracking_uri(config.tracking))
+    if file is not None and not file.exists():  # which opening it would make
+        raise ConfigError(
+            [f"tracking must be where runs are recorded, got {where}, which is not there; {_OTHER_STORE}"]
+        )
     client = open_store(config)
     parts = re.fullmatch(r"models:/([^@/]+)([@/]?)(.*)", uri)
     name, mark, which = parts.groups() if parts else ("", "", "")
@@ -155,7 +162,8 @@ def opened_model(config: Config, uri: str) -> Answers:
             client.get_registered_model(name)
         except MlflowException as error:
             names = [each.name for each in client.search_registered_models()]
-            raise ConfigError([f"model must be a registered one, got '{name}'{suggest(name, names)}"]) from error
+            said = f"model must be registered in {where}, got '{name}'{suggest(name, names)}; {_OTHER_STORE}"
+            raise ConfigError([said]) from error
         try:
             place = (client.get_model_version_by_alias if mark == "@" else client.get_model_version)(name, which).source
         except MlflowException as error:

@@ -99,6 +99,9 @@ def _found(ask: Callable[..., Any], *words: str) -> Any:
         raise
 
 
+_ALL_THE_SAME = "; registry.moves=always moves it all the same"
+
+
 def _compared(run: TrackedRun, name: str, config: Config) -> tuple[bool, str]:
     """Whether the run's model is at least as good as the one that the alias names, and how that is known."""
     known = _found(run.client.get_model_version_by_alias, name, config.registry.alias)
@@ -110,21 +113,24 @@ def _compared(run: TrackedRun, name: str, config: Config) -> tuple[bool, str]:
     ours = run.client.get_run(run.run_id)
     theirs = _found(run.client.get_run, known.run_id) if known.run_id else None
     if theirs is None:
-        return True, f"; version {known.version} has no run that it could be compared with"
+        return False, f"; version {known.version} has no run that it could be compared with{_ALL_THE_SAME}"
     # What the user chooses by, of the held-out rows.
     chosen = [name for name in (*config.sweep.objectives[:1], config.tuning.metric) if name]
     metric = deciding(ours.data.metrics, task, chosen) or deciding(ours.data.metrics, task)
     if metric is None or metric not in theirs.data.metrics:
-        return True, f"; it and version {known.version} have no metric in common that decides"
+        return False, f"; it and version {known.version} have no metric in common that decides{_ALL_THE_SAME}"
     if _rows_of(ours) != _rows_of(theirs):
-        return True, f"; version {known.version} was judged on other rows, so the two cannot be compared"
+        return (
+            False,
+            f" version {known.version}, which was judged on other rows: they cannot be compared{_ALL_THE_SAME}",
+        )
     here, there = ours.data.metrics[metric], theirs.data.metrics[metric]
     is_larger = larger_is_better(metric, task)
     is_moved = merit(here, is_larger) >= merit(there, is_larger)
     said = (
         f"; {metric} {here:.6g} is {'not worse' if is_moved else 'worse'} than {there:.6g} of version {known.version}"
     )
-    return is_moved, f"{said} on the same rows{'' if is_moved else '; registry.moves=always moves it all the same'}"
+    return is_moved, f"{said} on the same rows{'' if is_moved else _ALL_THE_SAME}"
 
 
 def _rows_of(run: Run) -> str | None:

@@ -49,10 +49,17 @@ def sqlite_file(tracking: TrackingConfig) -> Path | None:
     return Path(name).resolve() if uri.startswith("sqlite:///") and name not in ("", ":memory:") else None
 
 
-def how_to_compare(tracking: TrackingConfig) -> str:
-    """Where a browser shows the runs, or the command that starts what shows them; secrets out."""
-    uri = redact_text(tracking_uri(tracking))
-    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+def how_to_look(tracking: TrackingConfig, experiment_id: str, run_id: str) -> str:
+    """Where a browser shows a run, of a local store after the command that starts what shows it; secrets out."""
+    uri, link = redact_text(tracking_uri(tracking)), run_link(tracking, experiment_id, run_id)
+    return link if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(uri)}, then {link}"
+
+
+def words_of(tracking: TrackingConfig) -> list[str]:
+    """The words that lead to the same store, secrets out; none where nobody chose one."""
+    if tracking.uri:
+        return [f"tracking.uri={redact_text(tracking.uri)}"]
+    return [f"tracking.folder={redact_text(tracking.folder)}"] if tracking.folder is not None else []
 
 
 def check_store(tracking: TrackingConfig) -> None:
@@ -117,6 +124,8 @@ def open_store(config: Config) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # The requirements are ours to state, whatever project lies in the current folder.
     os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
+    # Its bars are hundreds of signs where nobody watches.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # A dead server would otherwise block for minutes at each call.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -184,6 +193,6 @@ def run_link(tracking: TrackingConfig, experiment_id: str, run_id: str) -> str:
 def _pages(tracking: TrackingConfig) -> str:
     uri = tracking_uri(tracking)
     if not uri.startswith(("http://", "https://")):
-        return "http://127.0.0.1:5000"  # of `mlflow ui`, as `how_to_compare` says it
+        return "http://127.0.0.1:5000"  # of `mlflow ui`, as `how_to_look` says it
     parts = urlsplit(uri)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
