@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.identity import is_circumstance
 from experiments.config.schema import Task
 from experiments.errors import ConfigError, suggest
-from experiments.evaluation.objectives import key_metrics
+from experiments.evaluation.objectives import deciding, key_metrics, plain
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking.runs import as_set
 
@@ -75,21 +75,30 @@ def _fitting(columns: dict[str, list[str]], room: int) -> tuple[dict[str, list[s
 
 
 def params_that_differ(found: pd.DataFrame) -> list[str]:
-    """Keys of params that are not the same in all finished runs, without what the names of runs say."""
+    """Keys of params that are not the same in all finished runs, those that all have first; without what the names of
+    runs say."""
     finished = found[found["status"] == "FINISHED"]
-    keys = [name.removeprefix("params.") for name in finished.columns if name.startswith("params.")]
-    told = ("model.name", "model.task", "seed", "data.name")
-    texts = as_set(finished[[f"params.{key}" for key in keys]])
-    return [
-        key for key in keys if key not in told and not is_circumstance(key) and texts[f"params.{key}"].nunique() > 1
+    texts = as_set(finished[[name for name in finished.columns if name.startswith("params.")]])
+    told = ("model.name", "model.task", "model.least_partitions", "seed", "data.name")
+    differing = [
+        key
+        for name in texts.columns
+        if (key := name.removeprefix("params.")) not in told
+        and not key.endswith(".class")
+        and not is_circumstance(key)
+        and texts[name].nunique() > 1
     ]
+    return sorted(differing, key=lambda key: bool((texts[f"params.{key}"] == "nan").any()))
 
 
 def _metrics(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     """Those of the task; where there are several tasks the one of each that decides."""
-    tasks: list[str] = list(found["params.model.task"].dropna().unique()) if "params.model.task" in found else []
-    of_tasks = [key_metrics(compared, Task(task)) for task in tasks]
-    return list(dict.fromkeys(name for names in of_tasks for name in (names if len(of_tasks) == 1 else names[:1])))
+    finished = found[found["status"] == "FINISHED"]
+    tasks: list[str] = list(finished["params.model.task"].dropna().unique()) if "params.model.task" in found else []
+    if len(tasks) == 1:
+        names = key_metrics(compared, Task(tasks[0]))
+        return sorted(names, key=lambda name: plain(name) != name)  # first what all runs have
+    return [name for task in tasks if (name := deciding(compared, Task(task))) is not None]
 
 
 def _wanted(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequence[str]) -> list[str]:
