@@ -14,7 +14,7 @@ from experiments.config.schema import Task
 from experiments.evaluation.feature_names import is_scaled
 from experiments.evaluation.judged import Scored, summary_of
 from experiments.figures import charts
-from experiments.figures.output import MOST_POINTS, Output, Rows
+from experiments.figures.output import MOST_POINTS, MOST_VALUES, Output, Rows
 from experiments.inspection.sampling import thinned
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 INTERCEPT = "(intercept)"
 DEVIATION_ROWS = 1_000
+LEAST_DEVIATION_ROWS = 50
 
 
 def importances(scored: Scored) -> Iterator[Output]:
@@ -94,17 +95,19 @@ def _draw_by_class(rows: Rows, unit: str) -> Figure:
 
 
 def _deviations(scored: Scored) -> NDArray[np.float64]:
-    """Of the entries of the features among some training rows."""
+    """Of the entries of the features among some training rows, fewer of them where they are wide."""
     from pyspark.ml import PipelineModel
-    from pyspark.ml.stat import Summarizer
-    from pyspark.sql import functions as F
 
     dataset, column = scored.dataset, scored.features_column
-    share = DEVIATION_ROWS / max(dataset.train_rows, 1)
-    some = dataset.train if share >= 1 else dataset.train.sample(share, seed=0).limit(2 * DEVIATION_ROWS)
-    read = PipelineModel(scored.fitted.stages[:-1]).transform(some)
-    (row,) = read.select(Summarizer.std(F.col(column))).collect()
-    deviations: NDArray[np.float64] = row[0].toArray()
+    wanted = max(LEAST_DEVIATION_ROWS, min(DEVIATION_ROWS, MOST_VALUES // max(len(scored.feature_names), 1)))
+    share = wanted / max(dataset.train_rows, 1)
+    some = dataset.train if share >= 1 else dataset.train.sample(share, seed=0)
+    # Collected, as an aggregate would take another stage of Spark's.
+    read = PipelineModel(scored.fitted.stages[:-1]).transform(some).select(column).collect()
+    points = np.array([row[0].toArray() for row in read])
+    if len(points) < 2:
+        return np.full(points.shape[-1] if len(points) else 1, np.nan)
+    deviations: NDArray[np.float64] = points.std(axis=0, ddof=1)
     return deviations
 
 
