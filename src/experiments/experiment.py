@@ -218,7 +218,7 @@ def note(config: Config, metrics: Mapping[str, float], counts: Mapping[str, int]
     """What was done and what came of it, as MLflow's page of a run begins; in Markdown."""
     names = key_metrics(metrics, config.model.task)
     figures = ", ".join(f"{name} {metrics[name]:.6g}" for name in names)
-    what = f"**{markdown(config.model.name)}** on {markdown(config.data.name)}"
+    what = f"{markdown(config.model.name)} on {markdown(config.data.name)}"
     what += f", {markdown(config.data.label)}" if config.data.label else ""
     rows = f"{counts['train_rows']:,} training rows, {counts['test_rows']:,} held-out rows"
     return f"{what}{': ' if figures else ''}{figures} ({rows})"

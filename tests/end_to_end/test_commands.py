@@ -94,7 +94,9 @@ def test_a_run_in_a_process_without_a_main_file_goes_on_to_its_end(command, stor
     assert run.info.status == "FINISHED"
 
 
+@pytest.mark.long
 def test_a_served_model_answers_over_http_in_the_data_s_words(typed, start, store):
+    """Long, as the server starts a Spark of its own; the same server over each model is in test_models.py."""
     done = typed("model=decision_tree", "data=iris")
     assert done.returncode == 0, done.stderr
     with socket.create_server(("127.0.0.1", 0)) as free:

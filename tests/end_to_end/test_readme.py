@@ -73,7 +73,9 @@ def test_a_command_of_readme_works(line, typed, store, runs, folder, monkeypatch
         assert "keras_regressor" in run.info.run_name
 
 
+@pytest.mark.long
 def test_python_of_readme_scores_what_a_command_before_it_has_fitted(command, folder, monkeypatch, typed, store):
+    """Long, as it starts a Spark of its own."""
     blocks = re.findall(r"(?:^ {4}.*\n)+", README.read_text(), re.MULTILINE)
     (block,) = [block for block in blocks if "import " in block]
     monkeypatch.chdir(folder)

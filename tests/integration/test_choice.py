@@ -98,7 +98,7 @@ def test_the_alias_moves_only_to_what_is_not_worse_on_the_same_rows(spark, words
     assert (version, named) == ("5", "4")
     assert "judged on other rows" in said
     description = client.get_model_version("diabetes", "1").description
-    assert description.startswith("**ridge** on diabetes, progression: rmse ")
+    assert description.startswith("ridge on diabetes, progression: rmse ")
 
 
 def test_python_runs_compares_and_scores(spark, words, tmp_path):

@@ -198,7 +198,7 @@ print(json.dumps([row.probability.toArray().tolist() for row in model.transform(
     [
         # Those that other tests have fitted already.
         ("keras_tensorflow", "diabetes"),
-        ("keras_local", "digits"),
+        pytest.param("keras_local", "digits", marks=pytest.mark.long),
         pytest.param("keras_regressor", "diabetes", marks=pytest.mark.long),
         pytest.param("keras_horovod", "breast_cancer"),
     ],
@@ -206,7 +206,7 @@ print(json.dumps([row.probability.toArray().tolist() for row in model.transform(
 def test_pyfunc_and_http_answer_as_the_pipeline_in_the_data_s_words(
     spark, finished, composed, store, over_http, model, data
 ):
-    """Long where it is fitted for this alone."""
+    """Long where the engine is one of Keras's alone, as others show the same."""
     result, config = finished(model, data), composed(model, data)
     mlflow.set_tracking_uri(store)
     with load_data(spark, config.data, config.model.task, config.seed) as rows:

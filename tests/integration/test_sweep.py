@@ -74,7 +74,9 @@ def check_trials(spark, client, children, values):
 def test_16_trials_on_8_threads_have_their_own_params_metrics_models_and_pools(spark, sweep):
     values = TRIALS[:16]
     swept = f"model.estimator.regParam={','.join(map(str, values))}"
-    client, _, children = sweep("model=ridge", "data=diabetes", swept, "sweep.n_jobs=8", "sweep.models=all")
+    client, _, children = sweep(
+        "model=ridge", "data=diabetes", swept, "sweep.n_jobs=8", "sweep.models=all", "sweep.judged_by=test"
+    )
     assert len(children) == 16
     check_trials(spark, client, children, values)
     for run in children:

@@ -89,7 +89,7 @@ class Answers:
         for name, entries in self.known["vectors"].items():
             vectors = answers.pop(name)
             empty = np.full(len(entries), np.nan)
-            table = np.array([empty if vector is None or vector is np.nan else vector for vector in vectors], float)
+            table = np.array([empty if _is_none(vector) else vector for vector in vectors], float)
             parts = pd.DataFrame(table.reshape(len(rows), len(entries)), answers.index, list(entries))
             answers = pd.concat([answers, parts], axis=1)
         answers.index = rows.index
@@ -196,4 +196,9 @@ def _dates(values: pd.Series) -> pa.Array:
 
 
 def _lists(values: pd.Series) -> list[list[float] | None]:
-    return [None if value is None or value is np.nan else [float(entry) for entry in value] for value in values]
+    return [None if _is_none(value) else [float(entry) for entry in value] for value in values]
+
+
+def _is_none(value: Any) -> bool:
+    """Whether something stands in the place of a list where there is none; pandas has NaN there."""
+    return value is None or isinstance(value, float)
