@@ -83,7 +83,7 @@ def test_a_rank_that_fails_fails_the_run_in_its_own_words(command, store, runs, 
             f"cluster.shared_folder={folder / 'shared'}",
         ),
         *(f"cluster.conf.spark.pyspark.python={sys.executable}", "allowed_packages=[my_networks]"),
-        *("model=keras_horovod", *FEW, "model.estimator.layers=[]", "sweep.n_jobs=1"),
+        *("model=keras_horovod", *FEW, "model.estimator.layers=[]", "sweep.n_jobs=1", "sweep.judged_by=test"),
         "model.estimator.network=my_networks:built,my_networks:fails",
     )
     assert done.returncode == 1
