@@ -62,6 +62,19 @@ def test_scripts_import_modules_that_are_there():
     assert missing == set()
 
 
+def test_the_file_that_is_copied_into_models_knows_the_same_types():
+    """It can import nothing of ours."""
+    from experiments.data import kinds
+    from experiments.tracking import experiments_pyfunc
+
+    for name in ("WHOLE", "DECIMALS", "DATES"):
+        assert getattr(experiments_pyfunc, name) == getattr(kinds, name)
+    assert "experiments" not in {
+        root.split(".")[0]
+        for root in re.findall(r"^\s*(?:from|import) (\S+)", FILES["tracking/experiments_pyfunc.py"], re.M)
+    }
+
+
 def test_only_tracking_talks_to_mlflow_about_runs():
     assert {name for name, text in FILES.items() if "client." in text and not name.startswith("tracking/")} == set()
 

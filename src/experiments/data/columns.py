@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData, Task
 from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT, Given
-from experiments.data.missing import any_missing, missing_sql
+from experiments.data.kinds import DATES, NUMBERS, base_of, is_numbers
+from experiments.data.missing import any_missing, filled_sql
 from experiments.data.names import matches, plain_name, quoted, sql_text
 from experiments.data.roles import BALANCE, as_weight
 from experiments.data.texts import as_read, check_texts
@@ -25,7 +25,6 @@ ADDED = {
     name.casefold(): name
     for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD, SPLIT, BALANCE, FILLED)
 }
-_NUMBERS_IN_ARRAYS = ("double", "float", "bigint", "int", "smallint", "tinyint", "decimal")
 
 
 def label_of(data: DataConfig, columns: Sequence[str]) -> str | None:
@@ -150,8 +149,7 @@ def _feature(name: str, kind: str, data: DataConfig) -> Column:
     from pyspark.sql import functions as F
 
     column = F.col(quoted(name))
-    array = re.fullmatch(r"array<(\w+)(\(.*\))?>", kind)
-    if array is not None and array[1] in _NUMBERS_IN_ARRAYS:
+    if is_numbers(kind):
         return F.when(column.isNotNull(), array_to_vector(column.cast("array<double>"))).alias(name)
     if kind != "string" and matches(name, data.categories):
         return column.cast("string").alias(name)
@@ -168,7 +166,7 @@ def clean(rows: DataFrame, data: DataConfig, features: Sequence[str], label: str
         return rows.where(~any_missing([*features, *([label] if label else [])], kinds))
     if data.missing is Missing.fail:
         return rows
-    value = "NULL" if data.missing is Missing.keep else f"double('{data.fill_value}')"
+    value = _instead(data)
     decimals = [name for name in features if kinds[name] == "double"]
     if len(decimals) > FILLED_ALONE:
         # An array takes a third of the time that Spark needs to compile an expression for each of a thousand columns.
@@ -181,9 +179,8 @@ def clean(rows: DataFrame, data: DataConfig, features: Sequence[str], label: str
         kinds = {name: kind for name, kind in kinds.items() if name not in places}
     return rows.selectExpr(
         *(
-            f"CASE WHEN {missing_sql(name, kinds[name])} THEN CAST({value} AS {kinds[name]}) ELSE {quoted(name)} END "
-            f"AS {quoted(name)}"
-            if name in chosen and kinds.get(name, "").partition("(")[0] in _NUMBERS_IN_ARRAYS
+            f"{filled_sql(quoted(name), kinds[name], value)} AS {quoted(name)}"
+            if name in chosen and base_of(kinds.get(name, "")) in NUMBERS
             else quoted(name)
             for name in rows.columns
         )
@@ -200,24 +197,27 @@ def given_of(data: DataConfig, types: Mapping[str, str], used: Mapping[str, str]
     fills, keeps = data.missing is Missing.fill, data.missing is Missing.keep
     conversions = {}
     for name, kind in types.items():
-        number = used[name].partition("(")[0] in _NUMBERS_IN_ARRAYS
         made = _converted(quoted(name), kind, used[name], date_format)
         if kind == used[name] == "string" and not matches(name, data.categories):
             made = as_read(quoted(name), data)
-        if number and (fills or (keeps and used[name] in ("double", "float"))):
-            instead = f"CAST({data.fill_value} AS {used[name]})" if fills else "NULL"
-            missing = f"{made} IS NULL OR isnan({made}) OR abs({made}) = double('Infinity')"
-            made = f"CASE WHEN {missing} THEN {instead} ELSE {made} END"
+        # A whole number that is kept is what it is, or null.
+        if (fills and base_of(used[name]) in NUMBERS) or (keeps and used[name] in ("double", "float")):
+            made = filled_sql(made, used[name], _instead(data))
         if made != quoted(name):
             conversions[name] = made
-    filled = {name for name, kind in used.items() if keeps or (fills and kind.partition("(")[0] in _NUMBERS_IN_ARRAYS)}
-    return Given(dict(types), conversions, date_format, frozenset(filled))
+    may_be_missing = {name for name, kind in used.items() if keeps or (fills and base_of(kind) in NUMBERS)}
+    return Given(dict(types), conversions, date_format, frozenset(may_be_missing))
+
+
+def _instead(data: DataConfig) -> str:
+    """SQL of what stands for a missing number."""
+    return "NULL" if data.missing is Missing.keep else f"double('{data.fill_value}')"
 
 
 def _converted(column: str, given: str, used: str, date_format: str | None) -> str:
     if used == "vector" or given.startswith("array"):
         return column
-    if used in ("date", "timestamp", "timestamp_ntz"):
+    if used in DATES:
         # As dates, and as the texts that dates are in files.
         if date_format is None:
             return f"CAST({column} AS {used})"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.config.schema import Task
+from experiments.data.kinds import WHOLE
 from experiments.data.names import quoted
 from experiments.data.texts import LOOKS_TYPED
 from experiments.errors import ExperimentError, override
@@ -25,7 +26,6 @@ LEAST_ROWS = 20
 MANY_VALUES = 0.5
 # Of the label's variance, explained by one feature alone.
 LEAK = 0.9995
-WHOLE = ("bigint", "int", "smallint", "tinyint")
 _NUMBERS = (*WHOLE, "double", "float")
 _MISREAD = "�"
 

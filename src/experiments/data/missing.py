@@ -36,10 +36,23 @@ def missing_sql(name: str, kind: str) -> str:
     Args:
         kind: Spark's short name of the column's type.
     """
-    column = quoted(name)
+    return _lacks(quoted(name), kind)
+
+
+def filled_sql(value: str, kind: str, instead: str) -> str:
+    """SQL of a value that is no vector, or of another where it is missing.
+
+    Args:
+        value, instead: SQL.
+        kind: Spark's short name of the value's type.
+    """
+    return f"CASE WHEN {_lacks(value, kind)} THEN CAST({instead} AS {kind}) ELSE {value} END"
+
+
+def _lacks(value: str, kind: str) -> str:
     if kind in ("double", "float"):
-        return f"({column} IS NULL OR isnan({column}) OR abs({column}) = double('Infinity'))"
-    return f"({column} IS NULL)"
+        return f"({value} IS NULL OR isnan({value}) OR abs({value}) = double('Infinity'))"
+    return f"({value} IS NULL)"
 
 
 def any_missing(columns: Sequence[str], kinds: Mapping[str, str]) -> Column:

@@ -76,9 +76,7 @@ def as_read(column: str, data: DataConfig) -> str:
     """
     if not isinstance(data, TableData) or not _is_spelled(data):
         return column
-    missing = sorted({value.strip() for value in data.missing_values})
-    text = f"trim({column})"
-    return f"CASE WHEN {text} NOT IN ({', '.join(map(sql_text, missing))}) THEN {text} END" if missing else text
+    return _present_sql(column, data.missing_values)
 
 
 def _column(name: str) -> Column:
@@ -91,11 +89,13 @@ def _present(name: str, spelling: Spelling) -> Column:
     """The text without blanks around it, null where it stands for a missing value."""
     from pyspark.sql import functions as F
 
-    text = F.trim(_column(name))
-    if not spelling.missing:
-        return text
-    missing = sorted({value.strip() for value in spelling.missing})
-    return F.when(~text.isin(*missing), text)
+    return F.expr(_present_sql(quoted(name), spelling.missing))
+
+
+def _present_sql(column: str, missing: Sequence[str]) -> str:
+    text = f"trim({column})"
+    tokens = ", ".join(sql_text(value) for value in sorted({value.strip() for value in missing}))
+    return f"CASE WHEN {text} NOT IN ({tokens}) THEN {text} END" if tokens else text
 
 
 def _bare(text: Column, spelling: Spelling) -> Column:

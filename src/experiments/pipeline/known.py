@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.data.kinds import DATES, NUMBERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
 # Columns are known by Spark's short type names, and by one that Spark does not have: numbers that stand for categories.
 CATEGORY = "category"
-NUMBERS = ("double", "float", "bigint", "int", "smallint", "tinyint", "decimal")
-DATES = ("date", "timestamp", "timestamp_ntz")
 # What a date is taken apart into, in order, by `experiments.stages.dates`.
 DATE_PARTS = ("year", "month", "day_of_week", "seconds")
 _TEXT, _WORDS = "string", "array<string>"

@@ -9,9 +9,10 @@ from typing import Any
 
 from experiments.config.schema import Config
 from experiments.data.dataset import Dataset
+from experiments.data.kinds import DATES
 from experiments.data.names import quoted
 from experiments.errors import ExperimentError, override
-from experiments.pipeline.known import DATES, known_of
+from experiments.pipeline.known import known_of
 from experiments.pipeline.stages import Stage, spark_params, stages_of
 
 # Columns that an estimator reads besides its features, which may have been made numbers before.

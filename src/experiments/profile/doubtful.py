@@ -7,7 +7,6 @@ from experiments.data.doubts import (
     LEAK,
     LEAST_ROWS,
     MANY_VALUES,
-    WHOLE,
     counts_rows,
     said_of_constant,
     said_of_counting,
@@ -15,6 +14,7 @@ from experiments.data.doubts import (
     said_of_many_values,
     said_of_misread,
 )
+from experiments.data.kinds import WHOLE
 from experiments.data.names import matches
 from experiments.data.texts import said_of_texts
 from experiments.errors import override

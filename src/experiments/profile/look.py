@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import DataConfig, TableData
+from experiments.data.kinds import DATES, NUMBERS
 from experiments.data.names import quoted
 from experiments.data.spelling import Look, Spelling, look_at, spelling_of
 from experiments.data.texts import look_through
 from experiments.errors import ExperimentError, readable_cause
-from experiments.pipeline.known import DATES, NUMBERS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

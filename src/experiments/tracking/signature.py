@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.data.dataset import Dataset
+from experiments.data.kinds import DATES, DECIMALS, WHOLE, base_of, is_numbers
 from experiments.data.names import quoted, sql_text
-from experiments.tracking.experiments_pyfunc import DATES, DECIMALS, WHOLE, is_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 EXAMPLE_ROWS = 5
 MOST_EXAMPLE_VALUES = 50_000
-# Vectors that models make, and what their entries are called where they are not classes.
-_VECTORS = {"probability": "probability", "topicDistribution": "topic"}
+# Parameter that names a vector, its column, and what its entries are called.
+_VECTORS = (
+    ("probabilityCol", "probability", "probability"),
+    ("topicDistributionCol", "topicDistribution", "topic"),
+)
 
 
 def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
@@ -30,10 +33,11 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
     values = ["prediction"] if model.hasParam("predictionCol") else []
     if dataset.class_values is not None:
         values.append(predicted(dataset))
-    vectors = {}
-    for param, entry in (("probabilityCol", "probability"), ("topicDistributionCol", "topicDistribution")):
-        if model.hasParam(param):
-            vectors[entry] = [f"{_VECTORS[entry]}_{name}" for name in _entries(model, dataset)]
+    vectors = {
+        column: [f"{entry}_{name}" for name in _entries(model, dataset)]
+        for param, column, entry in _VECTORS
+        if model.hasParam(param)
+    }
     if not values and not vectors and model.hasParam("outputCol"):
         vectors[model.getOutputCol()] = [f"component_{place}" for place in range(model.getOrDefault("k"))]
     return {
@@ -83,7 +87,7 @@ def _type(kind: str, may_be_missing: bool, date_format: str | None) -> Any:
     """
     from mlflow.types.schema import AnyType, Array, SparkMLVector
 
-    base = kind.partition("(")[0]
+    base = base_of(kind)
     if kind == "vector":
         return SparkMLVector()
     if is_numbers(kind):
