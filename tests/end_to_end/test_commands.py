@@ -112,6 +112,9 @@ def test_a_served_model_answers_over_http_in_the_data_s_words(typed, start, stor
                 if requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).status_code == 200:
                     break
             time.sleep(0.2)
+        below = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+        heard = {each.laddr.ip for one in below for each in one.net_connections() if each.status == psutil.CONN_LISTEN}
+        assert heard <= {"127.0.0.1", "::ffff:127.0.0.1"}, heard  # of its Spark too
         flower = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
         asked = {"dataframe_records": [flower, {**flower, "petal_length_cm": 6, "petal_width_cm": 2.4}]}
         answered = requests.post(f"http://127.0.0.1:{port}/invocations", json=asked, timeout=60)

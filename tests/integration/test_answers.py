@@ -49,7 +49,7 @@ def test_whole_numbers_may_be_missing_or_fractions_where_they_are_imputed(model)
     assert np.isfinite(made[1])
     assert made[3] == pytest.approx(answers["prediction"][3])
     # Without a column at all it is missing in every row.
-    with pytest.warns(UserWarning, match="no column is called n"):
+    with pytest.warns(UserWarning, match="no column is called 'n'"):
         assert np.isfinite(loaded.predict(frame[["x2"]])["prediction"]).all()
     assert len(loaded.predict(loaded.input_example)) == 5
     assert types_of(loaded) == {"n": ("Any", False), "x2": ("DataType.double", False)}
@@ -177,5 +177,5 @@ def test_texts_are_trimmed_and_emptied_as_loading_did(model, tmp_path):
 def test_a_column_that_is_not_there_is_said(model):
     words = ("data=table", f"data.path={CASES / 'ints.csv'}", "data.label=y", "preprocessing=impute", "model=ridge")
     loaded = model(*words)
-    with pytest.warns(UserWarning, match="no column is called n: missing in every row"):
+    with pytest.warns(UserWarning, match="no column is called 'n': missing in every row"):
         loaded.predict(pd.read_csv(CASES / "ints.csv").rename(columns={"n": "N"}))

@@ -36,14 +36,30 @@ def _load_pyfunc(path: str) -> Answers:
     """
     import mlflow.spark
     from mlflow.models import Model
+    from pyspark.sql import SparkSession
 
     metadata = Model.load(str(Path(path).parent)).metadata or {}
     if "experiments" not in metadata:
         raise ValueError(
             "the model says nothing of its answers, as earlier versions logged it; use mlflow.spark.load_model"
         )
-    loaded = mlflow.spark._load_pyfunc(path)  # which finds a session, or starts one of this machine
+    if SparkSession.getActiveSession() is None:
+        _start_session()
+    loaded = mlflow.spark._load_pyfunc(path)
     return Answers(loaded.get_raw_model(), loaded.spark, metadata["experiments"])
+
+
+def _start_session() -> None:
+    """A session of this machine, on loopback alone: MLflow's own would show its pages to every network."""
+    from pyspark.sql import SparkSession
+
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.executor.allowSparkContext": "true",  # as `spark_udf` loads models in Spark's workers
+    }
+    SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
 
 
 class Answers:
@@ -105,7 +121,8 @@ class Answers:
         absent = [name for name in kinds if name not in rows and name in optional]
         if absent:
             warnings.warn(
-                f"no column is called {', '.join(absent)}: missing in every row, as the model sees it", stacklevel=3
+                f"no column is called {', '.join(map(repr, absent))}: missing in every row, as the model sees it",
+                stacklevel=3,
             )
         for name, kind in kinds.items():
             if name in rows:

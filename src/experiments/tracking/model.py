@@ -20,13 +20,14 @@ from experiments.data.dataset import Dataset
 from experiments.data.names import quoted, sql_text
 from experiments.errors import ConfigError, ExperimentError, suggest
 from experiments.redaction import redact_text
-from experiments.tracking.experiments_pyfunc import Answers, _load_pyfunc
 from experiments.tracking.signature import answers_of, example_of, predicted, signature_of
 from experiments.tracking.store import open_store, sqlite_file, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from pyspark.ml import PipelineModel
+
+    from experiments.tracking.experiments_pyfunc import Answers
 
 _settling = threading.Lock()
 OUR_PACKAGE = Path(__file__).parents[1]
@@ -148,6 +149,9 @@ def opened_model(config: Config, uri: str) -> Answers:
     """
     import mlflow
     from mlflow.exceptions import MlflowException
+
+    # Here, as it imports pandas, for which every command would wait.
+    from experiments.tracking.experiments_pyfunc import _load_pyfunc
 
     file, where = sqlite_file(config.tracking), redact_text(tracking_uri(config.tracking))
     if file is not None and not file.exists():  # which opening it would make
