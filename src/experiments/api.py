@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from experiments.config.compose import load
 from experiments.config.words import run_name
 from experiments.errors import ConfigError
-from experiments.evaluation.objectives import larger_is_better
 from experiments.experiment import Result
 from experiments.experiment import run as run_config
 from experiments.terminal.progress import Progress
@@ -67,6 +66,7 @@ def sweep(words: Sequence[str], config_dir: str | Path | None = None) -> pd.Data
 
     from experiments.jobs import compose_and_call, run_trial
     from experiments.sweeps import command, trials
+    from experiments.sweeps.report import by_metric
     from experiments.sweeps.sweep import Sweep
 
     def job(_: DictConfig) -> float | None:
@@ -85,14 +85,10 @@ def sweep(words: Sequence[str], config_dir: str | Path | None = None) -> pd.Data
     if not heard:
         return pd.DataFrame()  # of --dry-run
     (made,) = heard
-    table = pd.DataFrame(made.table())
+    table = pd.DataFrame(by_metric(made.plan, made.table(), {trial.number for trial in made.best.values()}))
     models = {trial.number: made.outcomes[trial.hash].model_uri or None for trial in made.plan.trials}
     table["model_uri"] = table["trial"].map(models)
-    metrics = set(table["metric"]) - {""}
-    if len(metrics) == 1:
-        is_larger = larger_is_better(metrics.pop(), made.plan.config.model.task)
-        table["value"] = pd.to_numeric(table["value"])
-        table = table.sort_values("value", ascending=not is_larger, kind="stable", ignore_index=True)
+    table["value"] = pd.to_numeric(table["value"])
     table.attrs["run_id"] = made.run.run_id
     return table
 

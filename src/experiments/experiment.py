@@ -177,7 +177,6 @@ def _fitted_and_recorded(
 ) -> Result:
     from pyspark import inheritable_thread_target
 
-    task = config.model.task
     phase = functools.partial(_phase, progress=progress, around=around, spark=spark)
     with contextlib.ExitStack() as stack:
         with phase("load"):
@@ -186,7 +185,8 @@ def _fitted_and_recorded(
         tuned = None
         if config.tuning.method is not TuningMethod.none:
             with phase("tune"):
-                tuned = tune(config, dataset, progress, tracked.log_best)
+                tuned = tune(config, dataset, progress)
+            tracked.log_best(tuned.best.values)
         with phase("fit"), announcements.heard(functools.partial(_epoch, tracked, progress)):
             chosen = tuned.best.config if tuned else config
             fitted, transformed = fit(chosen, dataset, stack, functools.partial(around.prepared, chosen))
@@ -196,7 +196,7 @@ def _fitted_and_recorded(
         save = inheritable_thread_target(spark)(tracked.log_model)
         saved = beside.submit(save, config, fitted, dataset) if around.logs_models else None
         with phase("evaluate"):
-            scored = stack.enter_context(score(fitted, transformed, dataset, task))
+            scored = stack.enter_context(score(fitted, transformed, dataset, config.model.task))
             metrics = {**evaluate(scored), **(tuned.metrics if tuned else {})}
             outputs = [*inspect(scored), *(candidates(tuned) if tuned else ())]
             doubtful = doubts(scored, metrics, outputs)
@@ -210,8 +210,8 @@ def _fitted_and_recorded(
     tracked.describe(note(config, metrics, dataset.counts))
     around.finished(config, fitted, spark, tracked, {**metrics, **seconds})
     registered = around.register(tracked, model_uri, config)
-    ids = tracked.run_id, tracked.experiment_id
-    return Result(*ids, model_uri, metrics, dataset.counts, seconds, objective(metrics, task), registered)
+    ids, judged = (tracked.run_id, tracked.experiment_id), objective(metrics, config.model.task)
+    return Result(*ids, model_uri, metrics, dataset.counts, seconds, judged, registered)
 
 
 def note(config: Config, metrics: Mapping[str, float], counts: Mapping[str, int]) -> str:

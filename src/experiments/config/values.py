@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum
 from typing import Any
@@ -41,6 +41,12 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from flatten(value, path)
         else:
             yield path, value
+
+
+def short_keys(keys: Sequence[str]) -> list[str]:
+    """The last word of each key where that is enough to tell them apart."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return [key if last.count(short) > 1 else short for key, short in zip(keys, last, strict=True)]
 
 
 def spark_conf(cluster: ClusterConfig) -> dict[str, str]:

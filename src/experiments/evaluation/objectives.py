@@ -60,7 +60,7 @@ def judging(config: Config) -> list[str]:
     return [f"{prefix}{name}" if name in METRICS[task] else name for name in names]
 
 
-def plain(metric: str) -> str:
+def base_name(metric: str) -> str:
     """A metric's name without what says on which rows it was measured."""
     prefixes = (*PREFIXES.values(), "train_")
     bare = next((metric.removeprefix(prefix) for prefix in prefixes if metric.startswith(prefix)), metric)
@@ -81,7 +81,7 @@ def key_metrics(metrics: Container[str], task: Task) -> list[str]:
 
 def larger_is_better(metric: str, task: Task) -> bool:
     """Whether a larger value of a metric is better; of seconds and of what Spark measured of its fit it is not."""
-    return METRICS[task].get(plain(metric), False)
+    return METRICS[task].get(base_name(metric), False)
 
 
 def objective(metrics: Mapping[str, float], task: Task) -> float | None:

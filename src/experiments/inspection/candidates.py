@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 
+from experiments.config.values import short_keys
 from experiments.figures.output import Output
 from experiments.inspection import model_charts
 from experiments.tuning.grid import Tuned
@@ -16,7 +17,7 @@ def candidates(tuned: Tuned) -> Iterator[Output]:
     keys = list(tuned.candidates[0].values)
     if not keys:  # the experiment itself was judged, and its metrics say how
         return
-    names = dict(zip(keys, _short(keys), strict=True))
+    names = dict(zip(keys, short_keys(keys), strict=True))
     best = tuned.best
     rows = [
         {
@@ -32,9 +33,3 @@ def candidates(tuned: Tuned) -> Iterator[Output]:
     folds = len(best.by_fold)
     what = f"{tuned.metric}, mean of {folds} folds" if folds > 1 else f"{tuned.metric} of the held-out part"
     yield Output("tuning", rows, partial(model_charts.tuning, keys=list(names.values()), metric=what))
-
-
-def _short(keys: Sequence[str]) -> list[str]:
-    """The last word of each key where that is enough to tell them apart."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return [key if last.count(short) > 1 else short for key, short in zip(keys, last, strict=True)]

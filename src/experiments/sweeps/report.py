@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from experiments.config.schema import Config, JudgedBy, Task
-from experiments.evaluation.objectives import judging, larger_is_better, merit, plain
+from experiments.evaluation.objectives import base_name, judging, larger_is_better, merit
 from experiments.figures import charts
 from experiments.figures.output import Output, Rows
 from experiments.sweeps import figures
@@ -61,7 +61,7 @@ def other_metrics(config: Config) -> list[str]:
     held-out rows."""
     names = judging(config)
     wanted = names[1:] if config.sweep.objectives else []
-    return [*wanted, *([plain(names[0])] if plain(names[0]) != names[0] else [])]
+    return [*wanted, *([base_name(names[0])] if base_name(names[0]) != names[0] else [])]
 
 
 def log_best(run: TrackedRun, best: Mapping[Kind, Trial]) -> None:
@@ -129,7 +129,7 @@ def _note(run: TrackedRun, rows: Rows, best: Mapping[Kind, Trial], models: Mappi
         place = f"#/experiments/{run.other(row['run_id']).experiment_id}"
         said = f"- [{markdown(row['name'])}]({place}/runs/{row['run_id']}): {row['metric']} {row['value']:.6g}"
         said += "".join(
-            f", {name} {row[name]:.6g}" for name in (plain(row["metric"]),) if isinstance(row.get(name), float)
+            f", {name} {row[name]:.6g}" for name in (base_name(row["metric"]),) if isinstance(row.get(name), float)
         )
         model = models.get(row["trial"], "").removeprefix("models:/")
         lines.append(f"{said}, [model]({place}/models/{model})" if model else said)

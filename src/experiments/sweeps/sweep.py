@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.identity import data_key, stages_key
 from experiments.config.schema import Config, LoggedModels
 from experiments.errors import ExperimentError, is_of_infrastructure, readable_cause
-from experiments.evaluation.objectives import plain
+from experiments.evaluation.objectives import base_name
 from experiments.figures.output import Output, Rows
 from experiments.redaction import redact_text
 from experiments.sweeps.best_model import BestModels
@@ -126,7 +126,7 @@ class Sweep(Trials):
             reasons = [(trial.name, self._outcome(trial).reason) for trial in missing]
             raise SweepFailed("\n".join([*lines, *(f"{name}: {reason}" for name, reason in reasons if reason)]))
         if not self.best and self.plan.config.sweep.objectives:
-            there = sorted({plain(name) for outcome in self.outcomes.values() for name in outcome.metrics})
+            there = sorted({base_name(name) for outcome in self.outcomes.values() for name in outcome.metrics})
             raise SweepFailed(
                 f"sweep.objectives must begin with a metric that trials have, got "
                 f"'{self.plan.config.sweep.objectives[0]}', by which none could be judged; there are {', '.join(there)}"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config.identity import is_circumstance
 from experiments.config.schema import Task
+from experiments.config.values import short_keys
 from experiments.errors import ConfigError, suggest
-from experiments.evaluation.objectives import deciding, key_metrics, plain
+from experiments.evaluation.objectives import base_name, deciding, key_metrics
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking.runs import as_set
 
@@ -44,7 +45,7 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
     columns = {name: _cells(shown, found, name) for name in metrics}
     if not wanted:
         params = differing if console.is_terminal else differing[:MOST_PARAMS]
-        columns |= dict(zip(_short(params), (_params(shown, found, name) for name in params), strict=True))
+        columns |= dict(zip(short_keys(params), (_params(shown, found, name) for name in params), strict=True))
     fitting, left_out = _fitting(columns, console.width - _NAME - SHORT_ID - len("runs") - 3 * _BETWEEN)
     if not wanted:
         left_out += [name for name in differing if not {name, name.rpartition(".")[2]} & columns.keys()]
@@ -97,7 +98,7 @@ def _metrics(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     tasks: list[str] = list(finished["params.model.task"].dropna().unique()) if "params.model.task" in found else []
     if len(tasks) == 1:
         names = key_metrics(compared, Task(tasks[0]))
-        return sorted(names, key=lambda name: plain(name) != name)  # first what all runs have
+        return sorted(names, key=lambda name: base_name(name) != name)  # first what all runs have
     return [name for task in tasks if (name := deciding(compared, Task(task))) is not None]
 
 
@@ -129,9 +130,3 @@ def _params(compared: pd.DataFrame, found: pd.DataFrame, key: str) -> list[str]:
     values: Mapping[str, Any] = dict(zip(found["run_id"], found[f"params.{key}"], strict=True))
     texts = [str(values[run_id]) for run_id in compared["run_id"]]
     return ["" if text in ("nan", "None", "null", "[]") else text for text in texts]
-
-
-def _short(keys: Sequence[str]) -> list[str]:
-    """The last word of each key where that is enough to tell them apart."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return [key if last.count(short) > 1 else short for key, short in zip(keys, last, strict=True)]

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import os
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -141,7 +140,8 @@ def _experiment(client: MlflowClient, config: Config) -> str:
     if experiment is None:
         try:
             place = str(client.create_experiment(name, artifact_location=artifact_folder(config.tracking)))
-            note = f"Models of {name}. `experiments compare {shlex.quote(name)}` shows them side by side."
+            # Without the name, which could be read as markup.
+            note = "Each run is a fitted model. `experiments compare`, with this name, shows them side by side."
             client.set_experiment_tag(place, NOTE_TAG, note)
             return place
         except MlflowException:

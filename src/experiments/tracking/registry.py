@@ -15,6 +15,7 @@ from experiments.tracking.tags import NOTE_TAG, VERSIONS_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 
 def check_registry(config: Config) -> list[str]:
@@ -70,9 +71,10 @@ def register(run: TrackedRun, model_uri: str, config: Config) -> Registered:
     model_id = model_uri.removeprefix("models:/")
     # The place and not the URI, which MLflow would look up in whatever store this process has as its default.
     logged = run.client.get_logged_model(model_id)
-    said = run.client.get_run(run.run_id).data.tags.get(NOTE_TAG)
+    ours = run.client.get_run(run.run_id)
+    said, place = ours.data.tags.get(NOTE_TAG), logged.artifact_location
     made = run.client.create_model_version(
-        name, logged.artifact_location, run.run_id, description=said, await_creation_for=0, model_id=model_id
+        name, place, run.run_id, description=said, await_creation_for=0, model_id=model_id
     )
     run.registered = (name, made.version)
     # By which MLflow's page of the model knows its versions.
@@ -80,7 +82,7 @@ def register(run: TrackedRun, model_uri: str, config: Config) -> Registered:
     run.client.set_logged_model_tags(model_id, {VERSIONS_TAG: json.dumps(versions)})
     is_moved, why = True, ""
     if config.registry.moves is Moves.better:
-        is_moved, why = _compared(run, name, config)
+        is_moved, why = _compared(run.client, ours, name, config)
     if is_moved:
         run.client.set_registered_model_alias(name, alias, made.version)
     what = f"is version {made.version}" if is_moved else "stays"
@@ -102,16 +104,15 @@ def _found(ask: Callable[..., Any], *words: str) -> Any:
 _ALL_THE_SAME = "; registry.moves=always moves it all the same"
 
 
-def _compared(run: TrackedRun, name: str, config: Config) -> tuple[bool, str]:
-    """Whether the run's model is at least as good as the one that the alias names, and how that is known."""
-    known = _found(run.client.get_model_version_by_alias, name, config.registry.alias)
+def _compared(client: MlflowClient, ours: Run, name: str, config: Config) -> tuple[bool, str]:
+    """Whether a run's model is at least as good as the one that the alias names, and how that is known."""
+    known = _found(client.get_model_version_by_alias, name, config.registry.alias)
     if known is None:
         return True, ""
     task = config.model.task
     if not task.supervised:  # whose metrics are measured in the space that each model has made
         return True, f"; a {task.value} cannot be compared with version {known.version}"
-    ours = run.client.get_run(run.run_id)
-    theirs = _found(run.client.get_run, known.run_id) if known.run_id else None
+    theirs = _found(client.get_run, known.run_id) if known.run_id else None
     if theirs is None:
         return False, f"; version {known.version} has no run that it could be compared with{_ALL_THE_SAME}"
     # What the user chooses by, of the held-out rows.
@@ -119,22 +120,21 @@ def _compared(run: TrackedRun, name: str, config: Config) -> tuple[bool, str]:
     metric = deciding(ours.data.metrics, task, chosen) or deciding(ours.data.metrics, task)
     if metric is None or metric not in theirs.data.metrics:
         return False, f"; it and version {known.version} have no metric in common that decides{_ALL_THE_SAME}"
-    if _rows_of(ours) != _rows_of(theirs):
-        return (
-            False,
-            f" version {known.version}, which was judged on other rows: they cannot be compared{_ALL_THE_SAME}",
-        )
+    (which, rows), others = _rows_of(ours), _rows_of(theirs)
+    if (which, rows) != others:
+        return False, f"; version {known.version} was judged on other rows, so they cannot be compared{_ALL_THE_SAME}"
     here, there = ours.data.metrics[metric], theirs.data.metrics[metric]
     is_larger = larger_is_better(metric, task)
     is_moved = merit(here, is_larger) >= merit(there, is_larger)
-    said = (
-        f"; {metric} {here:.6g} is {'not worse' if is_moved else 'worse'} than {there:.6g} of version {known.version}"
-    )
-    return is_moved, f"{said} on the same rows{'' if is_moved else _ALL_THE_SAME}"
+    what = "not worse" if is_moved else "worse"
+    said = f"; {metric} {here:.6g} is {what} than {there:.6g} of version {known.version} on the same rows"
+    said += "" if which == "test" else ", which both were fitted on"
+    return is_moved, f"{said}{'' if is_moved else _ALL_THE_SAME}"
 
 
-def _rows_of(run: Run) -> str | None:
-    """Digest of the rows that judged a run: those held out, or all where none were."""
+def _rows_of(run: Run) -> tuple[str, str | None]:
+    """Which rows judged a run, those held out (`test`) or all where none were (`train`), and their digest."""
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []
     digests = {tag.value: each.dataset.digest for each in inputs for tag in each.tags}
-    return digests.get("test", digests.get("train"))
+    which = "test" if "test" in digests else "train"
+    return which, digests.get(which)

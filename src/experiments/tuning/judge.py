@@ -11,10 +11,10 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.config.schema import Config, TuningConfig, TuningMethod
 from experiments.data.caching import cached
@@ -37,13 +37,8 @@ if TYPE_CHECKING:
 MOST_PARALLEL = 8
 
 
-def tune(
-    config: Config, dataset: Dataset, progress: Progress, tell: Callable[[dict[str, Any]], None] | None = None
-) -> Tuned:
+def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
     """Judge every candidate on parts of the training rows. Runs on the driver.
-
-    Args:
-        tell: is told the best one's values.
 
     Raises:
         ExperimentError: too few rows, or a candidate that cannot be fitted.
@@ -78,8 +73,6 @@ def tune(
         raise ExperimentError(
             f"tuning.metric must be finite for a candidate, got {tuned.best.mean} for '{metric}' of all"
         )
-    if tell is not None:
-        tell(tuned.best.values)
     return tuned
 
 
