@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.schema import Task
 from experiments.data.caching import cached
 from experiments.data.dataset import HELD_OUT, Dataset
+from experiments.evaluation import regression
 from experiments.evaluation.curves import Curve, by_score, curves_of, has_scores
 from experiments.evaluation.feature_names import feature_names
+from experiments.evaluation.regression import Errors, Predicted
 from experiments.evaluation.spread import Spread, spread_of
 
 if TYPE_CHECKING:
@@ -22,10 +24,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-# What a label of 0 counts where errors are divided by it, as scikit-learn has it.
-LEAST_LABEL = 2.220446049250313e-16
-# The rank of the median of errors is right to one part in so many.
-MEDIAN_STEPS = 10_000
 # What models make of the rows, by the names that Spark gives it.
 _OUTPUTS = ("prediction", "probability", "rawPrediction", "topicDistribution")
 
@@ -95,7 +93,7 @@ class Scored:
         if self.task is Task.classification:
             return sum(each.rows for each in self.confusions if each.held_out is self.judged_side)
         if self.task is Task.regression:
-            return int(self.errors[self.judged_side]["rows"])
+            return self.errors[self.judged_side].rows
         if self.task is Task.clustering:
             return self.cluster_sizes[self.judged_side].total()
         return self.dataset.test_rows or self.dataset.train_rows
@@ -176,46 +174,34 @@ class Scored:
         ]
 
     @cached_property
-    def errors(self) -> dict[bool, Any]:
-        """Of a regression, by `_held_out`: `mse`, `mae`, `relative` (the mean of errors by the label's size), the
-        `error_variance` and the `variance` of the label, `rows`, and of the judged side the `median` of errors."""
-        from pyspark.sql import functions as F
+    def few(self) -> Predicted | None:
+        """All rows of a regression, where they are few."""
+        if not self.is_few:
+            return None
+        assert self.dataset.label is not None
+        return Predicted.of(self.rows, self.dataset.label, self.dataset.weight)
 
-        label = F.col(self.dataset.label or "")
-        error = label - F.col("prediction")
-        measures = {
-            "mse": F.avg(error * error),
-            "mae": F.avg(F.abs(error)),
-            "relative": F.avg(F.abs(error) / F.greatest(F.abs(label), F.lit(LEAST_LABEL))),
-            "error_variance": F.var_pop(error),
-            "variance": F.var_pop(label),
-            "median": F.percentile_approx(F.when(F.col(HELD_OUT) == self.judged_side, F.abs(error)), 0.5, MEDIAN_STEPS),
-            "rows": F.count("*"),
-        }
-        grouped = self.rows.groupBy(HELD_OUT).agg(*(measure.alias(name) for name, measure in measures.items()))
-        return {row[HELD_OUT]: row for row in grouped.collect()}
+    @property
+    def is_few(self) -> bool:
+        """Whether the rows of a regression come to the driver at once."""
+        rows = self.dataset.train_rows + self.dataset.test_rows
+        return self.task is Task.regression and rows <= regression.MOST_ROWS
 
     @cached_property
-    def weighted_errors(self) -> dict[bool, Any]:
-        """As `errors`, by the weights; empty without. The mean of the label is asked first, as sums of squares lose
-        digits."""
-        from pyspark.sql import functions as F
+    def errors(self) -> dict[bool, Errors]:
+        """Of a regression, by `_held_out`."""
+        if self.few is not None:
+            return self.few.errors(self.judged_side)
+        return regression.errors_of_many(self.rows, self.dataset.label or "", self.judged_side)
 
+    @cached_property
+    def weighted_errors(self) -> dict[bool, Errors]:
+        """The same by the weights; empty without."""
+        if self.few is not None:
+            return self.few.weighted_errors()
         if self.dataset.weight is None:
             return {}
-        label, weight = F.col(self.dataset.label or ""), F.col(self.dataset.weight)
-        error, total = label - F.col("prediction"), F.sum(weight)
-        means = self.rows.groupBy(HELD_OUT).agg((F.sum(label * weight) / total).alias("mean"))
-        mean = {row[HELD_OUT]: row["mean"] for row in means.collect()}
-        distance = label - F.when(F.col(HELD_OUT), mean.get(True)).otherwise(mean.get(False))
-        measures = {
-            "mse": F.sum(error * error * weight) / total,
-            "mae": F.sum(F.abs(error) * weight) / total,
-            "variance": F.sum(distance * distance * weight) / total,
-            "rows": F.count("*"),
-        }
-        grouped = self.rows.groupBy(HELD_OUT).agg(*(measure.alias(name) for name, measure in measures.items()))
-        return {row[HELD_OUT]: row for row in grouped.collect()}
+        return regression.errors_of_many_weighted(self.rows, self.dataset.label or "", self.dataset.weight)
 
     @cached_property
     def curves(self) -> dict[tuple[bool, int], Curve]:
@@ -253,7 +239,7 @@ def _total(found: Sequence[Any], name: str) -> float:
 def score(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Iterator[Scored]:
     """What a pipeline makes of all rows, narrow, and cached until the end of the block if it is read more than once."""
     scored = scored_rows(fitted, transformed, dataset, task)
-    level = "NONE" if scored.is_judged_at_once or scored.is_projected else "MEMORY_AND_DISK"
+    level = "NONE" if scored.is_judged_at_once or scored.is_few or scored.is_projected else "MEMORY_AND_DISK"
     with cached(scored.rows, level) as narrow:
         yield replace(scored, rows=narrow)
 

@@ -15,6 +15,7 @@ import numpy as np
 from experiments.config.schema import Task
 from experiments.errors import ExperimentError
 from experiments.evaluation.judged import Confusion, Scored, summary_of
+from experiments.evaluation.regression import Errors
 from experiments.evaluation.spread import spread_of
 
 # Of data with weights each metric is there twice: a row counts once, or what it weighs.
@@ -123,21 +124,21 @@ def _regression(scored: Scored, held_out: bool) -> dict[str, float]:
     if held_out not in scored.errors:
         raise _nothing_scored(held_out)
     found = scored.errors[held_out]
-    metrics = {**_of_errors(found), "mape": found["relative"]}
-    if found["variance"] > 0:
-        metrics["explained_variance"] = 1 - found["error_variance"] / found["variance"]
-    if found["median"] is not None:  # it is asked of the rows that count for the judgement
-        metrics["median_absolute_error"] = found["median"]
+    metrics = {**_of_errors(found), "mape": found.relative}
+    if found.variance > 0:
+        metrics["explained_variance"] = 1 - found.error_variance / found.variance
+    if found.median is not None:  # it is asked of the rows that count for the judgement
+        metrics["median_absolute_error"] = found.median
     if held_out in scored.weighted_errors:
         weighted = _of_errors(scored.weighted_errors[held_out])
         metrics |= {f"{name}{BY_WEIGHT}": value for name, value in weighted.items()}
     return metrics
 
 
-def _of_errors(found: Any) -> dict[str, float]:
-    metrics = {"rmse": math.sqrt(found["mse"]), "mae": found["mae"], "mse": found["mse"]}
-    if found["variance"] > 0:
-        metrics["r2"] = 1 - found["mse"] / found["variance"]
+def _of_errors(found: Errors) -> dict[str, float]:
+    metrics = {"rmse": math.sqrt(found.mse), "mae": found.mae, "mse": found.mse}
+    if found.variance > 0:
+        metrics["r2"] = 1 - found.mse / found.variance
     return metrics
 
 

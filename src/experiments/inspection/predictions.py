@@ -120,14 +120,20 @@ def residuals(scored: Scored) -> Iterator[Output]:
         return
     label = scored.dataset.label
     assert label is not None
-    from pyspark.sql import functions as F  # here, so that a process that draws need not import it
-
-    columns = [F.col(label).alias("true"), F.col("prediction").alias("predicted")]
-    found = sample(scored, MOST_POINTS).select(*columns).collect()
     rows = [
-        {"true": row["true"], "predicted": row["predicted"], "residual": row["true"] - row["predicted"]}
-        for row in found
+        {"true": true, "predicted": predicted, "residual": true - predicted} for true, predicted in _some(scored, label)
     ]
     if rows:
         title = f"{len(rows):,} of {scored.judged_rows:,} {scored.judged_name} rows"
         yield Output("residuals", rows, partial(prediction_charts.residuals, title=title, label=label))
+
+
+def _some(scored: Scored, label: str) -> list[tuple[float, float]]:
+    """The truth and the prediction of up to `MOST_POINTS` judged rows."""
+    if scored.few is None:
+        return [tuple(row) for row in sample(scored, MOST_POINTS).select(label, "prediction").collect()]
+    few = scored.few.side(scored.judged_side)
+    count = len(few.true)
+    # Not every so many, as rows may come in turns.
+    kept = np.sort(np.random.default_rng(0).choice(count, min(count, MOST_POINTS), replace=False))
+    return list(zip(few.true[kept].tolist(), few.predicted[kept].tolist(), strict=True))

@@ -1,0 +1,152 @@
+"""How far the predictions of a regression are from the truth: of few rows on the driver, of more by Spark.
+
+On cold Java each new expression costs more than all that is asked of few rows (docs/decisions/0012).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.data.dataset import HELD_OUT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pyspark.sql import Column, DataFrame
+
+# Up to so many are looked at on the driver.
+MOST_ROWS = 20_000
+# What a label of 0 counts where errors are divided by it, as scikit-learn has it.
+LEAST_LABEL = 2.220446049250313e-16
+# The rank of the median of errors is right to one part in so many.
+MEDIAN_STEPS = 10_000
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Of the rows of one side of the split.
+
+    Attributes:
+        mse, mae: means of squared and of absolute errors.
+        variance: of the label.
+        rows: row count.
+        relative: mean of errors by the label's size; NaN where rows count by weights.
+        error_variance: the same.
+        median: of absolute errors; None of a side that is not judged.
+    """
+
+    mse: float
+    mae: float
+    variance: float
+    rows: int
+    relative: float = math.nan
+    error_variance: float = math.nan
+    median: float | None = None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Few rows, on the driver: arrays of shape (rows,); `weight` is None of data without weights."""
+
+    true: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    held_out: NDArray[np.bool_]
+    weight: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, rows: DataFrame, label: str, weight: str | None) -> Predicted:
+        """All rows of a frame with a label, `prediction` and `_held_out`."""
+        from pyspark.sql import functions as F
+
+        named = {
+            "true": F.col(label),
+            "predicted": F.col("prediction"),
+            **({"weight": F.col(weight)} if weight else {}),
+        }
+        numbers = [column.cast("double").alias(name) for name, column in named.items()]
+        table = rows.select(*numbers, F.col(HELD_OUT).alias("held_out")).toArrow()
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        return cls(columns["true"], columns["predicted"], columns["held_out"].astype(bool), columns.get("weight"))
+
+    def side(self, held_out: bool) -> Predicted:
+        """The rows that are held out, or the others."""
+        on = self.held_out == held_out
+        return Predicted(
+            self.true[on], self.predicted[on], self.held_out[on], None if self.weight is None else self.weight[on]
+        )
+
+    def errors(self, judged_side: bool) -> dict[bool, Errors]:
+        """By `_held_out`, of the sides that have rows."""
+        return {side: _of_few(self.side(side), side is judged_side) for side in np.unique(self.held_out).tolist()}
+
+    def weighted_errors(self) -> dict[bool, Errors]:
+        """The same by the weights; empty without."""
+        if self.weight is None:
+            return {}
+        return {side: _of_few_weighted(self.side(side)) for side in np.unique(self.held_out).tolist()}
+
+
+def _of_few(rows: Predicted, is_judged: bool) -> Errors:
+    error = rows.true - rows.predicted
+    size = np.abs(error)
+    return Errors(
+        mse=float(np.mean(error * error)),
+        mae=float(size.mean()),
+        variance=float(rows.true.var()),
+        rows=len(error),
+        relative=float(np.mean(size / np.maximum(np.abs(rows.true), LEAST_LABEL))),
+        error_variance=float(error.var()),
+        median=float(np.median(size)) if is_judged else None,
+    )
+
+
+def _of_few_weighted(rows: Predicted) -> Errors:
+    error, weights = rows.true - rows.predicted, rows.weight
+    distance = rows.true - np.average(rows.true, weights=weights)
+    mse, mae, variance = (float(np.average(of, weights=weights)) for of in (error**2, np.abs(error), distance**2))
+    return Errors(mse, mae, variance, len(error))
+
+
+def errors_of_many(rows: DataFrame, label: str, judged_side: bool) -> dict[bool, Errors]:
+    """By `_held_out`, of any number of rows, by one aggregate."""
+    from pyspark.sql import functions as F
+
+    true = F.col(label)
+    error = true - F.col("prediction")
+    is_judged = F.col(HELD_OUT) == judged_side
+    return _grouped(
+        rows,
+        {
+            "mse": F.avg(error * error),
+            "mae": F.avg(F.abs(error)),
+            "variance": F.var_pop(true),
+            "relative": F.avg(F.abs(error) / F.greatest(F.abs(true), F.lit(LEAST_LABEL))),
+            "error_variance": F.var_pop(error),
+            "median": F.percentile_approx(F.when(is_judged, F.abs(error)), 0.5, MEDIAN_STEPS),
+        },
+    )
+
+
+def errors_of_many_weighted(rows: DataFrame, label: str, weight: str) -> dict[bool, Errors]:
+    """The same by the weights. The mean of the label is asked first, as sums of squares lose digits."""
+    from pyspark.sql import functions as F
+
+    true, counted = F.col(label), F.col(weight)
+    error, total = true - F.col("prediction"), F.sum(counted)
+    means = rows.groupBy(HELD_OUT).agg((F.sum(true * counted) / total).alias("mean"))
+    mean = {row[HELD_OUT]: row["mean"] for row in means.collect()}
+    distance = true - F.when(F.col(HELD_OUT), mean.get(True)).otherwise(mean.get(False))
+    summed = {"mse": error * error, "mae": F.abs(error), "variance": distance * distance}
+    return _grouped(rows, {name: F.sum(value * counted) / total for name, value in summed.items()})
+
+
+def _grouped(rows: DataFrame, measures: Mapping[str, Column]) -> dict[bool, Errors]:
+    from pyspark.sql import functions as F
+
+    columns = [measure.alias(name) for name, measure in measures.items()]
+    found: list[Any] = rows.groupBy(HELD_OUT).agg(*columns, F.count("*").alias("rows")).collect()
+    return {row[HELD_OUT]: Errors(**{name: row[name] for name in (*measures, "rows")}) for row in found}

@@ -1,0 +1,68 @@
+"""Errors of a regression: the same of few rows on the driver and of many by Spark, and scikit-learn's."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+
+from experiments.evaluation.regression import Predicted, errors_of_many, errors_of_many_weighted
+
+
+@pytest.fixture
+def frame():
+    random = np.random.default_rng(5)
+    true = random.normal(1e6, 3.0, 2_001)
+    columns = {"price": true, "prediction": true + random.normal(0.2, 1, 2_001), "w": random.uniform(0.1, 5, 2_001)}
+    return pd.DataFrame({**columns, "_held_out": random.uniform(size=2_001) < 0.3})
+
+
+@pytest.fixture
+def rows(spark, frame):
+    return spark.createDataFrame(frame).repartition(3)
+
+
+@pytest.fixture(params=["few", "many"])
+def errors(request, rows):
+    """Unweighted and weighted."""
+    if request.param == "few":
+        few = Predicted.of(rows, "price", "w")
+        return few.errors(True), few.weighted_errors()
+    return errors_of_many(rows, "price", True), errors_of_many_weighted(rows, "price", "w")
+
+
+@pytest.mark.parametrize("side", [True, False])
+def test_errors_of_each_side_are_scikit_learns(errors, frame, side):
+    mine, (found, weighted) = frame[frame["_held_out"] == side], (each[side] for each in errors)
+    true, predicted, weight = mine["price"], mine["prediction"], mine["w"]
+    assert found.rows == weighted.rows == len(mine)
+    assert found.mse == pytest.approx(metrics.mean_squared_error(true, predicted))
+    assert found.mae == pytest.approx(metrics.mean_absolute_error(true, predicted))
+    assert found.relative == pytest.approx(metrics.mean_absolute_percentage_error(true, predicted))
+    assert 1 - found.mse / found.variance == pytest.approx(metrics.r2_score(true, predicted))
+    explained = 1 - found.error_variance / found.variance
+    assert explained == pytest.approx(metrics.explained_variance_score(true, predicted))
+    assert weighted.mse == pytest.approx(metrics.mean_squared_error(true, predicted, sample_weight=weight))
+    assert weighted.mae == pytest.approx(metrics.mean_absolute_error(true, predicted, sample_weight=weight))
+    r2 = 1 - weighted.mse / weighted.variance
+    assert r2 == pytest.approx(metrics.r2_score(true, predicted, sample_weight=weight))
+    if side:  # by Spark it is one of the errors, here the middle of two
+        assert found.median == pytest.approx(metrics.median_absolute_error(true, predicted), rel=5e-3)
+    else:
+        assert found.median is None
+
+
+def test_a_side_without_rows_has_no_errors_and_rows_without_weights_none_by_weight(rows):
+    few = Predicted.of(rows.where("_held_out"), "price", None)
+    assert set(few.errors(True)) == {True}
+    assert few.weighted_errors() == {}
+    assert set(errors_of_many(rows.where("_held_out"), "price", True)) == {True}
+
+
+def test_a_prediction_that_is_no_number_makes_no_number_of_the_errors(spark):
+    few = spark.createDataFrame(
+        [(1.0, math.nan, True), (2.0, 2.0, True)], "price double, prediction double, _held_out boolean"
+    )
+    assert math.isnan(Predicted.of(few, "price", None).errors(True)[True].mse)
+    assert math.isnan(errors_of_many(few, "price", True)[True].mse)
