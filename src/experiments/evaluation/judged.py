@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
+# Of so many rows the deviations of features are taken, of wide ones of fewer.
+DEVIATION_ROWS = 1_000
+LEAST_DEVIATION_ROWS = 50
+DEVIATION_VALUES = 1_000_000
 # What models make of the rows, by the names that Spark gives it.
 _OUTPUTS = ("prediction", "probability", "rawPrediction", "topicDistribution")
 
@@ -179,7 +183,15 @@ class Scored:
         if not self.is_few:
             return None
         assert self.dataset.label is not None
-        return Predicted.of(self.rows, self.dataset.label, self.dataset.weight)
+        column = self.features_column
+        sampled = None if column not in self.rows.columns or column is None else (column, self.share_for_deviations)
+        return Predicted.of(self.rows, self.dataset.label, self.dataset.weight, sampled)
+
+    @property
+    def share_for_deviations(self) -> float:
+        """Of the training rows, those that show how far the features vary: fewer of them where they are wide."""
+        wanted = max(LEAST_DEVIATION_ROWS, min(DEVIATION_ROWS, DEVIATION_VALUES // max(len(self.feature_names), 1)))
+        return wanted / max(self.dataset.train_rows, 1)
 
     @property
     def is_few(self) -> bool:
@@ -239,6 +251,9 @@ def _total(found: Sequence[Any], name: str) -> float:
 def score(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Iterator[Scored]:
     """What a pipeline makes of all rows, narrow, and cached until the end of the block if it is read more than once."""
     scored = scored_rows(fitted, transformed, dataset, task)
+    if scored.is_few and scored.features_column is not None and hasattr(scored.model, "coefficients"):
+        # One look at them answers how far the features vary as well.
+        scored = replace(scored, rows=transformed.select(*scored.rows.columns, scored.features_column))
     level = "NONE" if scored.is_judged_at_once or scored.is_few or scored.is_projected else "MEMORY_AND_DISK"
     with cached(scored.rows, level) as narrow:
         yield replace(scored, rows=narrow)

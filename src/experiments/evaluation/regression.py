@@ -50,16 +50,27 @@ class Errors:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Few rows, on the driver: arrays of shape (rows,); `weight` is None of data without weights."""
+    """Few rows, on the driver: arrays of shape (rows,).
+
+    Attributes:
+        weight: None of data without weights.
+        features: of some training rows, shape (some rows, features); None where nobody asked for them.
+    """
 
     true: NDArray[np.float64]
     predicted: NDArray[np.float64]
     held_out: NDArray[np.bool_]
     weight: NDArray[np.float64] | None
+    features: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, rows: DataFrame, label: str, weight: str | None) -> Predicted:
-        """All rows of a frame with a label, `prediction` and `_held_out`."""
+    def of(cls, rows: DataFrame, label: str, weight: str | None, sampled: tuple[str, float] | None = None) -> Predicted:
+        """All rows of a frame with a label, `prediction` and `_held_out`.
+
+        Args:
+            sampled: a column of vectors, and of which share of the training rows it is wanted.
+        """
+        from pyspark.ml.functions import vector_to_array
         from pyspark.sql import functions as F
 
         named = {
@@ -68,9 +79,17 @@ class Predicted:
             **({"weight": F.col(weight)} if weight else {}),
         }
         numbers = [column.cast("double").alias(name) for name, column in named.items()]
+        if sampled is not None:
+            column, share = sampled
+            numbers.append(F.when(~F.col(HELD_OUT) & (F.rand(0) < share), vector_to_array(column)).alias("features"))
         table = rows.select(*numbers, F.col(HELD_OUT).alias("held_out")).toArrow()
-        columns = {name: table[name].to_numpy() for name in table.column_names}
-        return cls(columns["true"], columns["predicted"], columns["held_out"].astype(bool), columns.get("weight"))
+        columns = {name: table[name].to_numpy() for name in (*named, "held_out")}
+        features = None
+        if sampled is not None:
+            found = table["features"].drop_null()
+            features = found.combine_chunks().flatten().to_numpy().reshape(len(found), -1) if len(found) else None
+        held_out = columns["held_out"].astype(bool)
+        return cls(columns["true"], columns["predicted"], held_out, columns.get("weight"), features)
 
     def side(self, held_out: bool) -> Predicted:
         """The rows that are held out, or the others."""

@@ -14,7 +14,7 @@ from experiments.config.schema import Task
 from experiments.evaluation.feature_names import is_scaled
 from experiments.evaluation.judged import Scored, summary_of
 from experiments.figures import charts
-from experiments.figures.output import MOST_POINTS, MOST_VALUES, Output, Rows
+from experiments.figures.output import MOST_POINTS, Output, Rows
 from experiments.inspection.sampling import thinned
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 
 INTERCEPT = "(intercept)"
-DEVIATION_ROWS = 1_000
-LEAST_DEVIATION_ROWS = 50
 
 
 def importances(scored: Scored) -> Iterator[Output]:
@@ -54,7 +52,7 @@ def coefficients(scored: Scored) -> Iterator[Output]:
     """`feature`, `coefficient`, the feature's `deviation` and their product, the `effect`, `(intercept)` last; of more
     than two classes a row for each `class` and feature.
 
-    Deviations are those of up to `DEVIATION_ROWS` training rows, as the model reads them.
+    Deviations are those of up to `DEVIATION_ROWS` (`evaluation/judged.py`) training rows, as the model reads them.
     Where Spark has them and no penalty makes them untrue: `standard_error`, `t_value`, `p_value`.
     """
     model = scored.model
@@ -95,20 +93,22 @@ def _draw_by_class(rows: Rows, unit: str) -> Figure:
 
 
 def _deviations(scored: Scored) -> NDArray[np.float64]:
-    """Of the entries of the features among some training rows, fewer of them where they are wide."""
+    """Of the entries of the features among some training rows; NaN where there are not two."""
+    points = _some_features(scored) if scored.few is None else scored.few.features
+    if points is None or len(points) < 2:
+        return np.full(len(scored.feature_names), np.nan)
+    deviations: NDArray[np.float64] = points.std(axis=0, ddof=1)
+    return deviations
+
+
+def _some_features(scored: Scored) -> NDArray[np.float64]:
     from pyspark.ml import PipelineModel
 
-    dataset, column = scored.dataset, scored.features_column
-    wanted = max(LEAST_DEVIATION_ROWS, min(DEVIATION_ROWS, MOST_VALUES // max(len(scored.feature_names), 1)))
-    share = wanted / max(dataset.train_rows, 1)
+    dataset, column, share = scored.dataset, scored.features_column, scored.share_for_deviations
     some = dataset.train if share >= 1 else dataset.train.sample(share, seed=0)
     # Collected, as an aggregate would take another stage of Spark's.
     read = PipelineModel(scored.fitted.stages[:-1]).transform(some).select(column).collect()
-    points = np.array([row[0].toArray() for row in read])
-    if len(points) < 2:
-        return np.full(points.shape[-1] if len(points) else 1, np.nan)
-    deviations: NDArray[np.float64] = points.std(axis=0, ddof=1)
-    return deviations
+    return np.array([row[0].toArray() for row in read])
 
 
 def _add_effects(rows: Rows, deviations: NDArray[np.float64]) -> None:
