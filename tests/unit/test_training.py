@@ -24,7 +24,8 @@ from experiments.training.spec import RankSetup, TrainingSpec
 from experiments.training.task.alarm import Alarm
 from experiments.training.task.child import start, watch
 from experiments.training.task.devices import visible_gpus
-from experiments.training.task.rendezvous import Member, disagreement, engine_environment, hold_port, interface, places
+from experiments.training.task.horovod import interface
+from experiments.training.task.rendezvous import Member, disagreement, hold_port, places
 from experiments.validation import validate
 
 SPEC = TrainingSpec(
@@ -169,25 +170,6 @@ def test_ranks_say_why_they_cannot_train_together():
     assert "the same keras, got 3.15.1 on a, none on b" in disagreement([both[0], other], 2, 20)
     assert "more than the 1 of a" in disagreement([member(0, "a", gpus=1), member(1, "a", gpus=1)], 2, 20)
     assert disagreement([member(0, "a", gpus=2), member(1, "a", gpus=2)], 2, 20) == ""
-
-
-def test_engines_are_told_where_everybody_is(monkeypatch):
-    monkeypatch.setenv("no_proxy", "intern")
-    members = [
-        Member(0, "127.0.0.1", "a", 1, 0, {}, ports={"ranks": 1, "server": 9}),
-        Member(1, "::1", "b", 1, 0, {}, ports={"ranks": 2}),
-    ]
-    found = places(members)
-    environment = engine_environment(replace(SPEC, engine="tensorflow"), found[1])
-    assert json.loads(environment["TF_CONFIG"]) == {
-        "cluster": {"worker": ["127.0.0.1:1", "[::1]:2"]},
-        "task": {"type": "worker", "index": 1},
-    }
-    assert environment["no_proxy"].split(",") == ["intern", "127.0.0.1", "::1", "localhost"]
-    environment = engine_environment(SPEC, found[0])
-    assert environment["HOROVOD_GLOO_IFACE"] == "lo"
-    assert environment["HOROVOD_CYCLE_TIME"] == "1"
-    assert (environment["HOROVOD_GLOO_RENDEZVOUS_PORT"], environment["HOROVOD_CROSS_SIZE"]) == ("9", "2")
 
 
 def test_a_held_port_can_be_listened_on_and_is_given_to_nobody_else():

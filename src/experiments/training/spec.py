@@ -74,6 +74,25 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True)
+class Seat:
+    """Where a rank sits in the ring in which ranks sum.
+
+    Attributes:
+        address: at which it listens, `tcp://host:port`.
+        next_address: of the rank behind it.
+        public_key, secret_key: its own, as 40 characters of Z85.
+        next_key, previous_key: public keys of its neighbours.
+    """
+
+    address: str
+    next_address: str
+    public_key: str
+    secret_key: str
+    next_key: str
+    previous_key: str
+
+
+@dataclass(frozen=True)
 class RankSetup:
     """What one training process is told.
 
@@ -84,6 +103,7 @@ class RankSetup:
         parent: id of the process that must live for this one to go on.
         digest: of the content of all rows.
         threads: processors that it may use.
+        seat: in the ring of the engine `tensorflow`; None of others.
     """
 
     training: TrainingSpec
@@ -92,6 +112,7 @@ class RankSetup:
     parent: int
     digest: str
     threads: int
+    seat: Seat | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -99,4 +120,5 @@ class RankSetup:
     @classmethod
     def from_json(cls, text: str) -> RankSetup:
         values = json.loads(text)
-        return cls(**{**values, "training": TrainingSpec(**values["training"])})
+        seat = Seat(**values["seat"]) if values["seat"] else None
+        return cls(**{**values, "training": TrainingSpec(**values["training"]), "seat": seat})

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from experiments.training.rank.ring import Ring
+from experiments.training.spec import RankSetup, Seat
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -29,6 +32,10 @@ class Collective(Protocol):
         """The sums over all ranks, which wait for each other here. All call it with the same shapes and types."""
         ...
 
+    def leave(self) -> None:
+        """Part from the others, once what was sent to them has left."""
+        ...
+
 
 class Alone:
     """One rank, whose sums are what it has."""
@@ -38,38 +45,35 @@ class Alone:
     def sum(self, tensors: Sequence[Any]) -> list[Any]:
         return list(tensors)
 
+    def leave(self) -> None:
+        pass
 
-class TensorFlowRanks:
-    """Ranks of TensorFlow's `MultiWorkerMirroredStrategy`, over gRPC. `TF_CONFIG` says who they are.
 
-    The strategy must be made before anything else is asked of TensorFlow. It only sums: Keras's `fit` under it is
-    broken (keras#20585), and variables of its own would be summed a second time.
+class RingRanks:
+    """Ranks that sum over sockets of their own, see `ring`.
+
+    TensorFlow's strategies open a server to every network, which runs whatever graph it is sent and cannot be told not
+    to (docs/decisions/0015).
     """
 
-    def __init__(self) -> None:
-        import tensorflow as tf
+    def __init__(self, seat: Seat, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+        self._ring = Ring(seat, rank, size)
 
-        options = tf.distribute.experimental.CommunicationOptions(
-            implementation=tf.distribute.experimental.CommunicationImplementation.RING
-        )
-        self._strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
-        resolver = self._strategy.cluster_resolver
-        self.rank = resolver.task_id
-        self.size = self._strategy.num_replicas_in_sync
-        self.sum = tf.function(self._sum, autograph=False)
-
-    def _sum(self, tensors: Sequence[Any]) -> list[Any]:
+    def sum(self, tensors: Sequence[Any]) -> list[Any]:
         return _by_type(tensors, self._sum_of_type)
 
     def _sum_of_type(self, tensors: list[Any]) -> list[Any]:
         """In one message, as each costs a round."""
         import tensorflow as tf
 
-        flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0)
-        per_replica = self._strategy.run(lambda value: value, args=(flat,))
-        summed = self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
-        parts = tf.split(summed, [tensor.shape.num_elements() for tensor in tensors])
-        return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+        arrays = [np.asarray(tensor) for tensor in tensors]
+        summed = self._ring.sum(np.concatenate([array.ravel() for array in arrays]))
+        parts = np.split(summed, np.cumsum([array.size for array in arrays])[:-1])
+        return [tf.constant(part.reshape(array.shape)) for part, array in zip(parts, arrays, strict=True)]
+
+    def leave(self) -> None:
+        self._ring.leave()
 
 
 class HorovodRanks:
@@ -87,6 +91,9 @@ class HorovodRanks:
     def _sum(self, tensors: Sequence[Any]) -> list[Any]:
         return _by_type(tensors, lambda group: list(self._hvd.grouped_allreduce(group, op=self._hvd.Sum)))
 
+    def leave(self) -> None:
+        """Not by way of what Horovod does at its end: it waits for, or complains of, ranks that have left before."""
+
 
 def _by_type(tensors: Sequence[Any], summed: Callable[[list[Any]], list[Any]]) -> list[Any]:
     """Sums of tensors of several types, each type's together: neither engine sums mixed ones."""
@@ -99,11 +106,11 @@ def _by_type(tensors: Sequence[Any], summed: Callable[[list[Any]], list[Any]]) -
     return [found[index] for index in range(len(tensors))]
 
 
-def join(engine: str) -> Collective:
-    """Meet the other ranks, whose addresses the environment holds."""
-    if engine == "tensorflow":
-        return TensorFlowRanks()
-    return HorovodRanks() if engine == "horovod" else Alone()
+def join(setup: RankSetup) -> Collective:
+    """Meet the other ranks, whose addresses the setup or, for Horovod, the environment holds."""
+    if setup.seat is not None:
+        return RingRanks(setup.seat, setup.rank, setup.training.world_size)
+    return HorovodRanks() if setup.training.engine == "horovod" else Alone()
 
 
 def share(collective: Collective, variables: Sequence[Any]) -> None:

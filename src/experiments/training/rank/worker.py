@@ -41,6 +41,9 @@ class Watched:
         self._pulse.beat()
         return summed
 
+    def leave(self) -> None:
+        self._collective.leave()
+
 
 def main(folder: Path) -> int:
     """Train; a failure is told in `failure.json`, and the exit code is 1."""
@@ -70,6 +73,7 @@ def train(setup: RankSetup, folder: Path, pulse: Pulse) -> None:
     while not training.is_done:
         training.run_epoch()
     training.finish(time.perf_counter() - started)
+    collective.leave()
     print(f"rank {setup.rank} of {spec.world_size} is done", flush=True)
 
 
@@ -82,7 +86,7 @@ def _join(setup: RankSetup) -> Collective:
     tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
     for device in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(device, True)
-    collective = join(setup.training.engine)
+    collective = join(setup)
     tf.config.experimental.enable_op_determinism()
     if (collective.rank, collective.size) != (setup.rank, setup.training.world_size):
         raise RuntimeError(

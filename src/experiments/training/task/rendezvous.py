@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import platform
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from experiments.training.spec import TrainingSpec
+from experiments.training.spec import Seat
 
-_ROWS_OF_LONG_STEPS = 1024
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "horovod")
 
 
@@ -30,7 +27,8 @@ class Member:
         digest: of its rows.
         versions: of what must be alike.
         gpus: of its machine, where Spark does not share them out.
-        ports: at which it is found: `ranks` (TensorFlow), and of partition 0 `alarm` and `server` (Horovod).
+        ports: at which it is found: `ranks` (in the ring), and of partition 0 `alarm` and `server` (Horovod).
+        key: its public key in the ring.
         problem: why it cannot train, or empty.
     """
 
@@ -42,13 +40,14 @@ class Member:
     versions: dict[str, str]
     gpus: int = 0
     ports: dict[str, int] = field(default_factory=dict)
+    key: str = ""
     problem: str = ""
 
     @property
     def address(self) -> str:
-        """Where TensorFlow finds it."""
+        """Where the ring finds it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.ports['ranks']}"
+        return f"tcp://{host}:{self.ports['ranks']}"
 
 
 @dataclass(frozen=True)
@@ -135,9 +134,9 @@ def places(members: Sequence[Member]) -> dict[int, Place]:
 
 
 def hold_port(host: str) -> socket.socket:
-    """A port that nobody else is given until the socket is closed, and that TensorFlow can listen on all the same.
+    """A port that nobody else is given until the socket is closed, and that a rank can listen on all the same.
 
-    Its server allows the address to be reused, as this does, and this one does not listen.
+    ZeroMQ allows the address to be reused, as this does, and this one does not listen.
     """
     holder = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -145,85 +144,18 @@ def hold_port(host: str) -> socket.socket:
     return holder
 
 
-def start_horovod_server() -> tuple[Any, int]:
-    """The server at which Horovod's ranks look each other up, and its port. Runs in the first rank's task."""
-    from horovod.runner.http.http_server import RendezvousServer
+def new_keys() -> tuple[str, str]:
+    """A public and a secret key of a rank in the ring."""
+    import zmq
 
-    server = RendezvousServer()
-    return server, server.start()
-
-
-def tell_horovod_server(server: Any, members: Sequence[Member], found: Mapping[int, Place]) -> None:
-    """Who is where."""
-    from horovod.runner.common.util.hosts import SlotInfo
-
-    slots = []
-    for member in members:
-        place = found[member.shard]
-        slots.append(
-            SlotInfo(
-                member.machine,  # two containers may share an address, not the ranks that are local to them
-                place.rank,
-                place.local_rank,
-                place.cross_rank,
-                place.size,
-                place.local_size,
-                place.cross_size,
-            )
-        )
-    server.init(slots)
+    public, secret = zmq.curve_keypair()
+    return public.decode(), secret.decode()
 
 
-def engine_environment(spec: TrainingSpec, place: Place) -> dict[str, str]:
-    """What TensorFlow or Horovod is told by environment variables."""
-    hosts = [member.host for member in place.members]
-    # gRPC, and Horovod's requests, would go through a proxy otherwise.
-    known = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
-    direct = ",".join(dict.fromkeys([*filter(None, known), *hosts, "localhost"]))
-    found = {"no_proxy": direct, "NO_PROXY": direct}
-    if spec.engine == "tensorflow":
-        task = {
-            "cluster": {"worker": [member.address for member in place.members]},
-            "task": {"type": "worker", "index": place.rank},
-        }
-        return {**found, "TF_CONFIG": json.dumps(task)}
-    if spec.engine == "horovod":
-        rows = spec.batch_size // spec.world_size
-        told = {
-            "RANK": place.rank,
-            "SIZE": place.size,
-            "LOCAL_RANK": place.local_rank,
-            "LOCAL_SIZE": place.local_size,
-            "CROSS_RANK": place.cross_rank,
-            "CROSS_SIZE": place.cross_size,
-            "HOSTNAME": place.members[place.rank].machine,
-            "GLOO_RENDEZVOUS_ADDR": hosts[0],
-            "GLOO_RENDEZVOUS_PORT": place.members[0].ports["server"],
-            "GLOO_IFACE": interface(hosts[place.rank]),
-            "CONTROLLER": "gloo",
-            "CPU_OPERATIONS": "gloo",
-            # Gloo gives up after 30 s otherwise, which is less than some take to import TensorFlow, and a rank that
-            # stalls is waited for for ever.
-            "GLOO_TIMEOUT_SECONDS": max(300, int(spec.stall_seconds)),
-            "STALL_CHECK_TIME_SECONDS": 60,
-            "STALL_SHUTDOWN_TIME_SECONDS": max(120, int(spec.stall_seconds)),
-            # How often, in ms, its thread looks for work, which takes a tenth of a core from short looks. Where steps
-            # are long it need not.
-            "CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME") or (5 if rows >= _ROWS_OF_LONG_STEPS else 1),
-        }
-        return {**found, **{f"HOROVOD_{name}": str(value) for name, value in told.items()}}
-    return found
-
-
-def interface(host: str) -> str:
-    """Name of the network interface that has an address."""
-    import psutil
-
-    wanted = str(socket.getaddrinfo(host, None)[0][4][0])
-    for name, addresses in psutil.net_if_addrs().items():
-        if any(address.address == wanted for address in addresses):
-            return str(name)
-    return "lo" if wanted.startswith("127.") else next(name for name in psutil.net_if_addrs() if name != "lo")
+def seat(place: Place, secret_key: str) -> Seat:
+    """Of a rank in the ring."""
+    own, behind, before = (place.members[(place.rank + step) % place.size] for step in (0, 1, -1))
+    return Seat(own.address, behind.address, own.key, secret_key, behind.key, before.key)
 
 
 def host_of(address: str) -> str:

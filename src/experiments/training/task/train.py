@@ -19,7 +19,7 @@ from experiments.training.channel import Sender
 from experiments.training.rank.folder import MODEL, REPORT, SETUP
 from experiments.training.rows import TRAIN, VALIDATION, Spool
 from experiments.training.spec import CHUNK_BYTES, RankSetup, TrainingSpec
-from experiments.training.task import child, rendezvous
+from experiments.training.task import child, horovod, rendezvous
 from experiments.training.task.alarm import Alarm
 from experiments.training.task.devices import VISIBLE, count_gpus, visible_gpus
 
@@ -70,7 +70,7 @@ def train_rank(batches: Iterable[pa.RecordBatch], order: Order) -> Iterator[pa.R
         places = rendezvous.places(members)
         openings.tell(members, places)
         digest = sum(each.digest for each in members) % 2**64
-        ending = _trained(order, places[member.shard], member, folder, openings.alarm, f"{digest:016x}", context)
+        ending = _trained(order, places[member.shard], member, folder, openings, f"{digest:016x}", context)
         yield from _results(folder, places[member.shard].rank, member, ending)
 
 
@@ -106,13 +106,15 @@ class _Openings:
 
     Attributes:
         alarm: of this training.
+        secret_key: of the rank in the ring, or None.
     """
 
     def __init__(self, order: Order, stack: contextlib.ExitStack) -> None:
         self.alarm = Alarm(order.token)
         stack.callback(self.alarm.close)
-        self._engine, self._stack = order.training.engine, stack
+        self._engine, self._token, self._stack = order.training.engine, order.token, stack
         self._server: Any = None
+        self.secret_key: str | None = None
 
     def of(self, member: rendezvous.Member) -> rendezvous.Member:
         """Open what the member is to offer the others."""
@@ -123,11 +125,13 @@ class _Openings:
             if self._engine == "tensorflow":
                 holder = self._stack.enter_context(contextlib.closing(rendezvous.hold_port(member.host)))
                 ports["ranks"] = holder.getsockname()[1]
+                public, self.secret_key = rendezvous.new_keys()
+                member = replace(member, key=public)
             if member.shard == 0:
                 ports["alarm"] = self.alarm.listen(member.host)
                 if self._engine == "horovod":
-                    self._server, ports["server"] = rendezvous.start_horovod_server()
-                    self._stack.callback(self._server.stop)
+                    self._server = self._stack.enter_context(horovod.Server(member.host, self._token))
+                    ports["server"] = self._server.port
         except Exception as error:  # a port or a package
             return replace(member, problem=f"{member.host} cannot begin: {type(error).__name__}: {error}")
         return replace(member, ports=ports)
@@ -135,7 +139,7 @@ class _Openings:
     def tell(self, members: Sequence[rendezvous.Member], places: Mapping[int, rendezvous.Place]) -> None:
         """Say to who asks here where the others are."""
         if self._server is not None:
-            rendezvous.tell_horovod_server(self._server, members, places)
+            self._server.tell(members, places)
 
 
 def _trained(
@@ -143,12 +147,12 @@ def _trained(
     place: rendezvous.Place,
     member: rendezvous.Member,
     folder: Path,
-    alarm: Alarm,
+    openings: _Openings,
     digest: str,
     context: Any,
 ) -> child.Ending:
     """Run the training process to its end."""
-    spec, threads = order.training, context.cpus()
+    spec, threads, alarm = order.training, context.cpus(), openings.alarm
     if place.rank:
         try:
             alarm.connect(place.members[0].host, place.members[0].ports["alarm"])
@@ -158,9 +162,10 @@ def _trained(
                 f"it must reach rank 0 at {where}, but: {error}; let the machines of the cluster connect to each other",
                 at=time.time(),
             )
-    setup = RankSetup(spec, place.rank, member.shard, os.getpid(), digest, threads)
+    seat = rendezvous.seat(place, openings.secret_key) if openings.secret_key else None
+    setup = RankSetup(spec, place.rank, member.shard, os.getpid(), digest, threads, seat)
     (folder / SETUP).write_text(setup.to_json())
-    process = child.start(folder, _environment(spec, place, threads, context.resources()))
+    process = child.start(folder, _environment(order, place, threads, context.resources()))
     try:
         with Sender(order.driver if place.rank == 0 else None, order.token) as sender:
             ending = child.watch(process, folder, alarm, spec.stall_seconds, sender.send)
@@ -172,14 +177,14 @@ def _trained(
     return ending
 
 
-def _environment(spec: TrainingSpec, place: rendezvous.Place, threads: int, resources: Any) -> dict[str, str]:
+def _environment(order: Order, place: rendezvous.Place, threads: int, resources: Any) -> dict[str, str]:
     """Variables of the training process."""
     gpus = visible_gpus(resources["gpu"].addresses if "gpu" in resources else [], os.environ.get(VISIBLE), count_gpus())
     # A rank computes on one: of those that Spark has given its task, or of the machine's.
     chosen = gpus[:1] if "gpu" in resources else gpus[place.local_rank : place.local_rank + 1]
     return {
         **os.environ,
-        **rendezvous.engine_environment(spec, place),
+        **horovod.environment(order.training, place, order.token),
         VISIBLE: ",".join(chosen),
         "OMP_NUM_THREADS": str(threads),
         # Where this process has found the package; a zip that Spark has sent too.
