@@ -8,6 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from ports import Watch  # pytest's importlib mode knows no folder of the tests
+
 # Some shells forbid bytecode: each of the processes that the tests start then compiles MLflow anew, seconds of it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -29,6 +32,21 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "spark" in item.fixturenames and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group("spark"))
+
+
+@pytest.fixture(scope="session")
+def ports():
+    watch = Watch()
+    watch.start()
+    return watch
+
+
+@pytest.fixture(autouse=True)
+def nothing_listens_beyond_loopback(ports, request):
+    """Of whatever a test does in this process and in those that it starts."""
+    yield
+    found, ports.found = ports.found, set()
+    assert not found or request.node.get_closest_marker("listens")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any
 
+from experiments.cluster.gateway import launch
 from experiments.cluster.java import Java, class_archive_options, find_java
 from experiments.cluster.master import local_cores
 from experiments.config.schema import ClusterConfig
@@ -85,7 +86,6 @@ class StartingSession:
     def _start(self, java: Java) -> None:
         """A JVM, and a session in it unless that is abandoned. What the JVM prints is shown only if the start fails."""
         from pyspark import SparkContext
-        from pyspark.java_gateway import launch_gateway
         from pyspark.sql import SparkSession
 
         conf = _conf(self.cluster, java)
@@ -95,7 +95,7 @@ class StartingSession:
         gateway = None
         with tempfile.TemporaryFile("w+", errors="replace") as printed:
             try:
-                gateway = launch_gateway(conf, popen_kwargs={"stdout": printed, "stderr": printed})
+                gateway = launch(conf, printed)
                 self._allowed.wait()
                 if self._abandoned:
                     _end(gateway)

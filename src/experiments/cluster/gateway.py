@@ -1,0 +1,42 @@
+"""Starts the JVM that Spark will run in. Its settings reach it by a file, as everybody can read a command line."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark import SparkConf
+
+_ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
+_ESCAPES = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t"} | {sign: f"\\{sign}" for sign in "\\ =:#!"})
+
+
+def launch(conf: SparkConf, printed: IO[str]) -> Any:
+    """PySpark's gateway to a new JVM.
+
+    Args:
+        printed: gets what the JVM prints.
+    """
+    from pyspark.java_gateway import launch_gateway
+
+    before = os.environ.get(_ARGUMENTS)
+    # Read by its owner alone, as all that `tempfile` makes, and gone once the JVM has read it.
+    with tempfile.NamedTemporaryFile("w", prefix="spark-", suffix=".properties", encoding="utf-8") as file:
+        file.write(properties(conf.getAll()))
+        file.flush()
+        # PySpark has no other way to say it.
+        os.environ[_ARGUMENTS] = f"--properties-file '{file.name}' {before or 'pyspark-shell'}"
+        try:
+            return launch_gateway(popen_kwargs={"stdout": printed, "stderr": printed})
+        finally:
+            if before is None:
+                del os.environ[_ARGUMENTS]
+            else:
+                os.environ[_ARGUMENTS] = before
+
+
+def properties(settings: list[tuple[str, str]]) -> str:
+    """Settings as Java reads them from a file."""
+    return "".join(f"{key.translate(_ESCAPES)}={value.translate(_ESCAPES)}\n" for key, value in settings)
