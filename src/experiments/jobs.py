@@ -179,14 +179,15 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
     from experiments.terminal.progress import Progress
     from experiments.terminal.screen import screen
 
-    config = from_composed(composed)
+    words: Any = HydraConfig.get().overrides.task
+    config = from_composed(composed, words)
     if config.sweep.dry_run:
         raise ConfigError(["sweep.dry_run must be false without -m or with a sweeper other than spark; use --dry-run"])
     if config.sweep.method is not SweepMethod.grid:
         raise ConfigError(
             [f"sweep must be grid without -m or with another sweeper, got {config.sweep.method.value}; add -m"]
         )
-    name = run_name(config, HydraConfig.get().overrides.task)
+    name = run_name(config, words)
     result = run(config, name, Progress(name, screen(stderr=True)), trials)
     _summarise(config, result)
     return result.objective

@@ -83,8 +83,12 @@ def test_a_tracking_server_serves_metrics_artifacts_and_a_model_that_scores(
     assert rmse == pytest.approx((squares / (test + train)) ** 0.5, rel=1e-9)
 
 
+@pytest.mark.long
 def test_a_run_in_a_process_without_a_main_file_goes_on_to_its_end(command, store, runs):
-    """Which PySpark takes for its doctests, and ends, with 0, when the model is logged."""
+    """Which PySpark takes for its doctests, and ends, with 0, when the model is logged.
+
+    Long: a whole run in a process of its own for a fault that shows nowhere else.
+    """
     code = "from experiments import load; from experiments.experiment import run\n"
     code += "result = run(load(['model=ridge', 'data=diabetes'])); print('run', result.run_id)"
     done = command("python", "-c", code)

@@ -60,7 +60,9 @@ def test_a_run_that_waits_for_a_long_job_of_spark_s_ends_when_its_terminal_is_cl
     assert run.info.status == "KILLED"
 
 
+@pytest.mark.long
 def test_a_server_that_goes_away_fails_the_run_in_words_and_in_seconds(start, server, environment, wait_for):
+    """Long, as MLflow's client waits for it."""
     uri, serving = server()
     environment["MLFLOW_TRACKING_URI"] = uri
     process = start("experiments", "model=random_forest", "model.estimator.numTrees=150")

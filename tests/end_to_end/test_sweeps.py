@@ -77,9 +77,11 @@ def test_runs_are_compared_over_their_seeds_and_written_to_a_table(typed, tmp_pa
     assert typed("compare", "diabets").stderr.endswith("did you mean 'diabetes'?\n")
 
 
+@pytest.mark.long
 def test_mlflow_run_sweeps_too_in_the_run_it_opened_and_a_trial_that_fails_does_not_stop_the_others(
     command, store, runs, request
 ):
+    """Long, as `mlflow run` of one model is in README and sweeps that fail in test_sweep.py."""
     words = ["mlflow", "run", str(request.config.rootpath), "--env-manager", "local", "--experiment-name", "mine"]
     done = command(*words, "-P", "data=diabetes", "-P", "data.label=nothing,progression", "-P", "multirun=true")
     assert done.returncode != 0

@@ -11,6 +11,9 @@ import pytest
 from experiments import load
 from experiments.experiment import run
 
+# The session of the ranks has less to do.
+pytestmark = pytest.mark.xdist_group("ranks")
+
 CASES = Path(__file__).with_name("cases")
 
 

@@ -9,6 +9,9 @@ import experiments
 from experiments.experiment import run
 from experiments.tracking.tags import NOTE_TAG
 
+# The session of the ranks has less to do.
+pytestmark = pytest.mark.xdist_group("ranks")
+
 
 @pytest.fixture
 def client(tmp_path, words):

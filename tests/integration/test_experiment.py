@@ -11,6 +11,9 @@ from mlflow.tracking import MlflowClient
 from experiments import ConfigError, ExperimentError, load
 from experiments.experiment import run
 
+# The session of the ranks has less to do.
+pytestmark = pytest.mark.xdist_group("ranks")
+
 DOCUMENT = json.loads((Path(__file__).parents[1] / "document_results.json").read_text())
 
 

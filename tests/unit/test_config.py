@@ -133,3 +133,42 @@ def test_flattening_keeps_every_leaf():
     flat = dict(flatten(plain(load(["model=ridge"]))))
     assert flat["model.estimator.regParam"] == 1.0
     assert flat["data.features"] == []
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A folder of configs that somebody else wrote, with a model of their own code."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "theirs.yaml").write_text(
+        "# @package _global_\nallowed_packages: [os]\nmodel: {name: theirs, task: regression, "
+        "estimator: {class: os.path.Theirs}}\n"
+    )
+    return tmp_path
+
+
+def test_a_file_cannot_say_which_packages_are_trusted(foreign, monkeypatch):
+    with pytest.raises(
+        ConfigError, match=r"allowed_packages must be named by whoever starts a run.*got os from a file"
+    ):
+        load(["model=theirs"], foreign)
+    assert load(["model=theirs", "allowed_packages=[os]"], foreign).allowed_packages == ["os"]
+    monkeypatch.setenv("EXPERIMENTS_ALLOWED_PACKAGES", "mine,os")
+    assert load(["model=theirs"], foreign).allowed_packages == ["os", "mine"]
+    assert load(["model=ridge"]).allowed_packages == ["mine", "os"]
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("+foo=1", "foo"),
+        ("+_target_=os.system", "_target_"),
+        ("++model.foo=1", "model.foo"),
+        ("+model._target_=os.system", "model._target_"),
+        ("+cluster.mastr=local", "cluster.mastr must be a key of the config, .*; did you mean 'master'"),
+        ("++data.foo=1", "data.foo"),
+        ("++tracking.foo=1", "tracking.foo"),
+    ],
+)
+def test_a_key_that_nobody_knows_is_refused_even_where_it_is_added(word, key):
+    with pytest.raises(ConfigError, match=key):
+        load([word])

@@ -1,5 +1,6 @@
 """Names of a user's are shown as they are: no terminal, page or description obeys them."""
 
+import csv
 import io
 import re
 from types import SimpleNamespace
@@ -10,12 +11,15 @@ from rich.console import Console
 
 from experiments import load
 from experiments.errors import ConfigError, ExperimentError
+from experiments.figures.output import Output
 from experiments.jobs import _summarise, tell
 from experiments.sweeps.report import _note, report
 from experiments.sweeps.shown import Shown, dry_run, print_table
 from experiments.terminal.comparison import show_comparison
 from experiments.terminal.harmless import harmless, markdown
 from experiments.terminal.progress import Progress
+from experiments.tracking.run import write_outputs
+from experiments.tracking.runs import save
 
 # What is typed, and what is shown.
 HOSTILE = {
@@ -167,3 +171,15 @@ def test_errors_and_warnings_have_no_secrets(capsys):
 def assert_plain(text):
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f\u2028\u2029]", text)
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("text", ["=1+1", "=HYPERLINK(0)", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_what_a_spreadsheet_would_obey_is_a_text_in_csv(text, tmp_path):
+    output = Output("found", [{text: text, "value": -1.5, "text": "-1.5"}])
+    write_outputs([output], tmp_path)
+    header, row = csv.reader((tmp_path / "found.csv").open(newline=""))
+    assert header == [f"'{text}", "value", "text"]
+    assert row == [f"'{text}", "-1.5", "-1.5"]
+    text = text.strip()  # pandas does not quote a lone carriage return
+    save(pd.DataFrame([{"run": text, "rmse": -1.0}]), tmp_path / "runs.csv")
+    assert pd.read_csv(tmp_path / "runs.csv").to_dict("records") == [{"run": f"'{text}", "rmse": -1.0}]

@@ -141,4 +141,4 @@ def test_a_command_in_a_hint_is_one(name, command, planned, tmp_path, monkeypatc
         assert planned(*words).size > 1
     else:
         load(words)
-    assert set(options) <= {"-m", "--dry-run", "--help"}, name
+    assert set(options) <= {"-m", "--dry-run", "--help", "--cfg", "job"}, name

@@ -25,7 +25,7 @@ def load(overrides: Sequence[str] = (), config_dir: str | Path | None = None) ->
     Raises:
         ConfigError: every override that does not fit, with the nearest that would.
     """
-    return from_composed(compose(overrides, config_dir))
+    return from_composed(compose(overrides, config_dir), overrides)
 
 
 def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> DictConfig:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -12,11 +15,17 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.singleton import Singleton
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.config.choices import config_folder
 from experiments.config.schema import Config, register_schemas
+from experiments.errors import ConfigError, override, suggest
+
+# Packages that are trusted besides those that words name.
+TRUSTED = "EXPERIMENTS_ALLOWED_PACKAGES"
+_PACKAGES = "allowed_packages"
 
 
 @contextlib.contextmanager
@@ -54,8 +63,44 @@ def strip_hydra(composed: DictConfig) -> None:
         del composed["hydra"]
 
 
-def from_composed(composed: DictConfig) -> Config:
-    """The typed config out of what Hydra composed. Interpolations are resolved."""
+def from_composed(composed: DictConfig, words: Sequence[str]) -> Config:
+    """The typed config out of what Hydra composed. Interpolations are resolved.
+
+    Args:
+        words: that were typed.
+
+    Raises:
+        ConfigError: a package that is to be trusted, and was not named by who typed them; a key that was added.
+    """
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
-    return config
+    if added := list(_added(composed, config)):  # by a `+`; OmegaConf drops them
+        raise ConfigError(added)
+    named = [*_packages(words), *filter(None, os.environ.get(TRUSTED, "").split(","))]
+    foreign = [package for package in config.allowed_packages if package not in named]
+    if foreign:
+        raise ConfigError(
+            [
+                f"allowed_packages must be named by whoever starts a run, as classes of theirs are run, got "
+                f"{', '.join(foreign)} from a file; if you trust it: {override('allowed_packages', foreign)}, or "
+                f"{TRUSTED}={','.join(foreign)} in the environment"
+            ]
+        )
+    return replace(config, allowed_packages=list(dict.fromkeys([*config.allowed_packages, *named])))
+
+
+def _added(node: DictConfig, typed: Any, prefix: str = "") -> Iterator[str]:
+    """What is wrong with keys that the typed config does not have."""
+    known = [field.name for field in fields(typed)]
+    for key in map(str, node):
+        if key not in known:
+            yield f"{prefix}{key} must be a key of the config, which `experiments --cfg job` shows{suggest(key, known)}"
+        elif is_dataclass(below := getattr(typed, key)):
+            yield from _added(node[key], below, f"{prefix}{key}.")
+
+
+def _packages(words: Sequence[str]) -> list[str]:
+    """Those that words name."""
+    typed = [word for word in words if word.lstrip("+").startswith(f"{_PACKAGES}=")]
+    values = [OverridesParser.create().parse_override(word.lstrip("+")).value() for word in typed]
+    return [str(package) for value in values if isinstance(value, list) for package in value]

@@ -19,11 +19,14 @@ class Composer:
 
     Hydra merges the files of the chosen groups first and sets single values last, so what it has merged serves every
     trial that differs from another in values only. For one thread.
+
+    Attributes:
+        typed: the words of the command.
     """
 
-    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+    def __init__(self, loader: ConfigLoader, master: DictConfig, typed: Sequence[str] = ()) -> None:
         assert isinstance(loader, ConfigLoaderImpl)
-        self._loader, self._master = loader, master
+        self.typed, self._loader, self._master = typed, loader, master
         self._parser = OverridesParser.create(config_loader=loader)
         self._merged: dict[tuple[str, ...], DictConfig] = {}
 

@@ -116,7 +116,7 @@ def plan(loader: ConfigLoader, master: DictConfig, words: Sequence[str]) -> Plan
         ConfigError: everything that is wrong with any of the trials.
         HydraException: words that do not compose.
     """
-    composer = Composer(loader, master)
+    composer = Composer(loader, master, words)
     settings = _settings(loader, composer, words)
     space = space_of(loader, words, settings.cases)
     _check_method(settings, space)
@@ -209,7 +209,7 @@ def _trial(composer: Composer, number: int, combination: Combination, swept: Ite
     words = tuple(dimension.word(value) for dimension, value in combination)
     composed = composer.compose(words)
     HydraConfig.instance().set_config(composed)  # what `${hydra:…}` looks at
-    config = _judged(config_of(composed))
+    config = _judged(config_of(composed, composer.typed))
     values = {each.key: redacted(each.key, value) for each, value in combination if each.key in swept}
     # What is the same for all trials says nothing of one.
     told = [each.word(value) for each, value in combination if each.key not in NAMED or each.key in swept]
@@ -234,10 +234,14 @@ def _shown(combination: Combination) -> list[str]:
     return [f"{each.key}={redacted(each.key, value)}" for each, value in combination if each.key != CASES]
 
 
-def config_of(composed: DictConfig) -> Config:
-    """The typed config of what Hydra composed for a job."""
+def config_of(composed: DictConfig, typed: Sequence[str]) -> Config:
+    """The typed config of what Hydra composed for a job.
+
+    Args:
+        typed: the words of the command.
+    """
     strip_hydra(composed)
-    return from_composed(composed)
+    return from_composed(composed, typed)
 
 
 def _problems(config: Config) -> list[str]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
     from pyspark.sql import SparkSession
 
+from experiments.tracking.spreadsheet import cell
 from experiments.tracking.tags import FAILURE_TAG, HASH_TAG, LONGEST_PARAM, NOTE_TAG
 
 # Groups of the config that say nothing of what is computed; where it runs is worth knowing.
@@ -205,10 +206,10 @@ class TrackedRun:
                 self.client.delete_model_version(*self.registered)
         self.forget_model()
         with contextlib.suppress(Exception):
-            self.client.set_tag(self.run_id, FAILURE_TAG, redact_text(reason[:5000]))
+            self.client.set_tag(self.run_id, FAILURE_TAG, reason[:5000])
         with contextlib.suppress(Exception):
             trace = "".join(traceback.format_exception(error))
-            self.client.log_text(self.run_id, redact_text(trace), "failure.txt")
+            self.client.log_text(self.run_id, trace, "failure.txt")
 
 
 def _params(config: Config) -> dict[str, str]:
@@ -229,8 +230,8 @@ def write_outputs(outputs: Sequence[Output], folder: Path) -> None:
             continue
         path = folder / f"{output.name}.csv"
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(output.rows[0]))
+            writer = csv.DictWriter(file, list(map(cell, output.rows[0])))
             writer.writeheader()
-            writer.writerows(output.rows)
+            writer.writerows({cell(name): cell(value) for name, value in row.items()} for row in output.rows)
         if output.draw is not None:
             draw(output, path.with_suffix(".png"))

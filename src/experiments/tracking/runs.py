@@ -13,6 +13,7 @@ from experiments.config.identity import is_circumstance
 from experiments.config.schema import Task
 from experiments.errors import ConfigError, suggest
 from experiments.evaluation.objectives import deciding, larger_is_better
+from experiments.tracking.spreadsheet import cell
 from experiments.tracking.store import check_store, open_store, sqlite_file
 from experiments.tracking.tags import SWEEP_TAG
 
@@ -115,7 +116,7 @@ def save(found: pd.DataFrame, path: Path) -> None:
         ConfigError: another end.
     """
     if path.suffix == ".csv":
-        found.to_csv(path, index=False)
+        found.rename(columns=cell).map(cell).to_csv(path, index=False)
     elif path.suffix == ".parquet":
         found.to_parquet(path, index=False)
     else:

@@ -131,7 +131,7 @@ def open_store(config: Config) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     # It would print a server's address, password and all, at the end of each run; `run_link` is ours.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    from mlflow.tracking import MlflowClient
+    from experiments.tracking.client import Client
 
     # Its notes about tables it creates and a pip it does not find are no news to a user.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -139,7 +139,7 @@ def open_store(config: Config) -> MlflowClient:
     try:
         if file is not None:
             _make(file)
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        return Client(tracking_uri=uri, registry_uri=uri)
     except ConfigError:
         raise
     except Exception as error:  # MLflow, SQLAlchemy and requests each have their own

@@ -1,0 +1,63 @@
+"""MLflow's client, by which all is recorded: no secret passes, whoever has put it into a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import Param, RunTag
+from mlflow.tracking import MlflowClient
+
+from experiments.redaction import redact, redact_text
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel, Metric, Run
+
+
+class Client(MlflowClient):  # type: ignore[misc]  # MLflow has no types
+    """What it writes has no secrets: names, params, tags and texts. Files are written by `tracking/run.py`."""
+
+    def create_run(
+        self,
+        experiment_id: str,
+        start_time: int | None = None,
+        tags: Mapping[str, Any] | None = None,
+        run_name: str | None = None,
+    ) -> Run:
+        return super().create_run(experiment_id, start_time, _clean(tags), run_name and redact_text(run_name))
+
+    def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
+        super().update_run(run_id, status, name and redact_text(name))
+
+    def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:
+        return super().set_tag(run_id, key, redact(value, key), synchronous)
+
+    def log_batch(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] = (),
+        tags: Sequence[RunTag] = (),
+        synchronous: bool | None = None,
+    ) -> Any:
+        said = [Param(each.key, redact(each.value, each.key)) for each in params]
+        marked = [RunTag(each.key, redact(each.value, each.key)) for each in tags]
+        return super().log_batch(run_id, metrics, said, marked, synchronous)
+
+    def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
+        super().log_text(run_id, redact_text(text), artifact_file)
+
+    def create_logged_model(self, experiment_id: str, *args: Any, **kwargs: Any) -> LoggedModel:
+        cleaned = {key: _clean(value) if key in ("tags", "params") else value for key, value in kwargs.items()}
+        return super().create_logged_model(experiment_id, *args, **cleaned)
+
+    def set_logged_model_tags(self, model_id: str, tags: Mapping[str, Any]) -> None:
+        super().set_logged_model_tags(model_id, _clean(tags))
+
+    def create_model_version(self, name: str, source: str, *args: Any, **kwargs: Any) -> Any:
+        cleaned = {key: redact_text(value) if key == "description" else value for key, value in kwargs.items()}
+        return super().create_model_version(name, source, *args, **cleaned)
+
+
+def _clean(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if values is None else redact(dict(values))
