@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 SECONDS_TO_END = 5
+LOOPBACK = "127.0.0.1"
 WORKERS_PYTHON = "spark.pyspark.python"
 
 
@@ -92,6 +93,10 @@ class StartingSession:
         # PySpark's context looks at the variable and not at the setting.
         if conf.contains(WORKERS_PYTHON):
             os.environ["PYSPARK_PYTHON"] = conf.get(WORKERS_PYTHON)
+        if self.cluster.master.startswith("local"):
+            # Masters, workers and pages of a `local-cluster` look at nothing else, and are open to every network then.
+            for name in ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME"):
+                os.environ.setdefault(name, LOOPBACK)
         gateway = None
         with tempfile.TemporaryFile("w+", errors="replace") as printed:
             try:
@@ -226,8 +231,8 @@ def _defaults(master: str) -> dict[str, str]:
     if cores:
         conf |= {
             # No name lookups, and no port that other machines can reach.
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": LOOPBACK,
+            "spark.driver.bindAddress": LOOPBACK,
             # Spark's default of 200 is for a cluster.
             "spark.sql.shuffle.partitions": str(cores),
             # Workers otherwise run whatever `python3` is, without this environment's packages.
