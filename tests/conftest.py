@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -32,6 +33,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "spark" in item.fixturenames and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group("spark"))
+        if "xgboost" in getattr(item, "callspec", SimpleNamespace(params={})).params.values():
+            item.add_marker(pytest.mark.listens)  # see conf/model/xgboost.yaml
 
 
 @pytest.fixture(scope="session")

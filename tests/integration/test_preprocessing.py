@@ -216,6 +216,7 @@ def test_constants_keep_their_value_behind_a_scaler_without_mean(spark, words, t
     assert centres["x"].between(4, 14).all()
 
 
+@pytest.mark.listens  # XGBoost, see conf/model/xgboost.yaml
 def test_a_vector_without_names_has_numbered_importances_and_a_scatter(spark, words, tmp_path):
     lines = [f"{i % 2} 1:{i % 7} 2:{i % 2} 3:{i % 3}" for i in range(80)]
     (tmp_path / "rows.libsvm").write_text("\n".join(lines))
