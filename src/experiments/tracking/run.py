@@ -94,7 +94,7 @@ class TrackedRun:
     def log_warnings(self, warnings: Sequence[str]) -> None:
         """What a person should know before believing the metrics, as a tag."""
         if warnings:
-            self.client.set_tag(self.run_id, "experiments.warning", "\n".join(warnings)[:5000])
+            self.client.set_tag(self.run_id, "experiments.warning", redact_text("\n".join(warnings))[:5000])
 
     def log_best(self, values: Mapping[str, object]) -> None:
         """The parameters that tuning chose, as params."""
@@ -206,7 +206,7 @@ class TrackedRun:
                 self.client.delete_model_version(*self.registered)
         self.forget_model()
         with contextlib.suppress(Exception):
-            self.client.set_tag(self.run_id, FAILURE_TAG, reason[:5000])
+            self.client.set_tag(self.run_id, FAILURE_TAG, redact_text(reason)[:5000])
         with contextlib.suppress(Exception):
             trace = "".join(traceback.format_exception(error))
             self.client.log_text(self.run_id, trace, "failure.txt")
@@ -226,7 +226,7 @@ def write_outputs(outputs: Sequence[Output], folder: Path) -> None:
     """Each as `NAME.csv` and, where it has a figure, `NAME.png`; a text as `NAME`."""
     for output in outputs:
         if output.text is not None:
-            (folder / output.name).write_text(output.text)
+            (folder / output.name).write_text(redact_text(output.text))
             continue
         path = folder / f"{output.name}.csv"
         with path.open("w", newline="") as file:
