@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from ports import Watch  # pytest's importlib mode knows no folder of the tests
+from ports import Watch
 
 # Some shells forbid bytecode: each of the processes that the tests start then compiles MLflow anew, seconds of it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -48,7 +47,7 @@ def ports():
 def nothing_listens_beyond_loopback(ports, request):
     """Of whatever a test does in this process and in those that it starts."""
     yield
-    found, ports.found = ports.found, set()
+    found = ports.taken()
     assert not found or request.node.get_closest_marker("listens")
 
 

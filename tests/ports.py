@@ -6,10 +6,12 @@ import os
 import struct
 import threading
 import time
+from collections import Counter
 
 import psutil
 
 SECONDS_BETWEEN_LOOKS = 0.1
+MOST_LOOKS = 20
 _LISTENS = "0A"
 
 
@@ -23,7 +25,7 @@ class Watch(threading.Thread):
     def __init__(self):
         super().__init__(name="watch-ports", daemon=True)
         self.found = set()
-        self._others = listening()
+        self._others, self._fruitless = listening(), Counter()
 
     def run(self):
         while True:
@@ -34,9 +36,20 @@ class Watch(threading.Thread):
         for inode, (address, port) in listening().items() - self._others.items():
             owner = owner_of(inode)
             if owner is not None:
-                self.found.add(f"{address}:{port} ({' '.join(owner.cmdline())[:200]})")
-            else:  # of somebody else on this machine, or gone
+                self.found.add(f"{address}:{port} ({owner})")
+                continue
+            # Of somebody else on this machine, or gone, or just on its way from one process to another.
+            self._fruitless[inode] += 1
+            if self._fruitless[inode] >= MOST_LOOKS:
                 self._others[inode] = (address, port)
+
+    def taken(self):
+        """What was found since the last time, up to now."""
+        assert self.is_alive()
+        self.look()
+        found = set(self.found)
+        self.found -= found
+        return found
 
 
 def listening():
@@ -57,11 +70,19 @@ def listening():
 
 
 def owner_of(inode):
-    """This process or the one below it that has a socket open, or None."""
+    """The command of this process, or of the one below it, that has a socket open; or None."""
     this = psutil.Process()
     for process in (this, *this.children(recursive=True)):
         with contextlib.suppress(OSError, psutil.Error):
-            folder = f"/proc/{process.pid}/fd"
-            if any(os.readlink(f"{folder}/{name}") == f"socket:[{inode}]" for name in os.listdir(folder)):
-                return process
+            if any(target == f"socket:[{inode}]" for target in _open_files(process.pid)):
+                with contextlib.suppress(psutil.Error):
+                    return " ".join(process.cmdline())[:200]
+                return f"process {process.pid}, which has ended"
     return None
+
+
+def _open_files(pid):
+    folder = f"/proc/{pid}/fd"
+    for name in os.listdir(folder):
+        with contextlib.suppress(OSError):  # closed meanwhile
+            yield os.readlink(f"{folder}/{name}")

@@ -180,7 +180,7 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
     from experiments.terminal.screen import screen
 
     words: Any = HydraConfig.get().overrides.task
-    config = from_composed(composed, words)
+    config = from_composed(composed, sys.argv[1:])
     if config.sweep.dry_run:
         raise ConfigError(["sweep.dry_run must be false without -m or with a sweeper other than spark; use --dry-run"])
     if config.sweep.method is not SweepMethod.grid:

@@ -66,3 +66,24 @@ def test_a_prediction_that_is_no_number_makes_no_number_of_the_errors(spark):
     )
     assert math.isnan(Predicted.of(few, "price", None).errors(True)[True].mse)
     assert math.isnan(errors_of_many(few, "price", True)[True].mse)
+
+
+@pytest.mark.parametrize("is_few", [True, False])
+def test_labels_that_are_all_alike_have_no_variance_and_a_side_that_weighs_nothing_no_errors(spark, is_few):
+    """The mean of a hundred times 0.1 is another number than 0.1."""
+    frame = pd.DataFrame({"price": 0.1, "prediction": 0.3, "w": 1.0, "_held_out": [True] * 100 + [False] * 3})
+    frame.loc[~frame["_held_out"], "w"] = 0.0
+    rows = spark.createDataFrame(frame).coalesce(1)
+    if is_few:
+        few = Predicted.of(rows, "price", "w")
+        errors, weighted = few.errors(True), few.weighted_errors()
+    else:
+        errors, weighted = errors_of_many(rows, "price", True), errors_of_many_weighted(rows, "price", "w")
+    assert set(weighted) == {True}
+    assert set(errors) == {True, False}
+    for found in (*errors.values(), *weighted.values()):
+        assert found.mse == pytest.approx(0.04)
+        assert found.variance == pytest.approx(0, abs=1e-30)
+    if is_few:
+        assert [found.variance for found in (*errors.values(), *weighted.values())] == [0, 0, 0]
+        assert errors[True].error_variance == 0

@@ -1,6 +1,8 @@
 """Command-line words become one checked config; what does not fit is said all at once."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,23 +154,42 @@ def test_a_file_cannot_say_which_packages_are_trusted(foreign, monkeypatch):
     ):
         load(["model=theirs"], foreign)
     assert load(["model=theirs", "allowed_packages=[os]"], foreign).allowed_packages == ["os"]
-    monkeypatch.setenv("EXPERIMENTS_ALLOWED_PACKAGES", "mine,os")
-    assert load(["model=theirs"], foreign).allowed_packages == ["os", "mine"]
-    assert load(["model=ridge"]).allowed_packages == ["mine", "os"]
+    plain = config_hash(load(["model=ridge"]))
+    monkeypatch.setattr("experiments.config.loader.NAMED_BY_ENVIRONMENT", ["mine", "os"])
+    assert load(["model=theirs"], foreign).allowed_packages == ["os"]
+    assert config_hash(load(["model=ridge"])) == plain
 
 
 @pytest.mark.parametrize(
-    ("word", "key"),
+    ("hydra", "options"),
     [
-        ("+foo=1", "foo"),
-        ("+_target_=os.system", "_target_"),
-        ("++model.foo=1", "model.foo"),
-        ("+model._target_=os.system", "model._target_"),
-        ("+cluster.mastr=local", "cluster.mastr must be a key of the config, .*; did you mean 'master'"),
-        ("++data.foo=1", "data.foo"),
-        ("++tracking.foo=1", "tracking.foo"),
+        ("job: {env_set: {EXPERIMENTS_ALLOWED_PACKAGES: os}}", []),
+        ("overrides: {task: ['allowed_packages=[os]']}", []),
+        ("overrides: {task: ['allowed_packages=[os]']}", ["-m"]),
     ],
 )
-def test_a_key_that_nobody_knows_is_refused_even_where_it_is_added(word, key):
-    with pytest.raises(ConfigError, match=key):
+def test_nor_can_it_by_way_of_hydra_s_own_settings(foreign, hydra, options, tmp_path):
+    file = foreign / "model" / "theirs.yaml"
+    file.write_text(f"{file.read_text()}hydra: {{{hydra}}}\n")
+    program = Path(sys.executable).parent / "experiments"
+    words = [program, *options, "--config-dir", foreign, "model=theirs"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "got os from a file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("+foo=1", "foo must be a key of the config"),
+        ("+_target_=os.system", "_target_ must be a key of the config"),
+        ("++model.foo=1", "model.foo must be a key of the config"),
+        ("+model._target_=os.system", "model._target_ must be a key of the config"),
+        ("+cluster.mastr=local", "cluster.mastr must be a key of the config, .*; did you mean 'master'"),
+        ("++data.foo=1", "data.foo must be a key of the config"),
+        ("++tracking.foo=1", "tracking.foo must be a key of the config"),
+    ],
+)
+def test_a_key_that_nobody_knows_is_refused_even_where_it_is_added(word, said):
+    with pytest.raises(ConfigError, match=said):
         load([word])

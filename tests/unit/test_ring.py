@@ -12,16 +12,10 @@ import psutil
 import pytest
 
 from experiments.training.rank.ring import Ring
-from experiments.training.spec import Seat, TrainingSpec
+from experiments.training.spec import Seat
 from experiments.training.task import horovod
 from experiments.training.task.rendezvous import Member, hold_port, new_keys, places, seat
-
-SPEC = TrainingSpec(
-    network={"layers": []}, inputs=3, outputs=1, is_classification=True, loss="binary_crossentropy",
-    optimizer={"class_name": "SGD", "config": {}}, learning_rate=0.1, scaling="linear", warmup_epochs=0, batch_size=12,
-    epochs=3, patience=0, train_rows=103, validation_rows=10, seed=1, engine="horovod", world_size=4,
-    checkpoint_folder=None, stall_seconds=60,
-)  # fmt: skip
+from specs import SPEC
 
 
 def test_engines_are_told_where_everybody_is(monkeypatch):
@@ -48,13 +42,13 @@ def test_engines_are_told_where_everybody_is(monkeypatch):
 def seats():
     """A ring of some ranks on loopback."""
 
-    def made(size):
+    def made(size, hosts=("127.0.0.1",)):
         keys = [new_keys() for _ in range(size)]
         with contextlib.ExitStack() as held:
-            holders = [held.enter_context(hold_port("127.0.0.1")) for _ in range(size)]
+            holders = [held.enter_context(hold_port(hosts[rank % len(hosts)])) for rank in range(size)]
             ports = [holder.getsockname()[1] for holder in holders]
         members = [
-            Member(rank, "127.0.0.1", "a", 1, 0, {}, ports={"ranks": port}, key=public)
+            Member(rank, hosts[rank % len(hosts)], "a", 1, 0, {}, ports={"ranks": port}, key=public)
             for rank, (port, (public, _)) in enumerate(zip(ports, keys, strict=True))
         ]
         found = places(members)
@@ -89,6 +83,35 @@ def test_a_ring_sums_vectors_of_any_length_to_the_same_bits_on_all_ranks(seats, 
         assert found[0][place].dtype == vectors[0][place].dtype
         np.testing.assert_allclose(found[0][place], expected, rtol=1e-5, atol=1e-6)
         assert all(of_rank[place].tobytes() == found[0][place].tobytes() for of_rank in found)
+
+
+def test_neighbours_may_have_addresses_of_both_kinds(seats):
+    ring = seats(3, ("127.0.0.1", "::1"))
+    assert {seat.address.rpartition(":")[0] for seat in ring} == {"tcp://127.0.0.1", "tcp://[::1]"}
+    assert [found[0].tolist() for found in summed(ring, [[np.ones(4)]] * 3)] == [[3, 3, 3, 3]] * 3
+
+
+def test_nothing_is_told_to_a_stranger_in_a_neighbour_s_place(seats):
+    """One who listens where rank 1 should, with keys of its own."""
+    import zmq
+    from zmq.auth.thread import ThreadAuthenticator
+
+    ring, context = seats(2), zmq.Context()
+    guard = ThreadAuthenticator(context)
+    guard.start()
+    guard.configure_curve(domain="*", location=zmq.auth.CURVE_ALLOW_ANY)
+    with context.socket(zmq.PULL) as stranger:
+        stranger.curve_server = True
+        public, secret = new_keys()
+        stranger.curve_publickey, stranger.curve_secretkey = public.encode(), secret.encode()
+        stranger.bind(ring[1].address)
+        own = Ring(ring[0], 0, 2)
+        own._behind.send(b"a gradient")
+        assert not stranger.poll(1_500)
+        own._behind.close(linger=0)
+        own.leave()
+    guard.stop()
+    context.term()
 
 
 @pytest.mark.parametrize("has_keys", [True, False])

@@ -20,20 +20,14 @@ from experiments.training.driver import announcements
 from experiments.training.driver.handoff import _scramble
 from experiments.training.rank import checkpoints
 from experiments.training.rows import TRAIN, VALIDATION, Spool, open_rows
-from experiments.training.spec import RankSetup, TrainingSpec
+from experiments.training.spec import RankSetup
 from experiments.training.task.alarm import Alarm
 from experiments.training.task.child import start, watch
 from experiments.training.task.devices import visible_gpus
 from experiments.training.task.horovod import interface
 from experiments.training.task.rendezvous import Member, disagreement, hold_port, places
 from experiments.validation import validate
-
-SPEC = TrainingSpec(
-    network={"layers": []}, inputs=3, outputs=1, is_classification=True, loss="binary_crossentropy",
-    optimizer={"class_name": "SGD", "config": {}}, learning_rate=0.1, scaling="linear", warmup_epochs=0, batch_size=12,
-    epochs=3, patience=0, train_rows=103, validation_rows=10, seed=1, engine="horovod", world_size=4,
-    checkpoint_folder=None, stall_seconds=60,
-)  # fmt: skip
+from specs import SPEC
 
 
 def order_of(rows, batch, ranks, shard, seed=7, epoch=2, row_bytes=1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,13 +27,14 @@ def launch(conf: SparkConf, printed: IO[str]) -> Any:
     with tempfile.NamedTemporaryFile("w", prefix="spark-", suffix=".properties", encoding="utf-8") as file:
         file.write(properties(conf.getAll()))
         file.flush()
-        # PySpark has no other way to say it.
-        os.environ[_ARGUMENTS] = f"--properties-file '{file.name}' {before or 'pyspark-shell'}"
+        # PySpark has no other way to say it. Where an administrator has settings in `spark-defaults.conf`, they hold.
+        own = f"--properties-file {shlex.quote(file.name)} --load-spark-defaults"
+        os.environ[_ARGUMENTS] = f"{own} {before or 'pyspark-shell'}"
         try:
             return launch_gateway(popen_kwargs={"stdout": printed, "stderr": printed})
         finally:
             if before is None:
-                del os.environ[_ARGUMENTS]
+                os.environ.pop(_ARGUMENTS, None)
             else:
                 os.environ[_ARGUMENTS] = before
 

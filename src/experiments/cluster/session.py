@@ -93,10 +93,13 @@ class StartingSession:
         # PySpark's context looks at the variable and not at the setting.
         if conf.contains(WORKERS_PYTHON):
             os.environ["PYSPARK_PYTHON"] = conf.get(WORKERS_PYTHON)
-        if self.cluster.master.startswith("local"):
-            # Masters, workers and pages of a `local-cluster` look at nothing else, and are open to every network then.
-            for name in ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME"):
+        # Masters, workers and pages of a `local-cluster` look at nothing else, and are open to every network otherwise.
+        # Another session of this process may be of a cluster.
+        for name in ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME"):
+            if self.cluster.master.startswith("local"):
                 os.environ.setdefault(name, LOOPBACK)
+            elif os.environ.get(name) == LOOPBACK:
+                del os.environ[name]
         gateway = None
         with tempfile.TemporaryFile("w+", errors="replace") as printed:
             try:

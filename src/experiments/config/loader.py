@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from experiments.config.choices import config_folder
 from experiments.config.schema import Config, register_schemas
 from experiments.errors import ConfigError, override, suggest
 
-# Packages that are trusted besides those that words name.
 TRUSTED = "EXPERIMENTS_ALLOWED_PACKAGES"
+# Packages that a file may name too. Read here, before Hydra sets variables that a file asks for (`hydra.job.env_set`).
+NAMED_BY_ENVIRONMENT = [name.strip() for name in os.environ.get(TRUSTED, "").split(",") if name.strip()]
 _PACKAGES = "allowed_packages"
 
 
@@ -67,7 +68,7 @@ def from_composed(composed: DictConfig, words: Sequence[str]) -> Config:
     """The typed config out of what Hydra composed. Interpolations are resolved.
 
     Args:
-        words: that were typed.
+        words: that were typed; not what Hydra says of them, which a file can change.
 
     Raises:
         ConfigError: a package that is to be trusted, and was not named by who typed them; a key that was added.
@@ -76,7 +77,7 @@ def from_composed(composed: DictConfig, words: Sequence[str]) -> Config:
     assert isinstance(config, Config)
     if added := list(_added(composed, config)):  # by a `+`; OmegaConf drops them
         raise ConfigError(added)
-    named = [*_packages(words), *filter(None, os.environ.get(TRUSTED, "").split(","))]
+    named = [*_packages(words), *NAMED_BY_ENVIRONMENT]
     foreign = [package for package in config.allowed_packages if package not in named]
     if foreign:
         raise ConfigError(
@@ -86,7 +87,7 @@ def from_composed(composed: DictConfig, words: Sequence[str]) -> Config:
                 f"{TRUSTED}={','.join(foreign)} in the environment"
             ]
         )
-    return replace(config, allowed_packages=list(dict.fromkeys([*config.allowed_packages, *named])))
+    return config
 
 
 def _added(node: DictConfig, typed: Any, prefix: str = "") -> Iterator[str]:

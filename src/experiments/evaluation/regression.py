@@ -103,10 +103,18 @@ class Predicted:
         return {side: _of_few(self.side(side), side is judged_side) for side in np.unique(self.held_out).tolist()}
 
     def weighted_errors(self) -> dict[bool, Errors]:
-        """The same by the weights; empty without."""
+        """The same by the weights, of the sides that weigh something; empty without."""
         if self.weight is None:
             return {}
-        return {side: _of_few_weighted(self.side(side)) for side in np.unique(self.held_out).tolist()}
+        sides = ((side, self.side(side)) for side in np.unique(self.held_out).tolist())
+        return {side: _of_few_weighted(rows) for side, rows in sides if rows.weight is not None and rows.weight.any()}
+
+
+def _variance(values: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> float:
+    """Exactly 0 of values that are all alike, whose mean may be another number by rounding."""
+    if values.min() == values.max():
+        return 0.0
+    return float(np.average((values - np.average(values, weights=weights)) ** 2, weights=weights))
 
 
 def _of_few(rows: Predicted, is_judged: bool) -> Errors:
@@ -115,19 +123,18 @@ def _of_few(rows: Predicted, is_judged: bool) -> Errors:
     return Errors(
         mse=float(np.mean(error * error)),
         mae=float(size.mean()),
-        variance=float(rows.true.var()),
+        variance=_variance(rows.true),
         rows=len(error),
         relative=float(np.mean(size / np.maximum(np.abs(rows.true), LEAST_LABEL))),
-        error_variance=float(error.var()),
+        error_variance=_variance(error),
         median=float(np.median(size)) if is_judged else None,
     )
 
 
 def _of_few_weighted(rows: Predicted) -> Errors:
     error, weights = rows.true - rows.predicted, rows.weight
-    distance = rows.true - np.average(rows.true, weights=weights)
-    mse, mae, variance = (float(np.average(of, weights=weights)) for of in (error**2, np.abs(error), distance**2))
-    return Errors(mse, mae, variance, len(error))
+    mse, mae = (float(np.average(of, weights=weights)) for of in (error**2, np.abs(error)))
+    return Errors(mse, mae, _variance(rows.true, weights), len(error))
 
 
 def errors_of_many(rows: DataFrame, label: str, judged_side: bool) -> dict[bool, Errors]:
@@ -156,11 +163,11 @@ def errors_of_many_weighted(rows: DataFrame, label: str, weight: str) -> dict[bo
 
     true, counted = F.col(label), F.col(weight)
     error, total = true - F.col("prediction"), F.sum(counted)
-    means = rows.groupBy(HELD_OUT).agg((F.sum(true * counted) / total).alias("mean"))
+    means = rows.where(counted > 0).groupBy(HELD_OUT).agg((F.sum(true * counted) / total).alias("mean"))
     mean = {row[HELD_OUT]: row["mean"] for row in means.collect()}
     distance = true - F.when(F.col(HELD_OUT), mean.get(True)).otherwise(mean.get(False))
     summed = {"mse": error * error, "mae": F.abs(error), "variance": distance * distance}
-    return _grouped(rows, {name: F.sum(value * counted) / total for name, value in summed.items()})
+    return _grouped(rows.where(counted > 0), {name: F.sum(value * counted) / total for name, value in summed.items()})
 
 
 def _grouped(rows: DataFrame, measures: Mapping[str, Column]) -> dict[bool, Errors]:

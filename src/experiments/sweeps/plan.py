@@ -109,14 +109,17 @@ class Plan:
         return known
 
 
-def plan(loader: ConfigLoader, master: DictConfig, words: Sequence[str]) -> Plan:
+def plan(loader: ConfigLoader, master: DictConfig, words: Sequence[str], typed: Sequence[str] | None = None) -> Plan:
     """The cross product of all values, as Hydra's own sweeper makes it, in each case; or the space to choose from.
+
+    Args:
+        typed: the words of the command, where a file may have changed what Hydra hands on.
 
     Raises:
         ConfigError: everything that is wrong with any of the trials.
         HydraException: words that do not compose.
     """
-    composer = Composer(loader, master, words)
+    composer = Composer(loader, master, words if typed is None else typed)
     settings = _settings(loader, composer, words)
     space = space_of(loader, words, settings.cases)
     _check_method(settings, space)

@@ -1,5 +1,6 @@
 """`hydra/sweeper=spark`: the trials of a command, recorded as one parent run with a child for each."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ class SparkSweeper(Sweeper):
         assert self.config is not None
         launcher = self.launcher
         assert launcher is not None
-        made = plan(self.hydra_context.config_loader, self.config, arguments)
+        made = plan(self.hydra_context.config_loader, self.config, arguments, sys.argv[1:])
         if isinstance(launcher, SparkLauncher):
             return run_sweep(made, launcher.launch_as_asked)
         if not made.is_grid:

@@ -53,7 +53,7 @@ class Ring:
 
     def _socket(self, kind: int, seat: Seat) -> Any:
         made = self._context.socket(kind)
-        made.ipv6 = "[" in seat.address
+        made.ipv6 = True  # it takes the other kind as well, as neighbours may have
         made.curve_publickey, made.curve_secretkey = seat.public_key.encode(), seat.secret_key.encode()
         return made
 
