@@ -446,6 +446,7 @@ def compared(answers, scored):
 
 
 @pytest.mark.long
+@pytest.mark.listens  # XGBoost is among them, see conf/model/xgboost.yaml
 def test_the_logged_models_score_the_same_in_a_fresh_process(spark, finished, store, tmp_path):
     """Long, as each model is fitted, logged, loaded and used twice."""
     mlflow.set_tracking_uri(store)
