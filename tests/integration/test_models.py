@@ -235,7 +235,9 @@ def test_classifiers_of_purchases_come_near_what_can_be_known(finished, name):
     assert 0.6 < result.metrics["auc_roc"] < 0.8
 
 
+@pytest.mark.long
 def test_the_perceptron_without_scaling_is_the_documents_and_finds_its_layers(spark, store, cluster_words, table):
+    """Long, as the optimizer of unscaled rows takes all of its steps."""
     words = ["model=mlp", "model.stages.scaler=null", f"tracking.uri={store}"]
     result = run(load([*words, *cluster_words]))
     # Unscaled it may end anywhere between chance and what can be known.

@@ -71,13 +71,15 @@ def check_trials(spark, client, children, values):
             assert spark.sparkContext.statusTracker().getJobIdsForGroup(run.info.run_id)
 
 
-def test_16_trials_on_8_threads_have_their_own_params_metrics_models_and_pools(spark, sweep):
-    values = TRIALS[:16]
+@pytest.mark.parametrize("trials", [5, pytest.param(16, marks=pytest.mark.long)])
+def test_trials_on_8_threads_have_their_own_params_metrics_models_and_pools(spark, sweep, trials):
+    """Long with 16, as each trial logs a model, and is then fitted once more here."""
+    values = TRIALS[:trials]
     swept = f"model.estimator.regParam={','.join(map(str, values))}"
     client, _, children = sweep(
         "model=ridge", "data=diabetes", swept, "sweep.n_jobs=8", "sweep.models=all", "sweep.judged_by=test"
     )
-    assert len(children) == 16
+    assert len(children) == trials
     check_trials(spark, client, children, values)
     for run in children:
         (model,) = run.outputs.model_outputs

@@ -112,9 +112,12 @@ def test_two_ranks_give_what_one_gives(frame, alone, engine):
     assert alone.summary.epochs[-1]["epoch_loss"] < 0.8 * alone.summary.epochs[0]["epoch_loss"]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [pytest.param("tensorflow", marks=pytest.mark.long), "horovod"])
 def test_a_network_with_everything_is_the_same_each_time(frame, engine):
-    """Dropout, Adam with a warm-up, several classes, rows held out, early stopping: equal bit for bit."""
+    """Dropout, Adam with a warm-up, several classes, rows held out, early stopping: equal bit for bit.
+
+    Long where the other engine shows the same.
+    """
     layers = [*LAYERS, {"Dropout": {"rate": 0.3}}]
     estimator = KerasClassifier(
         layers=layers, labelCol="kind", engine=engine, numWorkers=2, batchSize=16, epochs=6, validationFraction=0.2,
@@ -220,8 +223,12 @@ def test_gradients_that_are_not_summed_are_noticed(frame):
 # Rows
 
 
+@pytest.mark.long
 def test_rows_of_any_kind(spark, values):
-    """Sparse vectors, arrays of double, empty partitions, one row in the last batch: the same network."""
+    """Sparse vectors, arrays of double, empty partitions, one row in the last batch: the same network.
+
+    Long, as each kind of rows is a training of two ranks.
+    """
     features, two, *_ = values
     features, two = features[:53], two[:53]
 
@@ -345,7 +352,9 @@ def test_a_spark_worker_that_is_killed(frame, ranks_below):
     assert psutil.wait_procs(ranks, 10)[1] == []
 
 
+@pytest.mark.long
 def test_a_rank_that_hangs_is_ended(frame):
+    """Long, as it waits until a rank has been silent for long enough."""
     with pytest.raises(TrainingError) as caught:
         troubled("hangs", stallTimeout=6.0).fit(frame)
     told = str(caught.value)
@@ -533,7 +542,9 @@ def test_a_checkpoint_of_something_else_is_refused(frame, kept):
 # As a stage of Spark's
 
 
+@pytest.mark.long
 def test_a_pipeline_is_saved_loaded_and_tuned_as_any_other(frame, tmp_path):
+    """Long, as two folds of two candidates and the best are five trainings."""
     estimator = KerasClassifier(**{**SGD, "epochs": 2}, engine="tensorflow")
     evaluator = BinaryClassificationEvaluator(rawPredictionCol="probability")
     grid = ParamGridBuilder().addGrid(estimator.learningRate, [1e-6, 0.3]).build()
