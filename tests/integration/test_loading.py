@@ -133,7 +133,29 @@ LINES = [f"{i},{i}" for i in range(30)]
         ),
         (["x,y", "1,a", "2,b"], ["data.label=y"], "data.label must be a column of numbers"),
         (["prediction,y", *LINES], ["data.label=y"], "must be columns that no model adds"),
-        (["x,y", *LINES, "1,"], ["data.label=y", "data.missing=fill"], "set data.missing=drop"),
+        (
+            ["x,y", *LINES, "1,"],
+            ["data.label=y", "data.missing=fill"],
+            "leave those rows out: 'data.query=\"SELECT * FROM source WHERE `y` IS NOT NULL",
+        ),
+        (
+            ["x, y", *LINES],
+            ["data.label=y"],
+            "names have blanks around them: data.options.ignoreLeadingWhiteSpace=true",
+        ),
+        (["'x','y'", *LINES], ["data.label=y"], "names have quotes around them: 'data.options.quote=\"'"),
+        (["x,y", *LINES], ["data.label=y", "data.weight=' x'"], "data.weight must be in the data (x), got ' x'"),
+        (["x,y", *LINES, *(f"[{i}],{i}" for i in range(25))], ["data.label=y"], '\'data.units=["[","]"]\''),
+        (
+            ["x,y", *LINES, *(f"[{i}],{i}" for i in range(25)), "1,"],
+            ["data.label=y", "data.missing=drop", "data.numbers=[x]", "data.units=['[']"],
+            'data.units=["[","]"]\'',
+        ),
+        (
+            ["x,y", *(f"ab{i}c,1" for i in range(25)), *LINES],
+            ["data.label=y", "data.numbers=[x]"],
+            "data.numbers must be columns of numbers, got values such as 'ab0c' (1 row)",
+        ),
     ],
 )
 def test_what_is_wrong_with_the_data_is_said(spark, table, lines, words, said):
@@ -161,8 +183,21 @@ def test_missing_features_are_filled_or_dropped(spark, table):
     words = [*table("x,y", *LINES, ",1", "NaN,2"), "data.label=y"]
     with loaded(spark, *words, "data.missing=fill", "data.fill_value=-5") as data:
         assert data.rows.where("x = -5").count() == 2
+        assert not data.warnings
     with loaded(spark, *words, "data.missing=drop") as data:
         assert data.rows.count() == 30
+        (said,) = data.warnings
+        assert said.startswith("data.missing=drop has left out 2 of 32 rows, which lack a feature; data.missing=keep ")
+
+
+@pytest.mark.parametrize("cache", ["MEMORY_AND_DISK", "NONE"])
+def test_rows_that_were_dropped_are_counted_in_the_pass_that_reads_them(spark, table, cache):
+    words = [*table("x,y", *LINES, ",1", ",", "5,"), "data.label=y", "data.missing=drop", f"data.cache={cache}"]
+    with loaded(spark, *words, "data.partitions=3") as data:
+        assert data.train_rows + data.test_rows == 30
+        assert (
+            "data.missing=drop has left out 3 of 33 rows: 2 without a label, 1 that lack a feature" in data.warnings[0]
+        )
 
 
 def test_the_source_is_read_once_and_not_needed_again(spark, table):

@@ -9,7 +9,7 @@ from experiments.config.schema import Balance, DataConfig, Missing, TableData, T
 from experiments.data.classes import balanced, class_values, with_classes
 from experiments.data.dataset import HASH, HELD_OUT, MOST_CLASSES, Dataset, test_fraction
 from experiments.data.doubts import Doubts
-from experiments.data.few import are_few, look
+from experiments.data.few import groups_of, look, most_rows, taken
 from experiments.data.missing import any_missing, check_missing
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.roles import check_weights
@@ -17,15 +17,23 @@ from experiments.data.texts import check_texts
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
 
 def checked_dataset(
-    rows: DataFrame, data: DataConfig, task: Task, label: str | None, features: list[str], is_small: bool = False
+    rows: DataFrame,
+    data: DataConfig,
+    task: Task,
+    label: str | None,
+    features: list[str],
+    narrowed: DataFrame,
+    is_small: bool = False,
 ) -> Dataset:
     """One aggregate per split (and class): counts, digests, missing values, and what makes columns doubtful.
 
     Args:
+        narrowed: the rows before any of them was dropped, all of which the config's words must read.
         is_small: whether the rows are so few, by what is known before, that numbers are looked at on the driver.
     """
     kinds = dict(rows.dtypes)
@@ -33,10 +41,9 @@ def checked_dataset(
     checked = [] if data.missing is Missing.keep else list(features)
     checked += [name for name in (label, weight) if name is not None]
     doubts = doubts_of(kinds, data, task, label, features)
-    asked = [*_weights(weight), *doubts.of_texts(), *([] if is_small else doubts.of_numbers())]
-    groups = _groups(rows, data, kinds, checked, asked, _class(task, label))
+    groups, few = _counted(rows, data, doubts, _sums(checked, kinds), weight, is_small)
     doubts.check_letters(groups)
-    check_texts(rows, doubts.suspects(groups), data)
+    check_texts(narrowed if data.missing is Missing.drop else rows, doubts.suspects(groups), data)
     if sum(row["missing"] for row in groups):
         check_missing(rows, data, checked, kinds)
     check_weights(min((row["lightest"] for row in groups), default=None) if weight else None, "data.weight")
@@ -47,11 +54,8 @@ def checked_dataset(
         rows.drop(HASH),
         label,
         features,
-        counts[False],
-        counts[True],
-        digests[False],
-        digests[True],
-        warnings=_warnings(rows, data, doubts, groups, is_small),
+        *(counts[False], counts[True], digests[False], digests[True]),
+        warnings=_warnings(rows, data, doubts, groups, few, is_small),
         weight=weight,
         fit_weight=weight,
         group=data.group,
@@ -63,17 +67,63 @@ def checked_dataset(
     return balanced(dataset, class_values(label, groups), groups) if data.balance is Balance.classes else dataset
 
 
+def _counted(
+    rows: DataFrame,
+    data: DataConfig,
+    doubts: Doubts,
+    sums: Mapping[str, Column],
+    weight: str | None,
+    is_small: bool,
+) -> tuple[list[Any], pa.Table | None]:
+    """Rows and sums by `_held_out` and class, and the rows themselves where that was the quicker way to them."""
+    try:
+        # Of texts and weights more is asked than few rows are worth on the driver.
+        if is_small and not doubts.texts and weight is None and (few := taken(rows, doubts, sums)) is not None:
+            return groups_of(few, sums), few
+        asked = [*_weights(weight), *doubts.of_texts(), *([] if is_small else doubts.of_numbers())]
+        return _groups(rows, sums, asked, _class(doubts.task, doubts.label)), None
+    except Exception as error:  # Spark raises Py4J and its own kinds
+        raise ExperimentError(f"data={data.name} must be readable, but: {readable_cause(error)}") from error
+
+
+def _sums(checked: Sequence[str], kinds: Mapping[str, str]) -> dict[str, Column]:
+    """What is summed up: the content, and the rows in which one of the columns lacks a value."""
+    from pyspark.sql import functions as F
+
+    # Two 31-bit halves: their sums stay exact in 64 bits up to 4 billion rows.
+    return {
+        "low": F.pmod(F.col(HASH), F.lit(2147483647)),
+        "high": F.shiftrightunsigned(HASH, 33),
+        "missing": any_missing(checked, kinds).cast("long"),
+    }
+
+
+def _groups(rows: DataFrame, sums: Mapping[str, Column], asked: Sequence[Column], keys: Sequence[Column]) -> list[Any]:
+    """What is asked of the rows, by `_held_out` and `keys`."""
+    from pyspark.sql import functions as F
+
+    summed = [F.sum(column).alias(name) for name, column in sums.items()]
+    summary = rows.groupBy(F.col(HELD_OUT), *keys).agg(F.count("*").alias("rows"), *summed, *asked)
+    return list(summary.limit(2 * MOST_CLASSES + 1).collect())
+
+
 def _warnings(
-    rows: DataFrame, data: DataConfig, doubts: Doubts, groups: Sequence[Any], is_small: bool
+    rows: DataFrame, data: DataConfig, doubts: Doubts, groups: Sequence[Any], few: pa.Table | None, is_small: bool
 ) -> tuple[str, ...]:
-    """What is doubtful about numbers, and rows that are known by heart."""
+    """What is doubtful about numbers, and rows that are known by heart.
+
+    Args:
+        few: the rows, if they are here already.
+    """
     from pyspark.sql import functions as F
 
     has_test_set = isinstance(data, TableData) and data.test_path is not None
-    train_rows, test_rows = (sum(row["rows"] for row in groups if row[HELD_OUT] is side) for side in (False, True))
-    if is_small and are_few(train_rows + test_rows, doubts) and (doubts.numbers or has_test_set):
-        few = look(rows, doubts)
-        sides, in_both = few.sides, few.in_both
+    is_few = is_small and sum(row["rows"] for row in groups) <= most_rows(doubts)
+    if few is None and is_few and (doubts.numbers or has_test_set):
+        few = taken(rows, doubts, {})
+    if few is not None:
+        looked_at = look(few, doubts)
+        sides, in_both = looked_at.sides, looked_at.in_both
     else:
         if is_small and doubts.numbers:  # more rows than there seemed to be
             asked = rows.groupBy(HELD_OUT, *_class(doubts.task, doubts.label))
@@ -81,6 +131,7 @@ def _warnings(
             groups = summed.limit(2 * MOST_CLASSES + 1).collect()
         sides = [doubts.side_of(group, HELD_OUT) for group in groups]
         in_both = _count_in_both(rows) if has_test_set else 0
+    test_rows = sum(row["rows"] for row in groups if row[HELD_OUT])
     return (*doubts.warnings(sides), *(_said_of_both(in_both, test_rows) if has_test_set and in_both else ()))
 
 
@@ -107,34 +158,8 @@ def _weights(weight: str | None) -> list[Column]:
     from pyspark.sql import functions as F
 
     if weight is None:
-        return [F.count("*").alias("weights")]
+        return []
     return [F.sum(quoted(weight)).alias("weights"), F.min(quoted(weight)).alias("lightest")]
-
-
-def _groups(
-    rows: DataFrame,
-    data: DataConfig,
-    kinds: Mapping[str, str],
-    checked: Sequence[str],
-    asked: Sequence[Column],
-    keys: Sequence[Column],
-) -> list[Any]:
-    """What is asked of the rows, by `_held_out` and `keys`; `missing` counts rows that lack a value."""
-    from pyspark.sql import functions as F
-
-    # Two 31-bit halves: their sums stay exact in 64 bits up to 4 billion rows.
-    halves = (F.pmod(F.col(HASH), F.lit(2147483647)), F.shiftrightunsigned(HASH, 33))
-    summary = rows.groupBy(F.col(HELD_OUT), *keys).agg(
-        F.count("*").alias("rows"),
-        F.sum(halves[0]).alias("low"),
-        F.sum(halves[1]).alias("high"),
-        F.count_if(any_missing(checked, kinds)).alias("missing"),
-        *asked,
-    )
-    try:
-        return list(summary.limit(2 * MOST_CLASSES + 1).collect())
-    except Exception as error:  # Spark raises Py4J and its own kinds
-        raise ExperimentError(f"data={data.name} must be readable, but: {readable_cause(error)}") from error
 
 
 def doubts_of(

@@ -102,12 +102,13 @@ def balanced(dataset: Dataset, names: list[Any], groups: list[Any]) -> Dataset:
 
     Args:
         names: the values of the classes, in the order of their numbers.
-        groups: as for `with_classes`; `weights` is the sum of the weights, or the row count.
+        groups: as for `with_classes`; `weights` is the sum of the weights, where there are any.
     """
     from pyspark.sql import functions as F
 
     assert dataset.label is not None
-    train = {row["_class"]: float(row["weights"]) for row in groups if not row[HELD_OUT]}
+    counted = "rows" if dataset.weight is None else "weights"
+    train = {row["_class"]: float(row[counted]) for row in groups if not row[HELD_OUT]}
     total = sum(train.values())
     factors = [F.lit(total / (len(names) * train[name])) for name in names]
     rows: DataFrame = dataset.rows.withColumn(

@@ -9,10 +9,10 @@ from experiments.config.schema import DataConfig, Missing, TableData, Task
 from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT, Given
 from experiments.data.kinds import DATES, NUMBERS, base_of, is_numbers
 from experiments.data.missing import any_missing, filled_sql
-from experiments.data.names import matches, plain_name, quoted, sql_text
+from experiments.data.names import matches, not_there, plain_name, quoted, sql_text
 from experiments.data.roles import BALANCE, as_weight
 from experiments.data.texts import as_read, check_texts
-from experiments.errors import ExperimentError, override, suggest
+from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -34,7 +34,7 @@ def label_of(data: DataConfig, columns: Sequence[str]) -> str | None:
         ExperimentError: it is not there.
     """
     if data.label is not None and data.label not in columns:
-        raise ExperimentError(_not_there("data.label", data.label, columns))
+        raise ExperimentError(not_there("data.label", data.label, columns, data))
     return data.label
 
 
@@ -54,7 +54,7 @@ def features_of(
     for key, patterns in (("data.features", data.features), ("data.exclude", data.exclude)):
         for pattern in patterns:
             if not any(matches(column, [pattern]) for column in candidates):
-                raise ExperimentError(_not_there(key, pattern, candidates))
+                raise ExperimentError(not_there(key, pattern, candidates, data))
     chosen = [
         column
         for column in candidates
@@ -80,10 +80,6 @@ def check_names(columns: Sequence[str]) -> None:
             + override("data.query", f"SELECT *, `{taken[0]}` AS my_{taken[0]} FROM source")
             + " with the old one in data.exclude"
         )
-
-
-def _not_there(key: str, name: str, columns: Sequence[str]) -> str:
-    return f"{key} must be in the data ({', '.join(columns[:50])}), got '{name}'{suggest(name, columns)}"
 
 
 def without_structs(rows: DataFrame) -> DataFrame:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from experiments.data.doubts import Doubts, Side
 from experiments.data.names import quoted
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 # What is larger before it is read is not looked at here, however few rows it turns out to have.
 MOST_BYTES = 16 * 1024 * 1024
@@ -35,26 +37,40 @@ class Few:
     in_both: int
 
 
-def are_few(rows: int, doubts: Doubts) -> bool:
-    """Whether so many rows are looked at here."""
-    return rows <= MOST_ROWS and rows * (1 + len(doubts.numbers)) <= MOST_CELLS
+def most_rows(doubts: Doubts) -> int:
+    """How many rows are looked at here."""
+    return min(MOST_ROWS, MOST_CELLS // (1 + len(doubts.numbers)))
 
 
-def look(rows: DataFrame, doubts: Doubts) -> Few:
-    """All rows in one table of the driver's.
+def taken(rows: DataFrame, doubts: Doubts, sums: Mapping[str, Column]) -> pa.Table | None:
+    """What is looked at, in a table of the driver's; None where the rows are more than few.
 
     Args:
         rows: cached, with `_hash` and `_held_out`.
+        sums: what `groups_of` sums up, by name.
     """
     from pyspark.sql import functions as F
 
-    is_regression, is_classified = doubts.task is Task.regression, doubts.task is Task.classification
-    asked = [*doubts.numbers, *([doubts.label] if doubts.label is not None and is_regression else [])]
-    chosen = [F.col(HASH), F.col(HELD_OUT)]
-    chosen += [F.expr(f"double({quoted(name)})").alias(f"_{place}") for place, name in enumerate(asked)]
-    if is_classified and doubts.label is not None:
+    most = most_rows(doubts)
+    chosen = [F.col(HASH), F.col(HELD_OUT), *(column.alias(name) for name, column in sums.items())]
+    chosen += [F.expr(f"double({quoted(name)})").alias(f"_{place}") for place, name in enumerate(_asked(doubts))]
+    if doubts.task is Task.classification and doubts.label is not None:
         chosen.append(F.col(quoted(doubts.label)).alias("_class"))
-    table = rows.select(*chosen).toArrow()
+    table = rows.select(*chosen).limit(most + 1).toArrow()
+    return table if table.num_rows <= most else None
+
+
+def groups_of(table: pa.Table, sums: Mapping[str, Column]) -> list[dict[str, Any]]:
+    """The rows counted and summed up by `_held_out` and, of a classification, `_class`; as Spark's aggregate has it."""
+    keys = [HELD_OUT, *(name for name in table.column_names if name == "_class")]
+    grouped = table.group_by(keys).aggregate([([], "count_all"), *((name, "sum") for name in sums)])
+    groups: list[dict[str, Any]] = grouped.rename_columns([*keys, "rows", *sums]).to_pylist()
+    return groups
+
+
+def look(table: pa.Table, doubts: Doubts) -> Few:
+    """Numbers of each side, and rows that are on both, of what was `taken`."""
+    asked = _asked(doubts)
     hashes, held_out = (table[name].to_numpy() for name in (HASH, HELD_OUT))
     classes = table["_class"].to_numpy() if "_class" in table.column_names else np.zeros(len(hashes))
     values = np.empty((len(hashes), len(asked)))
@@ -68,6 +84,12 @@ def look(rows: DataFrame, doubts: Doubts) -> Few:
         for name in np.unique(classes[of_side]):
             sides.append(_side(values[of_side & (classes == name)], side))
     return Few(sides, int(np.isin(hashes[held_out], hashes[~held_out]).sum()))
+
+
+def _asked(doubts: Doubts) -> list[str]:
+    """The numbers that are looked at: of a regression the label as well."""
+    is_regression = doubts.task is Task.regression and doubts.label is not None
+    return [*doubts.numbers, *([doubts.label] if is_regression and doubts.label else [])]
 
 
 def _side(values: NDArray[np.float64], is_held_out: bool) -> Side:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.config.schema import BundledData, DataConfig, GeneratedData, TableData, Task
+from experiments.config.schema import BundledData, DataConfig, GeneratedData, Missing, TableData, Task
 from experiments.data.bundled import CLASS_NAMES, read_bundled
 from experiments.data.caching import cached
 from experiments.data.checking import checked_dataset
@@ -33,6 +33,7 @@ from experiments.data.dataset import (
 )
 from experiments.data.few import MOST_BYTES
 from experiments.data.generators import generate
+from experiments.data.missing import any_missing, said_of_dropped
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.roles import aside, held_out_groups, latest
 from experiments.data.table import read_table
@@ -40,7 +41,7 @@ from experiments.data.texts import SurelyMissing
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
 BYTES_PER_PARTITION = 4 * 1024 * 1024
 MOST_PARTITIONS = 1_000_000
@@ -88,11 +89,12 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
     features = features_of(data, label, rows.columns, beside, source.left_out)
     check_names([*features, *beside, *([label] if label else [])])
     types = dict(rows.dtypes)
-    rows = narrow(rows, task, data, label, features, beside)
+    rows = narrowed = narrow(rows, task, data, label, features, beside)
     used = dict(rows.dtypes)
     given = given_of(data, {name: types[name] for name in features}, {name: used[name] for name in features})
     label = plain_name(label, features) if label else None
-    rows = clean(rows, data, features, label)
+    counting, counted = _counted_while_dropped(rows, data, features, label)
+    rows = clean(counted, data, features, label)
     # The plan's own estimate, which reads nothing; it is enormous where Spark cannot know.
     size = int(rows.drop(FILLED)._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())
     partitions = _partitions(size, data)
@@ -105,9 +107,34 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
         kept = both.drop(SPLIT)
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
-        dataset = checked_dataset(kept, data, task, label, features, size <= MOST_BYTES)
-        dataset = replace(dataset, given=given, partitions=partitions, warnings=(*source.warnings, *dataset.warnings))
+        dataset = checked_dataset(kept, data, task, label, features, narrowed, size <= MOST_BYTES)
+        said = (*source.warnings, *_said_of_dropped(counting), *dataset.warnings)
+        dataset = replace(dataset, given=given, partitions=partitions, warnings=said)
         yield with_names(dataset, CLASS_NAMES.get(data.bundled, ()) if isinstance(data, BundledData) else ())
+
+
+def _counted_while_dropped(
+    rows: DataFrame, data: DataConfig, features: Sequence[str], label: str | None
+) -> tuple[Observation | None, DataFrame]:
+    """The same rows, counted as they are read where some are to be dropped: no pass is made for it."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    if data.missing is not Missing.drop:
+        return None, rows
+    kinds = dict(rows.dtypes)
+    lacking = any_missing([*features, *([label] if label else [])], kinds)
+    of_label = any_missing([label] if label else [], kinds)
+    counting = Observation()
+    counts = {"rows": F.count("*"), "label": F.count_if(of_label), "dropped": F.count_if(lacking)}
+    return counting, rows.observe(counting, *(count.alias(name) for name, count in counts.items()))
+
+
+def _said_of_dropped(counting: Observation | None) -> list[str]:
+    # Asked of what is not there yet, it would wait for ever.
+    if counting is None or counting._jo is None or not counting._jo.future().isCompleted():
+        return []
+    return said_of_dropped(**counting.get)
 
 
 def read_source(spark: SparkSession, data: DataConfig, seed: int, others: Sequence[str] = ()) -> Source:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from experiments.config.schema import DataConfig, Missing
-from experiments.data.names import quoted
+from experiments.config.schema import DataConfig, Missing, TableData
+from experiments.data.names import plain_name, quoted
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping
         way_out = f"without any value is {', '.join(empty)}: leave it out: {override('data.exclude', empty)}"
         way_out += f"; for the others set data.missing=drop{learnt}" if learnt else ""
     elif data.missing is Missing.fill:
-        way_out = "data.missing=fill fills numbers among the features only; set data.missing=drop"
+        way_out = f"data.missing=fill fills numbers among the features only; {_without_gaps(data, counts, kinds)}"
     elif data.missing is Missing.keep:
-        way_out = "data.missing=keep leaves features to a stage, not the label; set data.missing=drop"
+        way_out = f"data.missing=keep leaves features to a stage; {_without_gaps(data, counts, kinds)}"
     elif texts:
         way_out += "; texts are left as they are by data.missing=keep with preprocessing=one_hot"
     listed = [f"{name} {count}" for name, count in counts.items()]
@@ -114,3 +114,34 @@ def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping
         f"data={data.name} must have a finite value in every row, got null, NaN or infinity in: "
         f"{', '.join(listed[:MOST_NAMED])}{more}; {way_out}"
     )
+
+
+def _without_gaps(data: DataConfig, columns: Iterable[str], kinds: Mapping[str, str]) -> str:
+    """How to leave out the rows that lack one of the columns, and no others."""
+    if not isinstance(data, TableData) or data.query is not None:
+        return "set data.missing=drop, which leaves out rows that lack any feature too"
+    laws = []
+    given = {plain_name(name, ()): name for name in (data.label, data.weight) if name is not None}
+    for name in columns:
+        column = quoted(given.get(name, name))
+        laws.append(f"{column} IS NOT NULL")
+        if kinds[name] in ("double", "float"):
+            laws.append(f"abs({column}) < double('Infinity')")
+    return f"leave those rows out: {override('data.query', 'SELECT * FROM source WHERE ' + ' AND '.join(laws))}"
+
+
+def said_of_dropped(rows: int, label: int, dropped: int) -> list[str]:
+    """A sentence on rows that `data.missing=drop` has left out, if there are any.
+
+    Args:
+        rows: that there were.
+        label: of these, without a label.
+        dropped: of these, left out.
+    """
+    if not dropped:
+        return []
+    why = f": {label:,} without a label, {dropped - label:,} that lack a feature" if label else ", which lack a feature"
+    keep = (
+        "; data.missing=keep preprocessing=impute keeps rows whose features alone have gaps" if dropped > label else ""
+    )
+    return [f"data.missing=drop has left out {dropped:,} of {rows:,} rows{why}{keep}"]

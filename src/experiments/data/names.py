@@ -6,6 +6,9 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from experiments.config.schema import DataConfig, TableData
+from experiments.errors import override, suggest
+
 
 def quoted(name: str) -> str:
     """A column's name as Spark takes it, also one with dots."""
@@ -34,3 +37,19 @@ def plain_name(name: str, taken: Sequence[str]) -> str:
     while plain != name and plain in taken:
         plain += "_"
     return plain
+
+
+def not_there(key: str, name: str, columns: Sequence[str], data: DataConfig) -> str:
+    """That a column is not there; where it is but for blanks or quotes around it, how the file is read without."""
+    said = f"{key} must be in the data ({', '.join(columns[:50])}), got '{name}'"
+    around = next((column for column in columns if column.strip(" \t'\"") == name.strip(" \t'\"")), None)
+    if around is None:
+        return said + suggest(name, columns)
+    ways = []
+    if around.strip() != around:
+        ways += ["data.options.ignoreLeadingWhiteSpace=true", "data.options.ignoreTrailingWhiteSpace=true"]
+    if around.strip().startswith("'"):
+        ways.append(override("data.options.quote", "'"))
+    if not ways or not isinstance(data, TableData) or data.format != "csv":
+        return f"{said}; it is written {override(key, around)}"
+    return f"{said}; names have {'quotes' if ways[-1].startswith(chr(39)) else 'blanks'} around them: {' '.join(ways)}"

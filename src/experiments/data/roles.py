@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import Balance, DataConfig, Task, TuningMethod
-from experiments.data.names import quoted
-from experiments.errors import ExperimentError, suggest
+from experiments.data.names import not_there, quoted
+from experiments.errors import ExperimentError
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -29,8 +29,7 @@ def aside(data: DataConfig, others: Sequence[str], columns: Sequence[str], label
     named = {f"data.{key}": getattr(data, key) for key in KEYS if getattr(data, key) is not None}
     for key, name in named.items():
         if name not in columns or name == label:
-            there = ", ".join(column for column in columns[:50] if column != label)
-            raise ExperimentError(f"{key} must be in the data ({there}), got '{name}'{suggest(name, columns)}")
+            raise ExperimentError(not_there(key, name, [column for column in columns if column != label], data))
     return list(dict.fromkeys([*named.values(), *(name for name in others if name in columns and name != label)]))
 
 

@@ -15,7 +15,8 @@ from experiments.config.schema import TableData
 MOST_TOKENS = 20
 # A column of which so many values are numbers is one of numbers.
 LEAST_SHARE = 0.5
-SIGNS = "$€£¥₹%"
+# Currencies, shares, what is about so much, and values in brackets such as [98].
+SIGNS = "$€£¥₹%~≈[]"
 _SPACES = r" \u00a0\u202f"
 # As Spark spells them, and Python.
 DATE_FORMATS = {

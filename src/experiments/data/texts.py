@@ -20,7 +20,7 @@ MISSING = {"", "NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "NULL", "null", "
 _TRUTHS = ("true", "false")
 # Texts that begin as numbers and dates do, or are truths. Anchored, so that it is cheap on long texts.
 LOOKS_TYPED = (
-    r"^\s*(?:[-+$€£¥₹(.,]{0,2}\s?[0-9]|(?i:true|false)\s*$|"
+    r"^\s*(?:[-+$€£¥₹~≈(\[.,]{0,2}\s?[0-9]|(?i:true|false)\s*$|"
     r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? [0-9])"
 )
 
@@ -57,9 +57,7 @@ def typed(rows: DataFrame, data: TableData) -> DataFrame:
         counts = {what: found[f"{place}_{what}"] for what in checks}
         kind = _kind(counts, matches(name, data.numbers))
         if matches(name, data.numbers) and counts["numbers"] < counts["rows"]:
-            raise ExperimentError(
-                said_of_texts({name: look_through(rows, name, spelling)}, f"data.numbers has '{name}'")
-            )
+            raise ExperimentError(_said_of_others(rows, name, spelling))
         made[name] = _as(kind, present[name], spelling)
     return rows.select(*(made.get(name, _column(name)).alias(name) for name in rows.columns))
 
@@ -189,15 +187,30 @@ def look_through(rows: DataFrame, name: str, spelling: Spelling) -> Look | None:
     return look
 
 
-def said_of_texts(found: Mapping[str, Look | None], begin: str) -> str:
+def _said_of_others(rows: DataFrame, name: str, spelling: Spelling) -> str:
+    """What a column of `data.numbers` has besides numbers."""
+    from pyspark.sql import functions as F
+
+    look = look_through(rows, name, spelling)
+    if look is not None:
+        return said_of_texts({name: look}, f"data.numbers has '{name}'")
+    text = _present(name, spelling)
+    odd = rows.where(~_bare(text, spelling).rlike(f"^(?:{spelling.number})$")).groupBy(text.alias("text"))
+    found = odd.agg(F.count("*").alias("rows")).orderBy(F.desc("rows"), "text").limit(3).collect()
+    shown = ", ".join(f"'{row['text']}' ({_rows(row['rows'])})" for row in found)
+    return (
+        f"data.numbers must be columns of numbers, got values such as {shown} in '{name}'; take it out of "
+        "data.numbers, or say what stands for a missing value: "
+        f"{override('data.missing_values', [*spelling.missing, found[0]['text']])}"
+    )
+
+
+def said_of_texts(looks: Mapping[str, Look], begin: str) -> str:
     """What columns are, and the words that read them.
 
     Args:
         begin: of the sentence.
     """
-    looks = {name: look for name, look in found.items() if look is not None}
-    if not looks:
-        return f"{begin}, which must be numbers, got other values; take it out of data.numbers"
     said = [f"'{name}' is {_what(look)}" for name, look in looks.items()]
     settings = settings_of(looks)
     words = " ".join(override(key, value) for key, value in settings.items())
@@ -220,9 +233,13 @@ def said_of_texts(found: Mapping[str, Look | None], begin: str) -> str:
 
 def _what(look: Look) -> str:
     """In words, as `numbers but for 'NA' (12 rows)`."""
-    shown = [f"'{value}' ({rows:,} row{'s' if rows > 1 else ''})" for value, rows in list(look.tokens.items())[:5]]
+    shown = [f"'{value}' ({_rows(rows)})" for value, rows in list(look.tokens.items())[:5]]
     but = f" but for {', '.join(shown)}{' …' if len(look.tokens) > 5 else ''}" if look.tokens else ""
     return f"{look.kind} such as {look.example!r}{but}"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' if count > 1 else ''}"
 
 
 def _as_said(look: Look) -> str:

@@ -124,7 +124,8 @@ def _regression(scored: Scored, held_out: bool) -> dict[str, float]:
     if held_out not in scored.errors:
         raise _nothing_scored(held_out)
     found = scored.errors[held_out]
-    metrics = {**_of_errors(found), "mape": found.relative}
+    # An error by the size of a label of 0 is no number that says anything.
+    metrics = {**_of_errors(found), **({} if found.relative is None else {"mape": found.relative})}
     if found.variance > 0:
         metrics["explained_variance"] = 1 - found.error_variance / found.variance
     if found.median is not None:  # it is asked of the rows that count for the judgement

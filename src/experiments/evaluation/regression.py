@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 # Up to so many are looked at on the driver.
 MOST_ROWS = 20_000
-# What a label of 0 counts where errors are divided by it, as scikit-learn has it.
-LEAST_LABEL = 2.220446049250313e-16
 # The rank of the median of errors is right to one part in so many.
 MEDIAN_STEPS = 10_000
 
@@ -34,7 +32,7 @@ class Errors:
         mse, mae: means of squared and of absolute errors.
         variance: of the label.
         rows: row count.
-        relative: mean of errors by the label's size; NaN where rows count by weights.
+        relative: mean of errors by the label's size; None where a label is 0, or rows count by weights.
         error_variance: the same.
         median: of absolute errors; None of a side that is not judged.
     """
@@ -43,7 +41,7 @@ class Errors:
     mae: float
     variance: float
     rows: int
-    relative: float = math.nan
+    relative: float | None = None
     error_variance: float = math.nan
     median: float | None = None
 
@@ -125,7 +123,7 @@ def _of_few(rows: Predicted, is_judged: bool) -> Errors:
         mae=float(size.mean()),
         variance=_variance(rows.true),
         rows=len(error),
-        relative=float(np.mean(size / np.maximum(np.abs(rows.true), LEAST_LABEL))),
+        relative=float(np.mean(size / np.abs(rows.true))) if rows.true.all() else None,
         error_variance=_variance(error),
         median=float(np.median(size)) if is_judged else None,
     )
@@ -150,7 +148,7 @@ def errors_of_many(rows: DataFrame, label: str, judged_side: bool) -> dict[bool,
             "mse": F.avg(error * error),
             "mae": F.avg(F.abs(error)),
             "variance": F.var_pop(true),
-            "relative": F.avg(F.abs(error) / F.greatest(F.abs(true), F.lit(LEAST_LABEL))),
+            "relative": F.when(F.min(F.abs(true)) > 0, F.avg(F.try_divide(F.abs(error), F.abs(true)))),
             "error_variance": F.var_pop(error),
             "median": F.percentile_approx(F.when(is_judged, F.abs(error)), 0.5, MEDIAN_STEPS),
         },

@@ -9,19 +9,58 @@ from experiments.config.schema import Task
 from experiments.data.doubts import LEAST_ROWS, said_of_many_values
 from experiments.data.names import unquoted
 from experiments.errors import override
-from experiments.evaluation.judged import Scored
+from experiments.evaluation.judged import Scored, summary_of
 from experiments.figures.output import Output
 from experiments.stages.categories import CategoryEncoderModel
 
 DECIDES = 0.99
 PERFECT = 0.999
+# As Spark's fits have them.
+ITERATIONS = ("totalIterations", "numIterations", "numIter")
+# Of more features Spark does not solve the normal equations.
+MOST_NORMAL = 4096
+# No error at all is luck where few rows are held out, as of data sets to learn with.
+FLAWLESS = 0.9999
+LEAST_HELD_OUT = 200
+MOST_VALUES = 200
 
 
 def doubts(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Output]) -> list[str]:
     """A sentence for each."""
     if scored.dataset.train_rows < LEAST_ROWS:
         return []
-    return [*_categories(scored), *_one_feature(scored, metrics, outputs)]
+    return [*_unconverged(scored), *_categories(scored), *_spellings(scored), *_too_good(scored, metrics, outputs)]
+
+
+def _unconverged(scored: Scored) -> Iterator[str]:
+    """Of coefficients and mixtures: that the fit went on to its last iteration, or has many answers alike.
+
+    Networks and centres are left out: of those the number of iterations is a choice.
+    """
+    model, summary = scored.model, summary_of(scored.model)
+    if summary is None or not any(hasattr(model, kind) for kind in ("coefficients", "coefficientMatrix", "gaussians")):
+        return
+    taken = next((getattr(summary, name) for name in ITERATIONS if hasattr(summary, name)), 0)
+    most = model.getOrDefault("maxIter") if model.hasParam("maxIter") else 0
+    if 0 < most <= taken:
+        yield (
+            f"model.estimator.maxIter={most} ended the fit before it converged, so that its answer is not the best: "
+            f"model.estimator.maxIter={10 * most}; scaled features (preprocessing=scale) need fewer"
+        )
+    elif _is_solved_exactly(model) and len(summary.objectiveHistory) > 1:
+        yield (
+            "data has features that follow from each other, so that least squares has many answers, and the one found "
+            "is near the best (model.estimator.tol): leave one of them out by data.exclude, or set a penalty: "
+            "model.estimator.regParam=0.01"
+        )
+
+
+def _is_solved_exactly(model: Any) -> bool:
+    """Whether Spark solves the normal equations, unless it cannot."""
+    if not (model.hasParam("solver") and model.hasParam("elasticNetParam")):
+        return False
+    is_plain = model.getOrDefault("elasticNetParam") == 0 or model.getOrDefault("regParam") == 0
+    return model.getOrDefault("solver") in ("auto", "normal") and is_plain and model.numFeatures <= MOST_NORMAL
 
 
 def _categories(scored: Scored) -> Iterator[str]:
@@ -44,20 +83,50 @@ def _categories(scored: Scored) -> Iterator[str]:
         )
 
 
+def _spellings(scored: Scored) -> Iterator[str]:
+    """Texts that differ in blanks and capitals only, among the classes and the categories that were numbered."""
+    values: dict[str, Sequence[str]] = {}
+    if scored.dataset.class_names is not None and scored.dataset.label is not None:
+        values[scored.dataset.label] = scored.dataset.class_names
+    for stage in scored.fitted.stages:
+        if isinstance(stage, CategoryEncoderModel):
+            values |= dict(zip(map(unquoted, stage.getInputCols()), stage.getValues(), strict=True))
+        elif hasattr(stage, "labelsArray") and max(_label_counts(stage), default=0) <= MOST_VALUES:
+            names = stage.getInputCols() if stage.isDefined("inputCols") else [stage.getInputCol()]
+            values |= dict(zip(map(unquoted, names), stage.labelsArray, strict=True))
+    for name, texts in values.items():
+        by_letters: dict[str, str] = {}
+        for text in texts:
+            other = by_letters.setdefault(text.strip().casefold(), text)
+            if other is not text:
+                yield (
+                    f"data has values in '{name}' that differ in blanks or capitals only, such as {other!r} and "
+                    f"{text!r}, which are learnt as two: make them one by data.query"
+                )
+                break
+
+
 def _label_counts(indexer: Any) -> list[int]:
     """Asked of Java, as the texts may be many."""
     arrays = indexer._java_obj.labelsArray()
     return [len(arrays[place]) for place in range(len(arrays))]
 
 
-def _one_feature(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Output]) -> Iterator[str]:
-    """That a model is right nearly always by one of several features."""
+def _too_good(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Output]) -> Iterator[str]:
+    """That a model is right nearly always by one of several features, or always by several."""
     rows = next((output.rows for output in outputs if output.name == "feature_importances"), [])
     measure = {Task.classification: "accuracy", Task.regression: "r2"}.get(scored.task, "")
-    if len(rows) > 1 and rows[0]["importance"] >= DECIDES and metrics.get(measure, 0.0) >= PERFECT:
+    found = metrics.get(measure, 0.0)
+    if len(rows) > 1 and rows[0]["importance"] >= DECIDES and found >= PERFECT:
         name = rows[0]["feature"]
         yield (
             f"data has a feature that alone gives the label: {name} (importance {rows[0]['importance']:.3f}, "
-            f"{measure} {metrics[measure]:.4f}); if it is known only once the label is, leave it out: "
+            f"{measure} {found:.4f}); if it is known only once the label is, leave it out: "
             f"{override('data.exclude', [name])}"
+        )
+    elif found >= FLAWLESS and scored.dataset.test_rows >= LEAST_HELD_OUT:
+        yield (
+            f"model is right about {'all' if found == 1 else 'nearly all'} of {scored.dataset.test_rows:,} rows it "
+            f"has not seen ({measure} {found:.6g}), as where features hold what is known only once the label is: look "
+            "at feature_importances or coefficients, and leave such features out by data.exclude"
         )

@@ -28,7 +28,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     """A sentence for each doubt, what stops a run first."""
     features = [column for column in profile.columns if column.name != data.label]
     said = said_of_misread({column.name: column.misread for column in profile.columns})
-    looks = {column.name: column.look for column in typed_columns(profile, data)}
+    looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
     if looks:
         said.append(said_of_texts(looks, f"data={data.name} has text"))
     said += _of_missing(profile, data)

@@ -1,0 +1,89 @@
+"""What a fitted pipeline gives reason to doubt is said, with words that can be pasted."""
+
+from contextlib import ExitStack
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import load
+from experiments.data.loading import load_data
+from experiments.evaluation.judged import score
+from experiments.evaluation.metrics import evaluate
+from experiments.experiment import fit
+from experiments.inspection import inspect
+from experiments.inspection.doubts import doubts
+
+
+@pytest.fixture
+def told(spark, tmp_path):
+    """A function that fits a model to a frame and returns its metrics and what is doubtful about it."""
+
+    def fitted(frame, *words):
+        frame.to_csv(tmp_path / "rows.csv", index=False)
+        config = load(["data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", *words])
+        with ExitStack() as stack:
+            dataset = stack.enter_context(load_data(spark, config.data, config.model.task, 42))
+            model, rows = fit(config, dataset, stack)
+            scored = stack.enter_context(score(model, rows, dataset, config.model.task))
+            metrics = evaluate(scored)
+            return metrics, doubts(scored, metrics, [*inspect(scored)])
+
+    return fitted
+
+
+def rows_of(count=600):
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"a": random.normal(size=count), "b": random.normal(size=count), "noise": random.normal(size=count)}
+    )
+    return frame.assign(y=frame["a"] + frame["b"] + frame["noise"]).drop(columns="noise")
+
+
+def test_an_honest_table_gives_no_reason(told):
+    for words in (["model=linear_regression"], ["model=linear_regression", "model.estimator.solver=l-bfgs"]):
+        assert told(rows_of(), *words, "model.estimator.regParam=0")[1] == []
+
+
+def test_a_fit_that_ended_before_it_converged(told):
+    frame = rows_of().assign(y=lambda rows: (rows["y"] > 0).astype(int))
+    plain = ["model=logistic_regression", "model.estimator.regParam=0"]
+    (said,) = told(frame, *plain, "model.estimator.maxIter=2")[1]
+    assert said.startswith("model.estimator.maxIter=2 ended the fit before it converged")
+    assert "model.estimator.maxIter=20;" in said
+    assert told(frame, *plain, "model.estimator.maxIter=20")[1] == []
+    (said,) = told(rows_of().assign(y=lambda rows: rows["y"].abs() + 1), "model=glm", "model.estimator.maxIter=1")[1]
+    assert "model.estimator.maxIter=10;" in said
+
+
+def test_features_that_follow_from_each_other_have_many_answers(told):
+    frame = rows_of().assign(c=lambda rows: rows["a"] - 2 * rows["b"])
+    (said,) = told(frame, "model=linear_regression", "model.estimator.regParam=0")[1]
+    assert said.startswith("data has features that follow from each other")
+    assert told(frame, "model=linear_regression", "model.estimator.regParam=0.01")[1] == []
+
+
+def test_a_label_that_several_features_give_together(told):
+    frame = rows_of(2_000).assign(y=lambda rows: rows["a"] + rows["b"])
+    metrics, (said,) = told(frame, "model=linear_regression", "model.estimator.regParam=0")
+    assert metrics["r2"] == pytest.approx(1)
+    assert said.startswith("model is right about")
+    assert "(r2 1)" in said
+
+
+@pytest.mark.parametrize("words", [["preprocessing=auto"], ["preprocessing=one_hot", "data.missing=keep"]])
+def test_texts_that_differ_in_blanks_or_capitals_only(told, words):
+    frame = rows_of().assign(
+        c=lambda rows: np.where(rows.index % 3 == 0, "yes", np.where(rows.index % 3 == 1, "Yes", "no"))
+    )
+    (said,) = [said for said in told(frame, "model=ridge", *words)[1] if "capitals" in said]
+    assert "data has values in 'c' that differ in blanks or capitals only, such as" in said
+    frame = rows_of().assign(y=lambda rows: np.where(rows.index % 2, "up", " up"))
+    (said,) = told(frame, "model=logistic_regression")[1]
+    assert "in 'y'" in said
+
+
+def test_no_error_is_divided_by_a_label_of_zero(told):
+    frame = rows_of()
+    assert "mape" in told(frame, "model=ridge")[0]
+    assert not {"mape", "train_mape"} & set(told(frame.assign(y=frame["y"].round()), "model=ridge")[0])
