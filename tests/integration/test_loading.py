@@ -172,6 +172,13 @@ def test_text_among_numbers_is_named_with_the_stage_to_add(spark, table, cluster
     assert "preprocessing=one_hot" in str(caught.value)
 
 
+def test_a_code_that_gives_the_class_is_named(spark, table):
+    rows = [f"{i % 3},{i % 4},{i},{'yes' if i % 3 == 1 else 'no'}" for i in range(100)]
+    with loaded(spark, *table("code,other,row,y", *rows), "data.label=y", "model=logistic_regression") as data:
+        (said,) = [said for said in data.warnings if "alone" in said]
+        assert said.startswith("data has features that alone give the label: code; ")
+
+
 def test_small_data_is_one_partition_unless_told_otherwise(spark):
     with loaded(spark, "model=ridge") as data:
         assert data.rows.rdd.getNumPartitions() == 1

@@ -123,16 +123,16 @@ def _warnings(
         few = taken(rows, doubts, {})
     if few is not None:
         looked_at = look(few, doubts)
-        sides, in_both = looked_at.sides, looked_at.in_both
+        sides, in_both, codes = looked_at.sides, looked_at.in_both, looked_at.codes
     else:
         if is_small and doubts.numbers:  # more rows than there seemed to be
             asked = rows.groupBy(HELD_OUT, *_class(doubts.task, doubts.label))
             summed = asked.agg(F.count("*").alias("rows"), *doubts.of_numbers())
             groups = summed.limit(2 * MOST_CLASSES + 1).collect()
         sides = [doubts.side_of(group, HELD_OUT) for group in groups]
-        in_both = _count_in_both(rows) if has_test_set else 0
+        in_both, codes = _count_in_both(rows) if has_test_set else 0, []
     test_rows = sum(row["rows"] for row in groups if row[HELD_OUT])
-    return (*doubts.warnings(sides), *(_said_of_both(in_both, test_rows) if has_test_set and in_both else ()))
+    return (*doubts.warnings(sides, codes), *(_said_of_both(in_both, test_rows) if has_test_set and in_both else ()))
 
 
 def _count_in_both(rows: DataFrame) -> int:

@@ -135,8 +135,12 @@ class Doubts:
             and _sum(groups, f"_typed_{place}") >= 0.5 * count
         ]
 
-    def warnings(self, sides: Sequence[Side]) -> list[str]:
-        """What a person should know before believing the metrics."""
+    def warnings(self, sides: Sequence[Side], codes: Sequence[str] = ()) -> list[str]:
+        """What a person should know before believing the metrics.
+
+        Args:
+            codes: numbers each of whose values has one class only.
+        """
         rows = sum(side.rows for side in sides)
         if rows < LEAST_ROWS or not self.numbers:
             return []
@@ -149,7 +153,8 @@ class Doubts:
             for place, name in enumerate(self.numbers)
             if self.kinds[name] in WHOLE and counts_rows(least[place], largest[place], mean[place], rows)
         ]
-        leaks = [name for name in self._leaks([side for side in sides if not side.is_held_out]) if name not in counting]
+        straight = self._leaks([side for side in sides if not side.is_held_out])
+        leaks = [name for name in self.numbers if name in {*straight, *codes} and name not in {*counting, *constant}]
         return [
             *said_of_constant(constant),
             *said_of_counting(counting),

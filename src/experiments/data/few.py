@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 16 * 1024 * 1024
 MOST_ROWS = 20_000
 MOST_CELLS = MOST_BYTES // 8
+# A number of so few values, each of which so many rows have, may be a code.
+MOST_CODES = 20
+LEAST_OF_A_CODE = 10
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,12 @@ class Few:
     Attributes:
         sides: of the split and, of a classification, of each class.
         in_both: held out rows that are among the training rows.
+        codes: numbers of a few values each of which has one class only.
     """
 
     sides: list[Side]
     in_both: int
+    codes: list[str]
 
 
 def most_rows(doubts: Doubts) -> int:
@@ -83,7 +88,20 @@ def look(table: pa.Table, doubts: Doubts) -> Few:
         of_side = held_out == side
         for name in np.unique(classes[of_side]):
             sides.append(_side(values[of_side & (classes == name)], side))
-    return Few(sides, int(np.isin(hashes[held_out], hashes[~held_out]).sum()))
+    in_both = int(np.isin(hashes[held_out], hashes[~held_out]).sum())
+    is_classified = "_class" in table.column_names
+    codes = [name for place, name in enumerate(doubts.numbers) if is_classified and _gives(values[:, place], classes)]
+    return Few(sides, in_both, codes)
+
+
+def _gives(values: NDArray[np.float64], classes: NDArray[Any]) -> bool:
+    """Whether a number is a code for the class: few values, which many rows have, and of each value one class."""
+    found, of_row = np.unique(values, return_inverse=True)
+    if not 1 < len(found) <= min(MOST_CODES, len(values) // LEAST_OF_A_CODE):
+        return False
+    names, class_of = np.unique(classes, return_inverse=True)
+    both = np.bincount(of_row * len(names) + class_of, minlength=len(found) * len(names))
+    return len(names) > 1 and bool(((both.reshape(len(found), -1) > 0).sum(axis=1) == 1).all())
 
 
 def _asked(doubts: Doubts) -> list[str]:
