@@ -74,6 +74,8 @@ def sweep(words: Sequence[str], config_dir: str | Path | None = None) -> pd.Data
         assert isinstance(surrounding, Sweep)
         return run_trial(surrounding)
 
+    if isinstance(words, str):
+        raise ConfigError([f"words must be a list, got the text '{words}'; put it in brackets"])
     heard: list[Sweep] = []
     token, argv = command.listener.set(heard.append), sys.argv
     options = ["--config-dir", str(config_dir)] if config_dir is not None else []
@@ -97,15 +99,20 @@ def load_model(model: Result | str, words: Sequence[str] = ()) -> Answers:
     """A logged model: `predict` takes pandas frames as they are read, and answers in the data's own words.
 
     Args:
-        model: what `run` returned, or a URI: `models:/m-…`, `models:/houses@candidate`.
+        model: what `run` returned, the id of a run, or a URI: `models:/m-…`, `models:/houses@candidate`.
         words: overrides that say where the store is, such as `tracking.folder=my_runs`.
 
     Raises:
         ConfigError: a run that has no model, a registered model that is not there.
     """
-    uri = model if isinstance(model, str) else model.model_uri
+    uri = model.model_uri if isinstance(model, Result) else model
     if uri is None:
         raise ConfigError(["model must be logged, got a run without one; sweep.models=all logs that of each trial"])
+    if not isinstance(uri, str):
+        example = (
+            "its model_uri column has URIs" if hasattr(uri, "columns") else "models:/m-… or models:/houses@candidate"
+        )
+        raise ConfigError([f"model must be what `run` returned, or a URI, got a {type(uri).__name__}; {example}"])
     return opened_model(load(words), uri)
 
 

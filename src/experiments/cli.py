@@ -75,8 +75,8 @@ def run(ctx: click.Context, words: tuple[str, ...]) -> None:
         if "--help" in words:
             from experiments.terminal.explanation import explain_words
 
-            click.echo(main.get_help(ctx.find_root()))
-            explain_words(words)
+            if not explain_words(words):
+                click.echo(main.get_help(ctx.find_root()))
             return 0
         _check_command(words)
         return run_words(words)
@@ -119,7 +119,8 @@ def validate(words: tuple[str, ...], config_dir: str | None) -> None:
 
         config = load(words, config_dir)
         validate_config(config)
-        click.echo(harmless(f"valid: model={config.model.name} data={config.data.name}"))
+        said = f"valid: model={config.model.name} data={config.data.name} (the data itself is not looked at)"
+        click.echo(harmless(said))
 
     _exit_by(check)
 
@@ -151,7 +152,8 @@ def _listing(name: str, group: str, what: str) -> None:
     def listed(config_dir: str | None) -> None:
         from experiments.terminal.screen import show_table
 
-        show_table(("", ""), [(f"{group}={name}", line) for name, line in choices(group, config_dir).items()])
+        rows = [(f"{group}={name}", line) for name, line in choices(group, config_dir).items()]
+        show_table(("", ""), rows, folded=1)
 
 
 for _name, _group, _what in (
@@ -212,7 +214,8 @@ def compare(words: tuple[str, ...], to: str | None, columns: str | None, sort: s
         if len(compared):
             show_comparison(compared, found, columns.split(",") if columns else [])
         else:
-            click.echo("no run has finished here yet; `experiments model=ridge` makes one")
+            others = f"; {len(found)} runs have not" if len(found) else ""
+            click.echo(f"no run has finished here yet{others}; `experiments model=ridge` makes one")
 
     _exit_by(show)
 

@@ -45,7 +45,7 @@ class Result:
     """What a finished run yielded.
 
     Attributes:
-        run_id, experiment_id: of MLflow.
+        run_id, experiment_id, experiment: ids, and the name of the latter, of MLflow.
         model_uri: `models:/…`, for `mlflow.spark.load_model`; None where no model was logged.
         metrics: of the predictions, as recorded.
         rows: `train_rows` and `test_rows`.
@@ -56,6 +56,7 @@ class Result:
 
     run_id: str
     experiment_id: str
+    experiment: str
     model_uri: str | None
     metrics: dict[str, float]
     rows: dict[str, int]
@@ -210,8 +211,8 @@ def _fitted_and_recorded(
     tracked.describe(note(config, metrics, dataset.counts))
     around.finished(config, fitted, spark, tracked, {**metrics, **seconds})
     registered = around.register(tracked, model_uri, config)
-    ids, judged = (tracked.run_id, tracked.experiment_id), objective(metrics, config.model.task)
-    return Result(*ids, model_uri, metrics, dataset.counts, seconds, judged, registered)
+    ids = (tracked.run_id, tracked.experiment_id, tracked.experiment)
+    return Result(*ids, model_uri, metrics, dataset.counts, seconds, objective(metrics, config.model.task), registered)
 
 
 def note(config: Config, metrics: Mapping[str, float], counts: Mapping[str, int]) -> str:

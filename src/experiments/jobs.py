@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from experiments.errors import EXIT_BAD_CONFIG, EXIT_FAILED, ConfigError, ExperimentError, Terminated, readable_cause
+from experiments.errors import (
+    EXIT_BAD_CONFIG,
+    EXIT_FAILED,
+    ConfigError,
+    ExperimentError,
+    Terminated,
+    readable_cause,
+    suggest,
+)
 from experiments.terminal.harmless import harmless
 
 if TYPE_CHECKING:
@@ -146,6 +154,7 @@ def compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | N
     # Hydra's sweeper writes the whole config, secrets included, to a folder of its own.
     with tempfile.TemporaryDirectory() as folder:
         options, overrides = split_words(words)
+        _check_options(options)
         if "--dry-run" in options:
             # One trial is a sweep too.
             options = [*(option for option in options if option not in ("--dry-run", "-m", "--multirun")), "-m"]
@@ -166,6 +175,24 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
         is_value = bool(options) and options[-1] in _OPTIONS_WITH_VALUE
         (options if word.startswith("-") or is_value else overrides).append(word)
     return options, overrides
+
+
+def _check_options(options: Sequence[str]) -> None:
+    """Refuse those that neither Hydra nor we have; Hydra would print all of its own.
+
+    Raises:
+        ConfigError: with the nearest.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    known = [name for name in get_args_parser()._option_string_actions if name.startswith("--")]
+    problems = [
+        f"no such option '{option}'{suggest(option, [*known, '--dry-run'])}"
+        for option in options
+        if option.startswith("--") and option.partition("=")[0] not in (*known, "--dry-run")
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
@@ -221,7 +248,6 @@ def run_trial(sweep: Sweep) -> float | None:
 def _summarise(config: Config, result: Result) -> None:
     """The metrics, where the run is, and what can be done with it."""
     from experiments.terminal.screen import say, show_table
-    from experiments.tracking.lifecycle import experiment_name
     from experiments.tracking.store import how_to_look, words_of
 
     where = words_of(config.tracking)
@@ -240,6 +266,6 @@ def _summarise(config: Config, result: Result) -> None:
         name, version, alias = result.registered
         say(f"registered  {name} {version}: {alias}")
     say(f"look        {how_to_look(config.tracking, result.experiment_id, result.run_id)}")
-    say(f"compare     {shlex.join(['experiments', 'compare', experiment_name(config), *where])}")
+    say(f"compare     {shlex.join(['experiments', 'compare', result.experiment, *where])}")
     said = f", {where!r}" if where else ""
     say(f"score       experiments.load_model('{result.model_uri}'{said}).predict(frame)")

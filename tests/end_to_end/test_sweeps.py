@@ -61,6 +61,14 @@ def test_a_sweep_is_one_parent_with_its_children_and_the_best_is_registered(type
     assert set(table["run_id"]) == {run.info.run_id for run in children}
     kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert kept >= {"trials.csv", "parameters.png", "parallel_coordinates.png", "report.html"}
+    # The same once more finds everything done, and is the same sweep.
+    done = typed("-m", "model=ridge,lasso", "data=diabetes", "model.estimator.regParam=0.1,1")
+    assert done.returncode == 0, done.stderr
+    again, same = sweep_of(runs(store, "diabetes"))
+    assert again.info.run_id == parent.info.run_id
+    assert again.info.status == "FINISHED"
+    assert {run.info.run_id for run in same} == {run.info.run_id for run in children}
+    assert not [tag for tag in again.data.tags if "claim" in tag]
 
 
 def test_runs_are_compared_over_their_seeds_and_written_to_a_table(typed, tmp_path):
@@ -188,6 +196,19 @@ def test_a_sweep_that_is_killed_again_and_again_ends_with_each_trial_once(
     assert list(trials_of(client, parent)["status"]) == ["FINISHED"] * len(GRID)
     registered = client.get_model_version_by_alias("houses", "candidate").run_id
     assert client.get_run(registered).data.metrics["rmse"] == best.data.metrics["rmse"]
+
+
+@pytest.mark.long
+def test_of_the_same_sweep_four_times_at_once_one_runs(start, store, runs):
+    """Long, as each starts a Java."""
+    processes = [start("experiments", *RIDGE, "sweep.models=none") for _ in range(4)]
+    codes = sorted(process.wait(300) for process in processes)
+    assert codes == [0, 2, 2, 2], [process.said for process in processes]
+    parent, children = sweep_of(runs(store, "houses"))
+    assert parent.info.status == "FINISHED"
+    assert len(children) == len(GRID)
+    told = [process.said for process in processes if process.returncode == 2]
+    assert all("this sweep is running at this moment, as run " in said for said in told)
 
 
 @pytest.mark.parametrize(

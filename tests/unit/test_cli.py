@@ -74,8 +74,7 @@ def test_help_after_words_explains_the_choices_and_runs_nothing(tmp_path, monkey
     done = typed("model=ridge,lasso", "data=diabetes", "model.estimator.regParam=0.1", "-m", "--help")
     assert done.exit_code == 0
     assert list(tmp_path.iterdir()) == []
-    assert done.stdout.startswith(typed("--help").stdout)
-    explained = done.stdout.removeprefix(typed("--help").stdout)
+    explained = done.stdout
     assert re.findall(r"^(\w+=\w+)  ", explained, re.MULTILINE) == ["model=ridge", "model=lasso", "data=diabetes"]
     assert choices("model")["lasso"] in explained
     words = [shlex.split(line)[0] for line in explained.splitlines() if line.startswith("  model.")]

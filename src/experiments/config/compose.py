@@ -13,6 +13,7 @@ from experiments.config.explain import explain
 from experiments.config.loader import from_composed, hydra_on, resolved
 from experiments.config.schema import Config
 from experiments.config.words import open_override
+from experiments.errors import ConfigError
 
 
 def load(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> Config:
@@ -34,6 +35,8 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None)
     Raises:
         ConfigError: with every override that does not fit.
     """
+    if isinstance(overrides, str):
+        raise ConfigError([f"words must be a list, got the text '{overrides}'; put it in brackets"])
     words = [open_override(word) for word in overrides]
     try:
         with hydra_on(config_dir):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from experiments.config.choices import GROUPS, choices
 from experiments.config.loader import hydra_on, resolved
 from experiments.config.quoting import Kind, as_list, as_text, kind_of, parsed, shown_value, spelling
+from experiments.config.schema import TableData
 from experiments.config.values import flatten
 from experiments.config.words import open_override
 from experiments.errors import ConfigError, suggest, wrong_choice
@@ -92,7 +94,8 @@ def _sweeps(overrides: Sequence[str]) -> list[str]:
         text = as_text(key, value) if kind_of(key) in (Kind.text, Kind.either) else None
         way_out = f"; if it is one text, write {shlex.quote(text)}" if text else ""
         problems.append(
-            f"{key} must be one value without -m, got '{shown_value(key, value)}'; add -m to run each{way_out}"
+            f"{key} must be one value without -m, got '{shown_value(key, value)}'; add -m to run each (in Python: "
+            f"experiments.sweep){way_out}"
         )
     return problems
 
@@ -164,7 +167,9 @@ def _unknown_key(base: DictConfig, key: str) -> str:
     values = OmegaConf.to_container(base)
     assert isinstance(values, dict)
     known = {path for path, _ in flatten({str(name): value for name, value in values.items()})}
-    known |= {path.rsplit(".", depth)[0] for path in known for depth in (1, 2)}
+    known |= {path.rsplit(".", depth)[0] for path in known for depth in (1, 2)} | {*GROUPS}
+    if key.removeprefix("data.") in {field.name for field in fields(TableData)}:
+        return f"{key} must be a key of the config, got one of data=table; add data=table"
     parent = key.rpartition(".")[0]
     siblings = sorted(path for path in known if path.rpartition(".")[0] == parent)
     near = suggest(key, known)

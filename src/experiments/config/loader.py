@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -27,11 +28,18 @@ TRUSTED = "EXPERIMENTS_ALLOWED_PACKAGES"
 # Packages that a file may name too. Read here, before Hydra sets variables that a file asks for (`hydra.job.env_set`).
 NAMED_BY_ENVIRONMENT = [name.strip() for name in os.environ.get(TRUSTED, "").split(",") if name.strip()]
 _PACKAGES = "allowed_packages"
+_HYDRA = threading.RLock()
 
 
 @contextlib.contextmanager
 def hydra_on(config_dir: str | Path | None) -> Iterator[ConfigLoaderImpl]:
-    """Hydra initialised on our configs and the user's folder; its global state is put back afterwards."""
+    """Hydra initialised on our configs and the user's folder; its global state, of which there is one for all threads,
+    is put back afterwards."""
+    with _HYDRA:
+        yield from _alone(config_dir)
+
+
+def _alone(config_dir: str | Path | None) -> Iterator[ConfigLoaderImpl]:
     register_schemas()
     before = Singleton.get_state()
     GlobalHydra.instance().clear()

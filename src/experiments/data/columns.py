@@ -72,6 +72,13 @@ def check_names(columns: Sequence[str]) -> None:
     Raises:
         ExperimentError: with the names and the way out.
     """
+    meant = [name for name in columns if "${" in name or "__THIS__" in name]
+    if meant:
+        raise ExperimentError(
+            f"data.features and data.label must be columns without ${{ and __THIS__ in their names, for which Spark "
+            f"puts other texts, got {', '.join(meant)}; leave them out: {override('data.exclude', meant)}, or rename "
+            "them in the file"
+        )
     taken = [name for name in columns if name.casefold() in ADDED]
     if taken:
         raise ExperimentError(
@@ -201,7 +208,10 @@ def given_of(data: DataConfig, types: Mapping[str, str], used: Mapping[str, str]
             made = filled_sql(made, used[name], _instead(data))
         if made != quoted(name):
             conversions[name] = made
-    may_be_missing = {name for name, kind in used.items() if keeps or (fills and base_of(kind) in NUMBERS)}
+    # No stage of ours has an answer for a missing date.
+    may_be_missing = {
+        name for name, kind in used.items() if (keeps and kind not in DATES) or (fills and base_of(kind) in NUMBERS)
+    }
     return Given(dict(types), conversions, date_format, frozenset(may_be_missing))
 
 

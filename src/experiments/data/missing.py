@@ -120,6 +120,11 @@ def _without_gaps(data: DataConfig, columns: Iterable[str], kinds: Mapping[str, 
     """How to leave out the rows that lack one of the columns, and no others."""
     if not isinstance(data, TableData) or data.query is not None:
         return "set data.missing=drop, which leaves out rows that lack any feature too"
+    return f"leave those rows out: {override('data.query', query_without_gaps(data, columns, kinds))}"
+
+
+def query_without_gaps(data: DataConfig, columns: Iterable[str], kinds: Mapping[str, str]) -> str:
+    """The rows of `source` that have a value in each of the columns."""
     laws = []
     given = {plain_name(name, ()): name for name in (data.label, data.weight) if name is not None}
     for name in columns:
@@ -127,7 +132,7 @@ def _without_gaps(data: DataConfig, columns: Iterable[str], kinds: Mapping[str, 
         laws.append(f"{column} IS NOT NULL")
         if kinds[name] in ("double", "float"):
             laws.append(f"abs({column}) < double('Infinity')")
-    return f"leave those rows out: {override('data.query', 'SELECT * FROM source WHERE ' + ' AND '.join(laws))}"
+    return "SELECT * FROM source WHERE " + " AND ".join(laws)
 
 
 def said_of_dropped(rows: int, label: int, dropped: int) -> list[str]:

@@ -16,8 +16,8 @@ def quoted(name: str) -> str:
 
 
 def sql_text(value: str) -> str:
-    """A text as a literal of Spark's SQL."""
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    """A text as a literal of Spark's SQL, in which Spark puts no variables (`${env:…}`), and a stage no table."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024").replace("__", "\\u005f_")
     return f"'{escaped}'"
 
 

@@ -183,7 +183,7 @@ def look_through(rows: DataFrame, name: str, spelling: Spelling) -> Look | None:
     look = look_at({row["text"]: row["rows"] for row in (*odd, *usual)}, spelling)
     if look is None and len(usual) == SAMPLE and 0 < len(odd) < SAMPLE:
         (plain_rows,) = counted.where(plain).agg(F.sum("rows").alias("rows")).collect()
-        look = look_at({**{row["text"]: row["rows"] for row in odd}, "1": plain_rows["rows"]}, spelling)
+        look = look_at({**{row["text"]: row["rows"] for row in odd}, usual[0]["text"]: plain_rows["rows"]}, spelling)
     return look
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +17,18 @@ if TYPE_CHECKING:
 from experiments.data.dataset import HELD_OUT
 
 MOST_CURVES = 20
-# Scores are counted in steps of 1/20,000 around zero and of half a per cent of their size further out: some thousands
-# of steps, whatever the scale of a margin. Rows within a step count as ties, which errs by the square of its width.
+# Up to so many rows, times classes, each score counts for itself. More are counted in steps of 1/20,000 around zero and
+# of half a per cent of their size further out: some thousands of steps, whatever the scale of a margin. Rows within a
+# step count as ties.
+MOST_EXACT = 20_000
 STEPS = 200.0
 UNIT = 100.0
+# A step with a larger share of the rows, whose scores differ, is counted again in finer ones: a model that is sure of
+# nothing has all its scores close together.
+MOST_OF_A_STEP = 0.002
+FINER_STEPS = 20_000
+# Steps are some thousands to both sides of zero.
+_CLASS = 1_000_000
 # Log odds beyond this are of probabilities that are 0 or 1 in floating point.
 MOST_LOG_ODDS = 700.0
 
@@ -33,7 +43,7 @@ class Curve:
     """Rows by the score of a class, the highest first; each array has an entry for each step with rows.
 
     Attributes:
-        score: log odds where the model has probabilities, else its margin.
+        score: log odds where the model has probabilities, else its margin; the lowest of the step.
         rows: row counts.
         positives: how many of them are of the class.
         probability: the sum of their probabilities; NaN for a margin.
@@ -94,12 +104,58 @@ def has_scores(rows: DataFrame, classes: int | None) -> bool:
     return classes is not None and classes <= MOST_CURVES and bool({"probability", "rawPrediction"} & set(rows.columns))
 
 
-def by_score(rows: DataFrame, label: str, classes: int, *keys: str, **sums: Column) -> DataFrame:
+def by_score(
+    rows: DataFrame, label: str, classes: int, count: int, keys: Sequence[str], sums: Mapping[str, Column]
+) -> list[Any]:
     """Rows of each class by the step of their score and by other keys; of two classes the second alone.
 
+    One look at the rows, and another where many scores are close together.
+
+    Args:
+        count: how many rows there are.
+
     Returns:
-        `class`, `step`, the keys and sums, `rows`, `positives` (rows of the class), and `probability` (its sum, null of
-        a margin).
+        `class`, `step`, the keys and sums, `rows`, `positives` (rows of the class), `low` and `high` (the ends of the
+        scores), and `probability` (its sum, null of a margin).
+    """
+    if count * (1 if classes == 2 else classes) <= MOST_EXACT:
+        return list(_grouped(rows, label, classes, "_score", keys, sums).collect())
+    step = f"round(asinh(_score * {UNIT}) * {STEPS})"
+    counted = list(_grouped(rows, label, classes, step, keys, sums).collect())
+    crowded = _crowded(counted)
+    if not crowded:
+        return counted
+    entries = ", ".join(f"{key}D, struct({low!r}D, {width!r}D, {parts}D)" for key, low, width, parts in crowded)
+    ends = f"try_element_at(map({entries}), class * {_CLASS}D + {step})"
+    place = f"floor(least((_score - {ends}.col1) / {ends}.col2, 0.9999D) * {ends}.col3) / {ends}.col3"
+    return list(_grouped(rows, label, classes, f"{step} + coalesce({place}, 0D)", keys, sums).collect())
+
+
+def _crowded(counted: Sequence[Any]) -> list[tuple[float, float, float, int]]:
+    """Steps that hold much: class and step in one number, where their scores begin, how far they go, and how many finer
+    steps are worth it."""
+    ends: dict[float, tuple[float, float, int]] = {}
+    total: Counter[int] = Counter()
+    for row in counted:
+        key = row["class"] * _CLASS + row["step"] + 0.0  # no zero below zero
+        low, high, rows = ends.get(key, (math.inf, -math.inf, 0))
+        ends[key] = min(low, row["low"]), max(high, row["high"]), rows + row["rows"]
+        total[row["class"]] += row["rows"]
+    shares = {key: rows / total[round(key / _CLASS)] for key, (_, _, rows) in ends.items()}
+    return [
+        (key, low, high - low, math.ceil(shares[key] * FINER_STEPS))
+        for key, (low, high, _) in ends.items()
+        if high > low and shares[key] > MOST_OF_A_STEP
+    ]
+
+
+def _grouped(
+    rows: DataFrame, label: str, classes: int, step: str, keys: Sequence[str], sums: Mapping[str, Column]
+) -> DataFrame:
+    """`by_score` with steps of one's own.
+
+    Args:
+        step: SQL of `_score`, the score of a row for a class.
     """
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
@@ -117,9 +173,12 @@ def by_score(rows: DataFrame, label: str, classes: int, *keys: str, **sums: Colu
         scored = known.selectExpr("*", "posexplode(_values) AS (class, _value)")
         value, rest = "_value", "1 - _value"
     score = _log_odds(value, rest) if has_probability else value
-    return scored.groupBy("class", F.expr(f"round(asinh({score} * {UNIT}) * {STEPS})").alias("step"), *keys).agg(
+    scored = scored.selectExpr("*", f"{score} AS _score")
+    return scored.groupBy("class", F.expr(step).alias("step"), *keys).agg(
         F.expr("count(*)").alias("rows"),
         F.expr("count_if(_true = class)").alias("positives"),
+        F.expr("min(_score)").alias("low"),
+        F.expr("max(_score)").alias("high"),
         F.expr(f"sum({value if has_probability else 'CAST(NULL AS DOUBLE)'})").alias("probability"),
         *(F.sum(name).alias(name) for name in sums),
     )
@@ -138,14 +197,16 @@ def curves_of(groups: Iterable[Any]) -> dict[tuple[bool, int], Curve]:
         By side (`_held_out`) and class.
     """
     steps: dict[tuple[bool, int], dict[float, NDArray[np.float64]]] = {}
+    lows: dict[tuple[bool, int], dict[float, float]] = {}
     for row in groups:
         probability = np.nan if row["probability"] is None else row["probability"]
         counts = steps.setdefault((row[HELD_OUT], row["class"]), {})
         counts[row["step"]] = counts.get(row["step"], 0.0) + np.array([row["rows"], row["positives"], probability])
-    return {key: _curve(counts) for key, counts in sorted(steps.items())}
+        ends = lows.setdefault((row[HELD_OUT], row["class"]), {})
+        ends[row["step"]] = min(ends.get(row["step"], math.inf), row["low"])
+    return {key: _curve(counts, lows[key]) for key, counts in sorted(steps.items())}
 
 
-def _curve(counts: dict[float, NDArray[np.float64]]) -> Curve:
+def _curve(counts: dict[float, NDArray[np.float64]], lows: dict[float, float]) -> Curve:
     steps = sorted(counts, reverse=True)
-    score = np.sinh(np.array(steps) / STEPS) / UNIT
-    return Curve(score, *np.array([counts[step] for step in steps]).T)
+    return Curve(np.array([lows[step] for step in steps]), *np.array([counts[step] for step in steps]).T)

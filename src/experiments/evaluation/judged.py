@@ -153,12 +153,9 @@ class Scored:
         if weights:
             sums |= {"weight": F.col("weight"), "weighted_loss": F.col("log_loss") * F.col("weight")}
         if self.is_judged_at_once:
-            grouped = by_score(rows, "true", 2, *keys, **sums)
-        else:
-            grouped = rows.groupBy(*keys).agg(
-                F.count("*").alias("rows"), *(F.sum(column).alias(name) for name, column in sums.items())
-            )
-        return list(grouped.collect())
+            return by_score(rows, "true", 2, self.dataset.train_rows + self.dataset.test_rows, keys, sums)
+        summed = (F.sum(column).alias(name) for name, column in sums.items())
+        return list(rows.groupBy(*keys).agg(F.count("*").alias("rows"), *summed).collect())
 
     @cached_property
     def confusions(self) -> list[Confusion]:
@@ -226,7 +223,8 @@ class Scored:
             return curves_of(self._pairs)
         if label is None or classes is None or not has_scores(self.rows, classes):
             return {}
-        return curves_of(by_score(self.judged, label, classes, HELD_OUT).collect())
+        count = self.dataset.test_rows or self.dataset.train_rows
+        return curves_of(by_score(self.judged, label, classes, count, [HELD_OUT], {}))
 
     @cached_property
     def cluster_sizes(self) -> dict[bool, Counter[int]]:

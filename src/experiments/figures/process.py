@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ProcessPoolExecutor
@@ -38,7 +39,7 @@ def draw(output: Output, path: Path) -> None:
     if process is not None:
         # Where the process has died, or is ending with the sweep, this one draws.
         with contextlib.suppress(BrokenProcessPool, CancelledError, RuntimeError):
-            with _uninterrupted():
+            with _uninterrupted(), _without_main():
                 drawn = process.submit(charts.save, output, path)
             drawn.result()
             return
@@ -53,6 +54,19 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """What is spawned in the block does not run the caller's script once more, as it would to find its functions."""
+    main = vars(sys.modules["__main__"])
+    names: list[str] = [name for name in ("__file__", "__spec__") if name in main]
+    hidden = {name: main[name] for name in names}
+    main.update(dict.fromkeys(names))
+    try:
+        yield
+    finally:
+        main.update(hidden)
 
 
 def _begin() -> None:

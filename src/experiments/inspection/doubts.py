@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,30 @@ def doubts(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Outpu
     """A sentence for each."""
     if scored.dataset.train_rows < LEAST_ROWS:
         return []
-    return [*_unconverged(scored), *_categories(scored), *_spellings(scored), *_too_good(scored, metrics, outputs)]
+    quality = [*_useless(scored, metrics), *_too_good(scored, metrics, outputs)]
+    return [*_unconverged(scored), *_categories(scored), *_spellings(scored), *quality]
+
+
+def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
+    """That one answer for all rows would be as good."""
+    if scored.task is Task.regression and metrics.get("r2", 1.0) <= 0:
+        yield (
+            f"model is no better than the mean of the label, which has r2 0 on the rows that judge (r2 "
+            f"{metrics['r2']:.4g}); other features, or less of a penalty, may say more"
+        )
+    elif scored.task is Task.classification:
+        of_class = Counter[float]()
+        for each in scored.confusions:
+            if each.held_out is scored.judged_side:
+                of_class[each.true] += each.rows
+        most, rows = of_class.most_common(1)[0]
+        share = rows / of_class.total()
+        if metrics["accuracy"] <= share:
+            yield (
+                f"model is no better than to say '{scored.dataset.class_name(int(most))}' of every row, which has "
+                f"accuracy {share:.4g} on the rows that judge (accuracy {metrics['accuracy']:.4g}); look at "
+                "balanced_accuracy and the confusion matrix, and at data.balance=classes"
+            )
 
 
 def _unconverged(scored: Scored) -> Iterator[str]:

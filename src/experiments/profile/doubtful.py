@@ -15,6 +15,7 @@ from experiments.data.doubts import (
     said_of_misread,
 )
 from experiments.data.kinds import WHOLE
+from experiments.data.missing import query_without_gaps
 from experiments.data.names import matches
 from experiments.data.texts import said_of_texts
 from experiments.errors import override
@@ -45,13 +46,18 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
 
 def _of_missing(profile: Profile, data: DataConfig) -> list[str]:
     lacking = {column.name: column.missing for column in profile.columns if 0 < column.missing < column.rows}
-    if not lacking:
-        return []
-    listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
-    return [
-        f"data={data.name} lacks values: {listed}; preprocessing=auto takes all of them, preprocessing=impute "
-        "learns numbers, data.missing=drop drops rows"
-    ]
+    unlabelled, said = lacking.pop(data.label or "", 0), []
+    if unlabelled and data.label is not None:
+        kinds = {column.name: column.kind for column in profile.columns}
+        query = override("data.query", query_without_gaps(data, [data.label], kinds))
+        said.append(f"data={data.name} lacks the label {data.label} in {unlabelled:,} rows; leave them out: {query}")
+    if lacking:
+        listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
+        said.append(
+            f"data={data.name} lacks values: {listed}; preprocessing=auto takes all of them but dates, "
+            "preprocessing=impute learns numbers, data.missing=drop drops rows"
+        )
+    return said
 
 
 def _of_codes(features: list[Column], data: DataConfig) -> list[str]:

@@ -192,4 +192,5 @@ def _look(rows: DataFrame, column: Column, place: int, found: Mapping[str, Any],
     odd = dict(_most(found[f"{place}_odd"]))
     if sum(odd.values()) < there - plain:
         return look_through(rows, column.name, spelling)  # more texts than the aggregate lists
-    return look_at({**odd, **({"1": plain} if plain else {})}, spelling)
+    number = next((value for value, _ in column.values if spelling.is_number(value)), "1")
+    return look_at({**odd, **({number: plain} if plain else {})}, spelling)

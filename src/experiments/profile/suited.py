@@ -14,6 +14,7 @@ import yaml
 from experiments.config.schema import Missing, TableData
 from experiments.config.values import plain_value
 from experiments.data.doubts import LEAST_ROWS
+from experiments.data.missing import query_without_gaps
 from experiments.data.spelling import settings_of
 from experiments.data.table import paths_of
 from experiments.errors import ConfigError, override
@@ -44,7 +45,12 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
     unused = [column.name for column in profile.columns if _is_unused(column, profile, data)]
     if unused and not data.features:
         said["exclude"] = [*dict.fromkeys([*data.exclude, *unused])]
-    lacks = any(column.missing and column.name not in unused for column in profile.columns)
+    unlabelled = {
+        column.name: column.kind for column in profile.columns if column.name == data.label and column.missing
+    }
+    if unlabelled and data.query is None:
+        said["query"] = query_without_gaps(data, unlabelled, unlabelled)
+    lacks = any(column.missing and column.name not in (*unused, data.label) for column in profile.columns)
     if data.missing is Missing.fail and (lacks or said.get("missing_values")):
         lacks_dates = any(column.missing and column.is_date and column.name not in unused for column in profile.columns)
         said["missing"] = (Missing.drop if lacks_dates else Missing.keep).value

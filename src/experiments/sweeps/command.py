@@ -52,7 +52,7 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
     if len(done) < plan.size:
         starting.allow()
     given = given_experiment(client)
-    with sweep_run(client, plan.recorded()) as run:
+    with sweep_run(client, plan.recorded(), len(done) == plan.size) as run:
         sweep = Sweep(plan, run, Parent(run.run_id, given), done, choices)
         if (tell := listener.get()) is not None:
             tell(sweep)
@@ -63,7 +63,7 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
         finally:
             current.reset(token)
             sweep.shared.close()
-            print_table(plan, sweep.table(), sweep.best, run)
+            print_table(plan, sweep.table(), sweep.best, run, sweep.models)
         sweep.check()
 
 

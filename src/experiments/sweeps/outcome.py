@@ -13,7 +13,7 @@ from experiments.sweeps.plan import Trial
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-Kind = tuple[str, Task]
+Kind = tuple[str, str | None, Task]
 Standing = tuple[float, int]
 
 
@@ -63,7 +63,7 @@ def standing_of(trial: Trial, metrics: Mapping[str, float]) -> Standing | None:
 
 def kind_of(config: Config) -> Kind:
     """Trials of one kind can be compared."""
-    return config.data.name, config.model.task
+    return config.data.name, config.data.label, config.model.task
 
 
 def best_of(trials: Iterable[Trial], outcomes: Mapping[str, Outcome]) -> dict[Kind, Trial]:

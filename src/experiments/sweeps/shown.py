@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from experiments.sweeps.report import by_metric, other_metrics
 from experiments.terminal.harmless import harmless
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking import run_log
-from experiments.tracking.store import how_to_look
+from experiments.tracking.store import how_to_look, words_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -110,8 +111,12 @@ def _dry_run_of_choices(plan: Plan, done: int) -> None:
     say(f"{_trials(plan.size)}, {done} done already, {max(plan.size - done, 0)} to run")
 
 
-def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: TrackedRun) -> None:
-    """The trials by their metric, the best of each kind first, on standard output."""
+def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: TrackedRun, models: Mapping[int, str]) -> None:
+    """The trials by their metric, the best of each kind first, on standard output.
+
+    Args:
+        models: URIs by the numbers of the trials, empty of those without a model.
+    """
     numbers, others = {trial.number for trial in best.values()}, other_metrics(plan.config)
     made = [
         (
@@ -132,8 +137,26 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
     for row in rows:
         if row["trial"] in numbers:
             say(f"best     {row['run_id']}  {row['name']}")
+            if uri := models.get(row["trial"]):
+                where = words_of(plan.config.tracking)
+                said = f", {where!r}" if where else ""
+                say(f"score    experiments.load_model('{uri}'{said}).predict(frame)")
+    if list(plan.swept) == ["seed"]:
+        _say_over_seeds(rows)
     say(f"sweep    {run.run_id}")
     say(f"look     {how_to_look(plan.config.tracking, run.experiment_id, run.run_id)}")
+
+
+def _say_over_seeds(rows: Rows) -> None:
+    """What trials that differ in their seed yield together: one of them is no better choice than another."""
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        if isinstance(row["value"], float):
+            values.setdefault(row["metric"], []).append(row["value"])
+    for metric, found in values.items():
+        if len(found) > 1:
+            mean, deviation = statistics.fmean(found), statistics.stdev(found)
+            say(f"seeds    {metric} {mean:.6g} ± {deviation:.2g} over {len(found)}; a seed is no setting to choose by")
 
 
 def _trials(count: int) -> str:

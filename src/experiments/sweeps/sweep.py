@@ -103,8 +103,7 @@ class Sweep(Trials):
 
     def _log_summary(self) -> None:
         try:
-            models = {trial.number: self._outcome(trial).model_uri for trial in self.plan.trials}
-            log_summary(self.run, self.plan, self.table(), self.best, models)
+            log_summary(self.run, self.plan, self.table(), self.best, self.models)
         except Exception:
             self.check()  # which trials failed is told before what came of it
             raise
@@ -220,6 +219,11 @@ class Sweep(Trials):
                 }
             )
         return rows
+
+    @property
+    def models(self) -> dict[int, str]:
+        """URIs by the numbers of the trials, empty of those without a model."""
+        return {trial.number: self._outcome(trial).model_uri for trial in self.plan.trials}
 
     @property
     def best(self) -> dict[Kind, Trial]:

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.identity import is_circumstance
-from experiments.config.schema import Task
 from experiments.config.values import short_keys
 from experiments.errors import ConfigError, suggest
 from experiments.evaluation.objectives import base_name, deciding, key_metrics
 from experiments.terminal.screen import say, screen, show_table
-from experiments.tracking.runs import as_set
+from experiments.tracking.runs import as_set, tasks_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +58,8 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
         some = ", ".join(left_out[:MOST_PARAMS])
         say(f"--columns shows others, such as {some}{more}; --to FILE.csv writes all")
     if found["experiment"].nunique() > 1:
-        name = shlex.quote(str(found["experiment"].iloc[0]))
+        finished = found.loc[found["status"] == "FINISHED", "experiment"]
+        name = shlex.quote(str(finished.value_counts().index[0]))
         say(f"of one data set alone there is more to see: experiments compare {name}")
 
 
@@ -95,23 +95,26 @@ def params_that_differ(found: pd.DataFrame) -> list[str]:
 def _metrics(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     """Those of the task; where there are several tasks the one of each that decides."""
     finished = found[found["status"] == "FINISHED"]
-    tasks: list[str] = list(finished["params.model.task"].dropna().unique()) if "params.model.task" in found else []
+    tasks = tasks_of(finished)
+    if not tasks:  # of other people
+        return [name for name in compared.columns[3:] if not name.endswith("_deviation")]
     if len(tasks) == 1:
-        names = key_metrics(compared, Task(tasks[0]))
+        names = key_metrics(compared, tasks[0])
         return sorted(names, key=lambda name: base_name(name) != name)  # first what all runs have
-    return [name for task in tasks if (name := deciding(compared, Task(task))) is not None]
+    return [name for task in tasks if (name := deciding(compared, task)) is not None]
 
 
 def _wanted(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequence[str]) -> list[str]:
     keys = [name.removeprefix("params.") for name in found.columns if name.startswith("params.")]
     known = [*(name for name in compared.columns[3:] if not name.endswith("_deviation")), *keys]
+    differing = params_that_differ(found)  # which the table calls by their short names
+    shown = dict(zip(short_keys(differing), differing, strict=True))
     for name in wanted:
-        if name not in known:
+        if name not in known and name not in shown:
             some = ", ".join(_metrics(compared, found))
-            raise ConfigError(
-                [f"--columns must be metrics ({some} …) and params of the runs, got '{name}'{suggest(name, known)}"]
-            )
-    return list(wanted)
+            near = suggest(name, [*known, *shown])
+            raise ConfigError([f"--columns must be metrics ({some} …) and params of the runs, got '{name}'{near}"])
+    return [name if name in known else shown[name] for name in wanted]
 
 
 def _cells(compared: pd.DataFrame, found: pd.DataFrame, name: str) -> list[str]:

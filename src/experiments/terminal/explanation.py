@@ -15,13 +15,16 @@ from experiments.terminal.completion import folder_of
 from experiments.terminal.screen import say
 
 
-def explain_words(words: Sequence[str]) -> None:
+def explain_words(words: Sequence[str]) -> bool:
     """Each choice of a group among the words: its description, and its settings as words that can be changed.
+
+    Returns:
+        Whether there is one.
 
     Raises:
         ConfigError: a choice that there is not.
     """
-    folder = folder_of(words)
+    folder, is_explained = folder_of(words), False
     for word in words:
         group, equals, value = word.partition("=")
         if not equals or group not in GROUPS:
@@ -31,6 +34,8 @@ def explain_words(words: Sequence[str]) -> None:
             if choice.strip() not in offered:
                 raise ConfigError([wrong_choice(group, choice, offered)])
             _explain(group, choice.strip(), offered[choice.strip()], folder)
+            is_explained = True
+    return is_explained
 
 
 def _explain(group: str, choice: str, line: str, folder: str | None) -> None:

@@ -6,6 +6,8 @@ know of the model stands in `MLmodel`, under `metadata: experiments`.
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import itertools
 import re
 import warnings
@@ -17,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame, SparkSession
@@ -41,7 +43,8 @@ def _load_pyfunc(path: str) -> Answers:
     metadata = Model.load(str(Path(path).parent)).metadata or {}
     if "experiments" not in metadata:
         raise ValueError(
-            "the model says nothing of its answers, as earlier versions logged it; use mlflow.spark.load_model"
+            "the model says nothing of its answers, as one of other people, or of earlier versions; "
+            "mlflow.pyfunc.load_model and mlflow.spark.load_model load those"
         )
     if SparkSession.getActiveSession() is None:
         _start_session()
@@ -62,6 +65,35 @@ def _start_session() -> None:
     SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
 
 
+def _as_at_the_fit(spark: SparkSession, time_zone: str | None) -> SparkSession:
+    """The session, or one beside it in which days begin when they did at the fit, and what cannot be read is an error.
+
+    The settings of somebody else's session stay as they are.
+    """
+    wanted = {"spark.sql.ansi.enabled": "true", **({"spark.sql.session.timeZone": time_zone} if time_zone else {})}
+    if all(spark.conf.get(name, None) == value for name, value in wanted.items()):
+        return spark
+    with _active_kept():
+        own = spark.newSession()
+        for name, value in wanted.items():
+            own.conf.set(name, value)
+    return own
+
+
+@contextlib.contextmanager
+def _active_kept() -> Iterator[None]:
+    """After the block the thread's session is the one that it was before."""
+    from pyspark.sql import SparkSession
+
+    before = SparkSession.getActiveSession()
+    try:
+        yield
+    finally:
+        if before is not None:
+            SparkSession._activeSession = before
+            before._jvm.SparkSession.setActiveSession(before._jsparkSession)
+
+
 class Answers:
     """A fitted pipeline that takes and gives pandas frames."""
 
@@ -69,10 +101,11 @@ class Answers:
         """Keep what is needed for answers.
 
         Args:
-            known: `columns`: Spark's types of the features; `may_be_missing`: names of them; `vectors`: of each vector
-                that the model makes, the names of its entries; `values`: other columns that it makes.
+            known: `columns`: Spark's types of the features and of what else is read; `may_be_missing`: names of them;
+                `vectors`: of each vector that the model makes, the names of its entries; `values`: other columns that
+                it makes; `time_zone`: in which days began at the fit.
         """
-        self.pipeline, self.spark, self.known = pipeline, spark, known
+        self.pipeline, self.spark, self.known = pipeline, _as_at_the_fit(spark, known.get("time_zone")), known
 
     def get_raw_model(self) -> PipelineModel:
         """The Spark pipeline."""
@@ -90,14 +123,27 @@ class Answers:
         Raises:
             ValueError: a column that is not there or holds something else; values that are missing.
         """
+        if not isinstance(rows, pd.DataFrame):
+            raise ValueError(
+                f"the rows must be a pandas frame, got {type(rows).__name__}; of one row: pandas.DataFrame([row])"
+            )
+        self._check_names(rows)
         if not len(rows):  # of which Spark cannot tell how long vectors are
             names = itertools.chain(self.known["values"], *self.known["vectors"].values())
-            return pd.DataFrame({name: [] for name in names}, rows.index)
-        given = self._given(rows)
+            kinds = {name: object if name.startswith("predicted_") else float for name in names}
+            return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in kinds.items()}, rows.index)
         try:
-            answers: pd.DataFrame = self._selected(self.pipeline.transform(given)).toPandas()
+            with _active_kept():
+                answers: pd.DataFrame = self._selected(self.pipeline.transform(self._given(rows))).toPandas()
+        except ValueError:
+            raise
         except Exception as error:  # Spark raises Py4J's and its own kinds
             said = re.search(r"\[[A-Z_]+[^\n]*?\.(?= |$)", str(error)) if "CAST_INVALID_INPUT" in str(error) else None
+            lacking = [name for name in self.known["columns"] if name in rows and rows[name].isna().any()]
+            if said is None and lacking:
+                raise ValueError(
+                    f"the model has no answer where a value is missing in {', '.join(map(repr, lacking))}"
+                ) from error
             if said is None:
                 raise
             raise ValueError(f"a value is not what it was at the fit: {said[0]}") from error
@@ -110,6 +156,15 @@ class Answers:
             answers = pd.concat([answers, parts], axis=1)
         answers.index = rows.index
         return answers
+
+    def _check_names(self, rows: pd.DataFrame) -> None:
+        kinds = self.known["columns"]
+        known = [name for name in rows.columns if name in kinds]
+        if kinds and not known:
+            raise ValueError(f"the rows must have the columns {', '.join(kinds)}, got none of them")
+        twice = sorted({name for name in known if known.count(name) > 1})
+        if twice:
+            raise ValueError(f"the rows must have each column once, got {', '.join(map(repr, twice))} twice")
 
     def _given(self, rows: pd.DataFrame) -> DataFrame:
         """The features as Spark's rows, with their number."""
@@ -192,9 +247,13 @@ def arrow(name: str, kind: str, values: pd.Series) -> pa.Array:
 
 def _numbers(values: pd.Series) -> pd.Series:
     """Numbers, NaN where one is missing or infinite."""
-    texts = [value for value in values if isinstance(value, str)] if values.dtype == object else []
-    if texts:
-        raise ValueError(f"texts such as {texts[0]!r}; pandas.to_numeric makes numbers of them")
+    others = (str, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
+    is_mixed = values.dtype == object
+    found = [value for value in values if isinstance(value, others) and not pd.isna(value)] if is_mixed else []
+    if found and isinstance(found[0], str):
+        raise ValueError(f"texts such as {found[0]!r}; pandas.to_numeric makes numbers of them")
+    if found or values.dtype.kind in "mM":
+        raise ValueError("times or bytes, which are no numbers")
     numbers = pd.to_numeric(values)
     return numbers if pd.api.types.is_integer_dtype(numbers) else numbers.replace([np.inf, -np.inf], np.nan)
 
@@ -208,8 +267,9 @@ def _dates(values: pd.Series) -> pa.Array:
     if pd.api.types.is_numeric_dtype(values) and values.notna().any():
         raise ValueError("numbers with fractions or gaps; give texts or times")
     times = pd.to_datetime(values)
-    zone = None if times.dt.tz is None else str(times.dt.tz)
-    return pa.array(times, pa.timestamp("us", zone), from_pandas=True, safe=False)
+    if times.dt.tz is None:  # as texts, of which Spark takes an hour that a change of clocks left out for the next
+        return pa.array(times.dt.strftime("%Y-%m-%d %H:%M:%S.%f"), pa.string(), from_pandas=True)
+    return pa.array(times, pa.timestamp("us", str(times.dt.tz)), from_pandas=True, safe=False)
 
 
 def _lists(values: pd.Series) -> list[list[float] | None]:

@@ -25,6 +25,7 @@ from experiments.tracking.store import open_store, sqlite_file, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
+    from mlflow.tracking import MlflowClient
     from pyspark.ml import PipelineModel
 
     from experiments.tracking.experiments_pyfunc import Answers
@@ -67,7 +68,7 @@ def save_model(
         model,
         pip_requirements=[f"{package}=={version(package)}" for package in _requirements(fitted)],
         signature=signature_of(dataset, answers),
-        input_example=example_of(dataset),
+        input_example=example_of(dataset, answers["columns"]),
         dfs_tmpdir=shared_folder,
         code_paths=code,
     )
@@ -142,7 +143,7 @@ def opened_model(config: Config, uri: str) -> Answers:
     """A logged model of the config's store, copied to this machine, as `experiments_pyfunc` loads it.
 
     Args:
-        uri: `models:/m-…`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        uri: `models:/m-…`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`; the id of a run, also as `runs:/ID/…`.
 
     Raises:
         ConfigError: no registered model has the name, or no version the alias or the number.
@@ -171,12 +172,12 @@ def opened_model(config: Config, uri: str) -> Answers:
         try:
             place = (client.get_model_version_by_alias if mark == "@" else client.get_model_version)(name, which).source
         except MlflowException as error:
-            raise ConfigError([f"model must be a version or an alias of '{name}', got '{which}'"]) from error
+            raise ConfigError([_no_version(client, name, which)]) from error
     else:
         try:
-            place = client.get_logged_model(name).artifact_location
+            place = client.get_logged_model(name or _model_of_run(client, uri)).artifact_location
         except MlflowException as error:
-            example = "models:/m-… or models:/houses@candidate"
+            example = "models:/m-…, models:/houses@candidate or the id of a run that has logged a model"
             raise ConfigError([f"model must be a URI such as {example}, got '{uri}'"]) from error
     folder = tempfile.mkdtemp(prefix="experiments-model-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -186,3 +187,18 @@ def opened_model(config: Config, uri: str) -> Answers:
         return _load_pyfunc(str(Path(path) / "sparkml"))
     except ValueError as error:
         raise ConfigError([f"model must be one of this version, got '{uri}': {error}"]) from error
+
+
+def _no_version(client: MlflowClient, name: str, which: str) -> str:
+    versions = [version.version for version in client.search_model_versions(f"name = '{name}'")]
+    aliases = [f"@{alias}" for alias in client.get_registered_model(name).aliases]
+    there = ", ".join([*aliases, *map(str, sorted(map(int, versions)))]) or "none"
+    return f"model must be a version or an alias of '{name}' ({there}), got '{which}'"
+
+
+def _model_of_run(client: MlflowClient, run: str) -> str:
+    """Id of the model that a run has logged; the text itself where it is no run, or one without."""
+    found = re.fullmatch(r"(?:runs:/)?([0-9a-f]{32})(?:/.*)?", run)
+    outputs = client.get_run(found[1]).outputs if found else None
+    models = outputs.model_outputs if outputs is not None else []
+    return str(models[0].model_id) if models else run

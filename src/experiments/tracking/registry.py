@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments.config.schema import Config, Moves
+from experiments.errors import override
 from experiments.evaluation.objectives import deciding, larger_is_better, merit
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.tags import NOTE_TAG, VERSIONS_TAG
@@ -118,9 +119,17 @@ def _compared(client: MlflowClient, ours: Run, name: str, config: Config) -> tup
     # What the user chooses by, of the held-out rows.
     chosen = [name for name in (*config.sweep.objectives[:1], config.tuning.metric) if name]
     metric = deciding(ours.data.metrics, task, chosen) or deciding(ours.data.metrics, task)
+    label = theirs.data.params.get("data.label", config.data.label)
+    if label != config.data.label:
+        return False, (
+            f"; version {known.version} predicts {label}, this one {config.data.label}; a name of its own for each: "
+            f"{override('data.name', f'{config.data.name}_{config.data.label}')}{_ALL_THE_SAME}"
+        )
     if metric is None or metric not in theirs.data.metrics:
         return False, f"; it and version {known.version} have no metric in common that decides{_ALL_THE_SAME}"
     (which, rows), others = _rows_of(ours), _rows_of(theirs)
+    if others[1] is None:
+        return False, f"; the run of version {known.version} does not say what rows judged it{_ALL_THE_SAME}"
     if (which, rows) != others:
         return False, f"; version {known.version} was judged on other rows, so they cannot be compared{_ALL_THE_SAME}"
     here, there = ours.data.metrics[metric], theirs.data.metrics[metric]

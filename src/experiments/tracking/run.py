@@ -47,6 +47,7 @@ class TrackedRun:
         self.client = client
         self.run_id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
+        self.experiment: str = client.get_experiment(run.info.experiment_id).name
         # Name and version of the registered model, once there is one.
         self.registered: tuple[str, str] | None = None
         self._model_id: str | None = None

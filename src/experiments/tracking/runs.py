@@ -86,8 +86,13 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
     # The deviation over folds of one run is not that over seeds.
     metrics = [name for name in finished.columns if name.startswith("metrics.") and not name.endswith("_deviation")]
     identity = as_set(finished[keys]).agg("\x1f".join, axis=1)
+    # Without params, as other people's runs, one says too little to be the same as another.
+    identity = identity.where(finished[keys].notna().any(axis=1), finished["run_id"])
     if "metrics.weighted_f1" in finished:  # before there was this f1 was another metric
         identity += finished["metrics.weighted_f1"].isna().astype(str)
+    if "params.seed" in finished:  # the same once more, the newest first, is no other seed
+        once = ~pd.DataFrame({"of": identity, "seed": finished["params.seed"].astype(str)}).duplicated()
+        finished, identity = finished[once], identity[once]
     grouped = finished.groupby(identity, sort=False)
     columns: dict[str, Any] = {
         "run_id": grouped["run_id"].first(),
@@ -95,12 +100,13 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
         "runs": grouped.size(),
     }
     for metric in metrics:
-        columns[metric.removeprefix("metrics.")] = grouped[metric].mean()
-        columns[f"{metric.removeprefix('metrics.')}_deviation"] = grouped[metric].std(ddof=1)
+        name = metric if metric.removeprefix("metrics.") in columns else metric.removeprefix("metrics.")
+        columns[name] = grouped[metric].mean()
+        columns[f"{name}_deviation"] = grouped[metric].std(ddof=1)
     made = pd.DataFrame(columns).reset_index(drop=True)
     if sort is not None and sort not in made:
         known = [metric.removeprefix("metrics.") for metric in metrics]
-        raise ConfigError([f"--sort must be a metric of the runs, got '{sort}'{suggest(sort, known)}"])
+        raise ConfigError([f"sort must be a metric of the runs, got '{sort}'{suggest(sort, known)}"])
     return _ordered(made, finished, sort)
 
 
@@ -173,10 +179,18 @@ def _compact(page: pd.DataFrame) -> pd.DataFrame:
     return page.astype(dict.fromkeys(texts, "category"))
 
 
+def tasks_of(finished: pd.DataFrame) -> list[Task]:
+    """Of our runs; other people's may have a param of that name that means something else."""
+    if "params.model.task" not in finished:
+        return []
+    named = finished["params.model.task"].dropna().unique()
+    return [Task(name) for name in named if name in {task.value for task in Task}]
+
+
 def _ordered(made: pd.DataFrame, finished: pd.DataFrame, sort: str | None) -> pd.DataFrame:
     """By a metric, or the one that decides where all runs are of one task; runs without it come last."""
-    tasks = set(finished["params.model.task"].dropna()) if "params.model.task" in finished else set()
-    task = Task(str(tasks.pop())) if len(tasks) == 1 else None
+    tasks = tasks_of(finished)
+    task = tasks[0] if len(tasks) == 1 else None
     metric = sort or (deciding(made, task) if task is not None else None)
     if metric is None:
         return made

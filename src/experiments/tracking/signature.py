@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from experiments.data.dataset import Dataset
 from experiments.data.kinds import DATES, DECIMALS, WHOLE, base_of, is_numbers
-from experiments.data.names import quoted, sql_text
+from experiments.data.names import quoted, sql_text, unquoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
     """What the answers of a model are made from, as `experiments_pyfunc` wants it.
 
     Returns:
-        `columns`, `may_be_missing`, `values` and `vectors`.
+        `columns`, `may_be_missing`, `values`, `vectors` and `time_zone`.
     """
     model = fitted.stages[-1]
     given = dataset.given
@@ -41,11 +42,20 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
     if not values and not vectors and model.hasParam("outputCol"):
         vectors[model.getOutputCol()] = [f"component_{place}" for place in range(model.getOrDefault("k"))]
     return {
-        "columns": given.types,
+        "columns": {**given.types, **_beside(model, dataset)},
         "may_be_missing": [name for name in given.types if name in given.may_be_missing],
         "values": values,
         "vectors": vectors,
+        "time_zone": dataset.rows.sparkSession.conf.get("spark.sql.session.timeZone"),
     }
+
+
+def _beside(model: Any, dataset: Dataset) -> dict[str, str]:
+    """Columns with their types that a model reads beside the features."""
+    if not (model.hasParam("offsetCol") and model.isDefined("offsetCol") and model.getOrDefault("offsetCol")):
+        return {}
+    name = unquoted(model.getOrDefault("offsetCol"))
+    return {name: dict(dataset.rows.dtypes)[name]}
 
 
 def predicted(dataset: Dataset) -> str:
@@ -70,8 +80,8 @@ def signature_of(dataset: Dataset, answers: dict[str, Any]) -> ModelSignature:
 
     given = dataset.given
     inputs = [
-        ColSpec(_type(kind, name in given.may_be_missing, given.date_format), name, name not in given.may_be_missing)
-        for name, kind in given.types.items()
+        ColSpec(_type(kind, name in given.may_be_missing), name, name not in given.may_be_missing)
+        for name, kind in answers["columns"].items()
     ]
     of_class = "long" if isinstance((dataset.class_values or [""])[0], int) else "string"
     outputs = [ColSpec("double" if name == "prediction" else of_class, name) for name in answers["values"]]
@@ -79,11 +89,12 @@ def signature_of(dataset: Dataset, answers: dict[str, Any]) -> ModelSignature:
     return ModelSignature(Schema(inputs), Schema(outputs) if outputs else None)
 
 
-def _type(kind: str, may_be_missing: bool, date_format: str | None) -> Any:
+def _type(kind: str, may_be_missing: bool) -> Any:
     """MLflow's type of a column.
 
     Whole numbers some of which are missing are to pandas a column of other numbers, and MLflow's types take one of the
-    two; so do dates that may come as times and in the data's own spelling.
+    two. Dates may come as times and as texts, of which MLflow would read some as other days; of what is no truth value
+    it would make one.
     """
     from mlflow.types.schema import AnyType, Array, SparkMLVector
 
@@ -93,20 +104,24 @@ def _type(kind: str, may_be_missing: bool, date_format: str | None) -> Any:
     if is_numbers(kind):
         return Array("double")
     if kind.startswith("array<"):
-        return Array(_type(kind.removeprefix("array<").removesuffix(">"), False, None))
+        return Array(_type(kind.removeprefix("array<").removesuffix(">"), False))
     if base in WHOLE:
         return AnyType() if may_be_missing else "long"
-    if base in DATES:
-        return AnyType() if date_format else "datetime"
+    if base in DATES or base == "boolean":
+        return AnyType()
     if base in DECIMALS:
         return "double"
-    return base if base in ("boolean", "binary") else "string"
+    return base if base == "binary" else "string"
 
 
-def example_of(dataset: Dataset) -> pd.DataFrame | None:
-    """The first training rows as people have them, vectors as lists; none when that would be a large file."""
-    given, used = dataset.given, dataset.feature_types
-    columns = [_as_given(name, kind, used[name], given.date_format) for name, kind in given.types.items()]
+def example_of(dataset: Dataset, read: Mapping[str, str]) -> pd.DataFrame | None:
+    """The first training rows as people have them, vectors as lists; none when that would be a large file.
+
+    Args:
+        read: the columns that the model reads, with Spark's short type names.
+    """
+    given, used = dataset.given, {**read, **dataset.feature_types}
+    columns = [_as_given(name, kind, used[name], given.date_format) for name, kind in read.items()]
     example: pd.DataFrame = dataset.train.selectExpr(*columns).limit(EXAMPLE_ROWS).toPandas()
     vectors = [name for name, kind in used.items() if kind == "vector"]
     values = len(example.columns) + sum(len(vector) for name in vectors for vector in example[name][:1])

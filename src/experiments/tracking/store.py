@@ -76,6 +76,14 @@ def check_store(tracking: TrackingConfig) -> None:
                 f"'{redact_text(uri)}'; set {GIVEN_URI}, which `mlflow run` follows"
             ]
         )
+    if uri.startswith("file:") or ("://" not in uri and not uri.startswith(("databricks", "sqlite:"))):
+        raise ConfigError(
+            [
+                f"tracking.uri must be a server (http://…) or a database (sqlite:///…/mlflow.db), got "
+                f"'{redact_text(uri)}', a folder of files, in which MLflow finds and registers little; "
+                "tracking.folder=… makes a database"
+            ]
+        )
     try:
         if tracking.folder is not None and not tracking.uri:
             Path(tracking.folder).mkdir(parents=True, exist_ok=True)

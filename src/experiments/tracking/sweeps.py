@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.schema import Config
 from experiments.errors import ConfigError
 from experiments.redaction import redact_text
+from experiments.tracking.claim import Claim
 from experiments.tracking.lifecycle import closed_truly, experiment_name, given_experiment, given_run, new_run
 from experiments.tracking.owner import PROCESS_TAG, is_gone, process_tag
 from experiments.tracking.run import TrackedRun
@@ -43,48 +44,80 @@ class RecordedSweep:
 
 
 @contextlib.contextmanager
-def sweep_run(client: MlflowClient, sweep: RecordedSweep) -> Iterator[TrackedRun]:
-    """The parent run: the one that `mlflow run` opened, one that an earlier command left unfinished, or a new one.
+def sweep_run(client: MlflowClient, sweep: RecordedSweep, is_done: bool) -> Iterator[TrackedRun]:
+    """The parent run: the one that `mlflow run` opened, one that an earlier command left, or a new one.
+
+    Args:
+        is_done: whether no trial is missing; the run of a sweep that finished is then taken again.
 
     Raises:
         ConfigError: the same sweep runs at this moment.
     """
-    with closed_truly(sweep.config, lambda: TrackedRun(client, _opened(client, sweep))) as run:
-        _log_params(run, sweep.params)
-        yield run
+    claim = Claim()
+    with closed_truly(sweep.config, lambda: TrackedRun(client, _opened(client, sweep, claim, is_done))) as run:
+        try:
+            _log_params(run, sweep.params)
+            yield run
+        finally:
+            with contextlib.suppress(Exception):
+                client.delete_tag(run.run_id, claim.tag)
 
 
-def _opened(client: MlflowClient, sweep: RecordedSweep) -> Run:
+def _opened(client: MlflowClient, sweep: RecordedSweep, claim: Claim, is_done: bool) -> Run:
     name = redact_text(sweep.config.tracking.run or sweep.name)
-    tags = {SWEEP_TAG: sweep.hash, **process_tag()}
-    run = given_run(client, name) or _unfinished(client, sweep)
-    if run is None:
-        return new_run(client, sweep.config, name, tags)
+    tags = {SWEEP_TAG: sweep.hash, claim.tag: claim.value}
+    given = given_run(client, name)
+    left = given or _left(client, sweep, is_done)
+    run = left or new_run(client, sweep.config, name, tags)
+    if left is not None:
+        _tag(client, left, tags)
+    asked = f"tags.`{SWEEP_TAG}` = '{sweep.hash}'"
+    other = claim.other(lambda: list(runs_of(client, [run.info.experiment_id], asked)))
+    if other is None:
+        return _reopened(client, left) if left is not None else run
+    client.delete_tag(run.info.run_id, claim.tag)
+    if left is None:
+        client.delete_run(run.info.run_id)
+    elif given is not None:
+        client.set_terminated(run.info.run_id, "FAILED")
+    raise _is_running(other)
+
+
+def _reopened(client: MlflowClient, run: Run) -> Run:
+    """By whoever has it, as it says whose it is."""
+    _tag(client, run, process_tag())
     client.update_run(run.info.run_id, status="RUNNING")
     if FAILURE_TAG in run.data.tags:
         client.delete_tag(run.info.run_id, FAILURE_TAG)
-    for key, value in tags.items():
-        client.set_tag(run.info.run_id, key, value)
     return run
 
 
-def _unfinished(client: MlflowClient, sweep: RecordedSweep) -> Run | None:
-    """The newest run of the same sweep that did not finish."""
+def _tag(client: MlflowClient, run: Run, tags: Mapping[str, str]) -> None:
+    for key, value in tags.items():
+        client.set_tag(run.info.run_id, key, value)
+
+
+def _left(client: MlflowClient, sweep: RecordedSweep, is_done: bool) -> Run | None:
+    """The newest run of the same sweep, unless it finished while trials are missing now."""
     experiment = client.get_experiment_by_name(experiment_name(sweep.config))
     if experiment is None:
         return None
     found = client.search_runs([experiment.experiment_id], f"tags.`{SWEEP_TAG}` = '{sweep.hash}'", max_results=1)
-    if not found or found[0].info.status == "FINISHED":
+    if not found or (found[0].info.status == "FINISHED" and not is_done):
         return None
     if found[0].info.status != "RUNNING":
         return found[0]
     gone = is_gone(found[0].data.tags.get(PROCESS_TAG, ""))
     if gone is False:
-        raise ConfigError(
-            [f"this sweep is running at this moment, as run {found[0].info.run_id}; wait for it, or end it first"]
-        )
+        raise _is_running(found[0])
     # Of another machine's nobody knows here whether it lives.
     return found[0] if gone else None
+
+
+def _is_running(run: Run) -> ConfigError:
+    return ConfigError(
+        [f"this sweep is running at this moment, as run {run.info.run_id}; wait for it, or end it first"]
+    )
 
 
 def _log_params(run: TrackedRun, words: Mapping[str, str]) -> None:

@@ -119,11 +119,20 @@ def _folds(dataset: Dataset, tuning: TuningConfig, seed: int) -> list[_Fold]:
         late = latest(dataset.train, dataset.time, 1 - tuning.train_fraction) if dataset.time else None
         part = F.when(share < tuning.train_fraction if late is None else ~late, 1).otherwise(0)
     rows = dataset.train.withColumn(FOLD, part.cast("int"))
-    if rows.select(FOLD).distinct().count() < parts:
+    classes = [dataset.label] if dataset.classes is not None and dataset.label is not None else []
+    found = {tuple(row) for row in rows.select(FOLD, *classes).distinct().collect()}
+    if len({place for place, *_ in found}) < parts:
         raise ExperimentError(
             f"tuning.{key} must leave rows in every part, got {getattr(tuning, key)} for {dataset.train_rows} training "
             "rows; use fewer folds or more rows, or in a sweep sweep.judged_by=test"
         )
+    for index in judging if classes else ():
+        left = {label for place, label in found if place != index}
+        if len(left) < 2:  # of one class Spark makes a model that always says the other
+            raise ExperimentError(
+                f"tuning.{key} must leave two classes to fit on, got only '{dataset.class_name(int(left.pop()))}' "
+                f"where part {index + 1} judges; use more rows or other parts, or in a sweep sweep.judged_by=test"
+            )
     return [
         _Fold(index, rows.where(f"{FOLD} != {index}").drop(FOLD), rows.where(f"{FOLD} = {index}").drop(FOLD))
         for index in judging
