@@ -4,6 +4,7 @@ import contextlib
 import re
 import shutil
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -96,6 +97,20 @@ def test_a_run_in_a_process_without_a_main_file_goes_on_to_its_end(command, stor
     (run,) = runs(store, "diabetes")
     assert f"run {run.info.run_id}" in done.stdout
     assert run.info.status == "FINISHED"
+
+
+@pytest.mark.long
+def test_a_script_that_sweeps_runs_once_and_its_figures_are_drawn(command, store, runs, tmp_path):
+    """Long, as it is a process of its own."""
+    script = tmp_path / "mine.py"
+    words = ["data=diabetes", "model=ridge", "model.estimator.regParam=0.1,1"]
+    script.write_text(f"print('top of script')\nimport experiments\nprint(len(experiments.sweep({words})))\n")
+    done = command(sys.executable, str(script))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("top of script") == 1
+    client = MlflowClient(store)
+    (trial, *_) = [run for run in runs(store, "diabetes") if "experiments.sweep" not in run.data.tags]
+    assert any(file.path.endswith(".png") for file in client.list_artifacts(trial.info.run_id))
 
 
 @pytest.mark.long

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import load
+from experiments import ExperimentError, load
 from experiments.experiment import run
 
 # The session of the ranks has less to do.
@@ -77,7 +77,7 @@ def sales(tmp_path):
     frame = pd.DataFrame(
         {
             "size": random.integers(20, 100, 200).astype(float),
-            "is_new": random.random(200) > 0.5,
+            "is_new": random.random(200) > 0.3,
             "day": [day.isoformat() for day in days],
             "zip": [f"{code:03d}" for code in random.integers(1, 6, 200)],
             "town": random.choice(["Kyoto", "Nara", "Größe (m)"], 200),
@@ -182,3 +182,94 @@ def test_a_column_that_is_not_there_is_said(model):
     loaded = model(*words)
     with pytest.warns(UserWarning, match="no column is called 'n': missing in every row"):
         loaded.predict(pd.read_csv(CASES / "ints.csv").rename(columns={"n": "N"}))
+
+
+def test_what_is_no_truth_value_no_date_and_no_number_is_refused_and_never_made_one(model, sales, over_http):
+    frame, words = sales
+    loaded = model(*words)
+    types = types_of(loaded)
+    assert types["is_new"] == ("Any", False)
+    assert types["day"] == ("Any", True)  # nothing has an answer for a missing date
+    rows = frame.drop(columns="price").head(3)
+    answers = loaded.predict(rows)["prediction"]
+    missing = rows.assign(is_new=pd.Series([None, True, False], dtype=object))
+    served = over_http(loaded, missing)
+    assert np.allclose(served["prediction"], loaded.predict(missing)["prediction"])
+    assert served["prediction"][0] != pytest.approx(loaded.predict(rows.assign(is_new=False))["prediction"][0])
+    days = pd.to_datetime(rows["day"])
+    for wrong, said in (
+        (rows.assign(is_new="false"), "'is_new' must be of Spark's type boolean"),
+        (rows.assign(day="05.07.2022"), "a value is not what it was at the fit"),
+        (rows.assign(day=[None, *rows["day"][1:]]), "'day' must have a value in every row"),
+        (rows.assign(size=days), "'size' must be of Spark's type double, got datetime64.*times or bytes"),
+        (rows.assign(size=[b"1", 2.0, 3.0]), "'size' must be of Spark's type double, got object: times or bytes"),
+        (
+            pd.DataFrame({"SIZE": [1.0]}),
+            "the rows must have the columns day, .* zip, got none of them",
+        ),
+        (pd.concat([rows, rows[["zip"]]], axis=1), "the rows must have each column once, got 'zip' twice"),
+        (rows.to_dict(), "the rows must be a pandas frame, got dict"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            loaded._model_impl.predict(wrong)
+    # Times of an hour that a change of clocks left out are the next hour's, as in a file.
+    loaded._model_impl.predict(
+        rows.assign(day=pd.to_datetime(["2024-03-31 02:30:00", *rows["day"][1:]], format="ISO8601"))
+    )
+    assert np.allclose(loaded.predict(rows.assign(day=days))["prediction"], answers)
+
+
+def test_days_begin_where_they_began_at_the_fit(spark, model, tmp_path):
+    times = pd.date_range("2024-01-01", periods=400, freq="7h", tz="UTC")
+    frame = pd.DataFrame({"at": times.strftime("%Y-%m-%dT%H:%M:%SZ"), "y": times.day_of_week * 10.0})
+    frame.to_csv(tmp_path / "times.csv", index=False)
+    words = ("data=table", f"data.path={tmp_path / 'times.csv'}", "data.label=y", "preprocessing=dates")
+    before = spark.conf.get("spark.sql.session.timeZone")
+    try:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+        loaded = model(*words, "model=decision_tree_regressor")
+        answers = loaded.predict(frame)["prediction"]
+        assert (answers - frame["y"]).abs().mean() < 3
+        spark.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+        spark.conf.set("spark.sql.ansi.enabled", "false")
+        there = mlflow.pyfunc.load_model(f"models:/{loaded.metadata.model_id}")
+        assert there.predict(frame)["prediction"].tolist() == answers.tolist()
+        with pytest.raises(ValueError, match="a value is not what it was at the fit"):
+            there.predict(frame.assign(at="31.12.2024"))
+        assert spark.conf.get("spark.sql.session.timeZone") == "Asia/Tokyo"
+        assert spark.getActiveSession().conf.get("spark.sql.session.timeZone") == "Asia/Tokyo"
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", before)
+        spark.conf.set("spark.sql.ansi.enabled", "true")
+
+
+def test_an_offset_is_asked_for_and_used(model, tmp_path):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": random.normal(size=400), "exposure": random.uniform(0, 2, size=400)})
+    frame["y"] = random.poisson(np.exp(0.5 + 0.3 * frame["x"] + frame["exposure"]))
+    frame.to_csv(tmp_path / "counts.csv", index=False)
+    words = ("data=table", f"data.path={tmp_path / 'counts.csv'}", "data.label=y", "model=glm")
+    own = ("model.estimator.family=poisson", "model.estimator.link=log", "+model.estimator.offsetCol=exposure")
+    loaded = model(*words, *own)
+    assert types_of(loaded) == {"x": ("DataType.double", True), "exposure": ("DataType.double", True)}
+    answers = loaded.predict(frame)["prediction"]
+    more = loaded.predict(frame.assign(exposure=frame["exposure"] + 1))["prediction"]
+    assert np.allclose(more / answers, np.e)
+    assert len(loaded.predict(loaded.input_example)) == 5
+
+
+def test_labels_are_said_as_they_are_whatever_spark_would_put_in_their_place(model, tmp_path, monkeypatch):
+    names = ["${env:HOME}", "see __THIS__ one", '${x} "q"', "it's \\u0024 5"]
+    frame = pd.DataFrame(
+        {"x": np.arange(200) % 4 + np.arange(200) / 1000, "y": [names[place % 4] for place in range(200)]}
+    )
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    words = ("data=table", f"data.path={tmp_path / 'labels.csv'}", "data.label=y", "model=decision_tree")
+    answers = model(*words, "model.estimator.maxBins=256").predict(frame[["x"]].head(4))
+    assert answers["predicted_y"].tolist() == names
+
+
+def test_names_in_whose_place_spark_puts_something_are_refused(model, tmp_path):
+    pd.DataFrame({"a${env:HOME}": np.arange(50), "y": np.arange(50)}).to_csv(tmp_path / "names.csv", index=False)
+    with pytest.raises(ExperimentError, match=r"columns without \$\{ and __THIS__ in their names"):
+        model("data=table", f"data.path={tmp_path / 'names.csv'}", "data.label=y", "model=ridge")

@@ -58,7 +58,7 @@ def test_the_best_is_chosen_on_the_rows_that_are_asked_for(spark, words, contrar
     assert len(client.search_runs([first.info.experiment_id])) == 3
     again = experiments.sweep([*contrary, *swept, *words])
     assert set(again["run_id"]) == set(table["run_id"])
-    assert len(client.search_runs([first.info.experiment_id])) == 4  # one more is the sweep's own
+    assert len(client.search_runs([first.info.experiment_id])) == 3  # and the sweep is the same
 
 
 def test_folds_judge_as_a_loop_over_them_would(spark, words):
@@ -118,6 +118,32 @@ def test_python_runs_compares_and_scores(spark, words, tmp_path):
     assert same.equals(answers)
     with pytest.raises(experiments.ConfigError, match="did you mean 'iris'"):
         experiments.load_model("models:/irsi@candidate", words)
+    for uri in (result.run_id, f"runs:/{result.run_id}/model"):
+        assert experiments.load_model(uri, words).predict(bundled("iris")).equals(answers)
+    for wrong, said in (
+        ("models:/iris@champion", r"'iris' \(@candidate, 1\), got 'champion'"),
+        ("f" * 32, "the id of a run that has logged a model, got 'ffff"),
+        (compared, "got a DataFrame; its model_uri column has URIs"),
+        (None, "got a run without one"),
+    ):
+        with pytest.raises(experiments.ConfigError, match=said):
+            experiments.load_model(wrong, words)
+    for call in (experiments.run, experiments.sweep, experiments.load):
+        with pytest.raises(experiments.ConfigError, match="words must be a list, got the text 'model=ridge'"):
+            call("model=ridge")
+
+
+def test_models_of_several_labels_are_not_compared(spark, words, client, tmp_path):
+    x = np.random.default_rng(1).normal(size=200)
+    pd.DataFrame({"x": x, "large": 1000 * x, "small": x / 1000}).to_csv(tmp_path / "two.csv", index=False)
+    chosen = ["data=table", f"data.path={tmp_path / 'two.csv'}", "data.features=[x]", "data.label=large,small"]
+    table = experiments.sweep(["model=ridge", *chosen, *words])
+    assert table["model_uri"].notna().all()  # the best of each
+    for label in ("large", "small"):
+        made = experiments.load(["model=ridge", *chosen[:-1], f"data.label={label}", "data.name=one", *words])
+        said = run(made).registered.alias
+    assert "version 1 predicts large, this one small; a name of its own for each: data.name=one_small" in said
+    assert str(client.get_model_version_by_alias("one", "candidate").version) == "1"
 
 
 def test_an_objective_that_no_trial_has_is_a_failure(spark, words):

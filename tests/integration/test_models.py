@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from pyspark.ml.functions import array_to_vector
 
 from experiments import load
+from experiments.evaluation import curves
 from experiments.experiment import run
 
 DOCUMENT = json.loads((Path(__file__).parents[1] / "document_results.json").read_text())
@@ -172,12 +174,38 @@ def test_metrics_and_areas_are_scikit_learns_of_the_same_predictions(spark, fini
         expected |= {name: theirs(true, predicted), f"weighted_{name}": theirs(true, predicted, **weighted)}
     for name, value in expected.items():
         assert result.metrics[name] == pytest.approx(value, rel=1e-9), name
-    # Rows within a step of the score count as ties.
-    assert result.metrics["auc_roc"] == pytest.approx(metrics.roc_auc_score(true, probability), abs=1e-4)
+    assert result.metrics["auc_roc"] == pytest.approx(metrics.roc_auc_score(true, probability), rel=1e-9)
     precision, recall, _ = metrics.precision_recall_curve(true, probability)
+    # Theirs begins at precision 1, Spark's at that of the first rows.
     assert result.metrics["auc_pr"] == pytest.approx(metrics.auc(recall, precision), abs=2e-3)
     theirs = metrics.average_precision_score(true, probability)
-    assert result.metrics["average_precision"] == pytest.approx(theirs, abs=1e-3)
+    assert result.metrics["average_precision"] == pytest.approx(theirs, rel=1e-9)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 5.0])
+def test_areas_of_many_rows_are_near_however_close_their_scores_are(spark, monkeypatch, scale, classes):
+    """A model that is hardly sure of anything has all its scores in one step of those that suit others."""
+    from sklearn import metrics
+
+    monkeypatch.setattr(curves, "MOST_EXACT", 1_000)
+    random = np.random.default_rng(1)
+    true = (random.random(8_000) < 0.05).astype(int) + (random.random(8_000) < 0.2) * (classes > 2)
+    odds = -3 + scale * (
+        np.stack([true == name for name in range(classes)], axis=1) + random.normal(size=(8_000, classes))
+    )
+    values = np.exp(odds) / np.exp(odds).sum(axis=1, keepdims=True)
+    frame = pd.DataFrame({"label": true.astype(float), "probability": values.tolist(), "_held_out": True})
+    rows = spark.createDataFrame(frame).withColumn("probability", array_to_vector("probability"))
+    found = curves.curves_of(curves.by_score(rows, "label", classes, len(frame), ["_held_out"], {}))
+    for name in range(1 if classes == 2 else 0, classes):
+        curve = found[(True, name)]
+        assert len(curve.rows) < 30_000
+        assert curve.rows.sum() == 8_000
+        score = np.log(values[:, name]) - np.log(np.delete(values, name, axis=1).sum(axis=1))
+        assert curve.area_under_roc() == pytest.approx(metrics.roc_auc_score(true == name, score), abs=3e-4)
+        theirs = metrics.average_precision_score(true == name, score)
+        assert curve.average_precision() == pytest.approx(theirs, abs=2e-3)
 
 
 def test_areas_of_several_classes_are_scikit_learns_means_of_each_against_the_rest(spark, finished, store):

@@ -65,9 +65,18 @@ def test_a_fold_without_the_last_class_is_judged_all_the_same(spark, words, tmp_
     assert np.isfinite(candidates(tmp_path, result)["mean"]).all()
 
 
+def test_rows_of_one_class_alone_are_not_fitted_on(spark, words, table):
+    """Spark would make a model of them that always says the other class."""
+    frame = pd.DataFrame({"x": np.arange(300.0), "t": np.arange(300), "y": ["a"] * 200 + ["b", "a"] * 50})
+    chosen = ["model=logistic_regression", *table(frame), "data.label=y", "data.time=t", "tuning=train_validation"]
+    grid = ["tuning.grid.model.estimator.regParam=[0.1]", "tuning.train_fraction=0.6"]
+    with pytest.raises(ExperimentError, match=r"leave two classes to fit on, got only 'a' where part 1 judges"):
+        run(load([*chosen, *grid, *words]))
+
+
 def test_a_metric_that_a_fold_does_not_have_is_said(spark, words, table):
-    frame = pd.DataFrame({"x": np.arange(41.0), "y": [0] * 40 + [1]})
-    grid = ["tuning=cross_validation", "tuning.grid.model.estimator.regParam=[0.1]", "tuning.metric=auc_roc"]
+    frame = pd.DataFrame({"x": np.arange(41.0), "y": [0] * 38 + [1] * 3})
+    grid = ["tuning=cross_validation", "tuning.folds=5", "tuning.grid.model.estimator.regParam=[0.1]"]
     chosen = ["model=logistic_regression", *table(frame), "data.label=y", "data.test_fraction=0"]
     with pytest.raises(ExperimentError, match=r"must be one .* got 'auc_roc', which fold \d does not have"):
-        run(load([*chosen, *grid, *words]))
+        run(load([*chosen, *grid, "tuning.metric=auc_roc", *words]))

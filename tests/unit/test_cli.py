@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from experiments import ConfigError, load
 from experiments.cli import main
 from experiments.config.choices import GROUPS, choices, config_folder
 from experiments.config.values import flatten, plain
+from experiments.tracking.store import check_store
 from experiments.validation import validate
 
 HEAVY = ("hydra", "omegaconf", "pyspark", "mlflow", "pandas", "rich")
@@ -86,6 +88,34 @@ def test_help_on_a_choice_that_there_is_not_says_so():
     done = typed("model=rigde", "--help")
     assert done.exit_code == 2
     assert "did you mean 'ridge'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model=ridge", "--dryrun"], "no such option '--dryrun'; did you mean '--dry-run'?"),
+        (["model=ridge", "preprocesing=auto"], "did you mean 'preprocessing'?"),
+        (["data.path=weather.csv"], "got one of data=table; add data=table"),
+        (["model=ridge,lasso"], "add -m to run each (in Python: experiments.sweep)"),
+    ],
+)
+def test_a_wrong_word_comes_with_the_right_one(words, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = typed(*words)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/runs", "/tmp/runs", "runs"])
+def test_a_folder_of_files_is_no_store(uri):
+    with pytest.raises(ConfigError, match=r"must be a server \(http://…\) or a database .*tracking.folder=…"):
+        check_store(load([f"tracking.uri={uri}"]).tracking)
+
+
+def test_several_threads_compose_at_once():
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda value: load([f"model.estimator.regParam={value}"]), range(1, 25)))
+    assert [config.model.estimator["regParam"] for config in made] == list(range(1, 25))
 
 
 @pytest.mark.parametrize("key", ["spark.driver.memory", "spark.executor.memory"])

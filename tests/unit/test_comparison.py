@@ -52,3 +52,27 @@ def test_metrics_of_training_rows_and_by_weight_have_the_direction_of_their_metr
     assert over_seeds(found, "train_r2")["name"].tolist() == ["b", "a"]
     assert over_seeds(found, "r2_by_weight")["name"].tolist() == ["b", "a"]
     assert over_seeds(found)["name"].tolist() == ["a", "b"]
+
+
+def test_other_peoples_runs_are_rows_of_their_own_and_change_no_column():
+    found = frame(
+        ("1", "a seed=1", "FINISHED", "regression", "0.1", "1", "2", 4.0, 1.0),
+        ("2", "theirs", "FINISHED", None, None, None, None, 8.0, 1.0),
+        ("3", "theirs too", "FINISHED", None, None, None, None, 9.0, 1.0),
+        ("4", "of another kind", "FINISHED", "klassifikation", "0.1", None, None, 9.0, 1.0),
+    ).assign(**{"metrics.name": [None, 1.0, 1.0, 1.0], "metrics.runs": [None, 7.0, 7.0, 7.0]})
+    compared = over_seeds(found, "rmse")
+    assert compared["name"].tolist() == ["a", "theirs", "theirs too", "of another kind"]
+    assert compared["runs"].tolist() == [1, 1, 1, 1]
+    assert compared["metrics.runs"].tolist()[1:] == [7.0] * 3
+
+
+def test_the_same_seed_once_more_is_no_other_seed():
+    found = frame(
+        ("3", "a seed=1", "FINISHED", "regression", "0.1", "1", "2", 4.0, 1.0),
+        ("2", "a seed=2", "FINISHED", "regression", "0.1", "2", "2", 8.0, 1.0),
+        ("1", "a seed=1", "FINISHED", "regression", "0.1", "1", "2", 5.0, 1.0),
+    )
+    compared = over_seeds(found)
+    assert compared["runs"].tolist() == [2]
+    assert compared["rmse"].tolist() == [6.0]  # of the newest of each seed

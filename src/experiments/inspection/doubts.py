@@ -16,7 +16,8 @@ from experiments.stages.categories import CategoryEncoderModel
 
 DECIDES = 0.99
 PERFECT = 0.999
-# As Spark's fits have them.
+# What models have whose fits go on until they have converged, and how the fits count.
+_WITH_AN_END = ("coefficients", "coefficientMatrix", "gaussians")
 ITERATIONS = ("totalIterations", "numIterations", "numIter")
 # Of more features Spark does not solve the normal equations.
 MOST_NORMAL = 4096
@@ -62,7 +63,7 @@ def _unconverged(scored: Scored) -> Iterator[str]:
     Networks and centres are left out: of those the number of iterations is a choice.
     """
     model, summary = scored.model, summary_of(scored.model)
-    if summary is None or not any(hasattr(model, kind) for kind in ("coefficients", "coefficientMatrix", "gaussians")):
+    if summary is None or not any(hasattr(type(model), kind) for kind in _WITH_AN_END):
         return
     taken = next((getattr(summary, name) for name in ITERATIONS if hasattr(summary, name)), 0)
     most = model.getOrDefault("maxIter") if model.hasParam("maxIter") else 0
@@ -120,7 +121,7 @@ def _spellings(scored: Scored) -> Iterator[str]:
             values |= dict(zip(map(unquoted, names), stage.labelsArray, strict=True))
     for name, texts in values.items():
         by_letters: dict[str, str] = {}
-        for text in texts:
+        for text in filter(None, texts):
             other = by_letters.setdefault(text.strip().casefold(), text)
             if other is not text:
                 yield (
