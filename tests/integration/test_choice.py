@@ -1,5 +1,7 @@
 """The best is chosen on rows that do not report it, the alias moves to what is not worse, and Python has it all."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -169,3 +171,20 @@ def test_a_version_that_comes_from_no_run_is_no_obstacle(spark, words, client):
     made = run(experiments.load(["model=ridge", "data=diabetes", *words])).registered
     assert (made.version, "no run" in made.alias) == ("2", True)
     assert str(client.get_model_version_by_alias("diabetes", "candidate").version) == "1"  # nobody knows how good
+
+
+def test_a_registered_model_of_classes_that_nobody_trusts_is_refused_before_they_are_imported(
+    spark, words, client, tmp_path, monkeypatch
+):
+    result = experiments.run(["model=ridge", "data=diabetes", *words], quiet=True)
+    place = client.get_logged_model(result.model_uri.removeprefix("models:/")).artifact_location
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for file in Path(place.removeprefix("file://")).rglob("sparkml/metadata/part-*"):
+        file.write_text(
+            file.read_text().replace('"class":"', '"class":"evil.').replace('"class": "', '"class": "evil.')
+        )
+        (file.parent / f".{file.name}.crc").unlink(missing_ok=True)
+    with pytest.raises(experiments.ConfigError, match=r"got evil\.[\w.]+; to trust the package: "):
+        experiments.load_model(result, words)
+    assert not (tmp_path / "imported").exists()

@@ -22,6 +22,7 @@ from experiments.errors import ConfigError, ExperimentError, suggest
 from experiments.redaction import redact_text
 from experiments.tracking.signature import answers_of, example_of, predicted, signature_of
 from experiments.tracking.store import open_store, sqlite_file, tracking_uri
+from experiments.tracking.trust import check_saved
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -146,10 +147,10 @@ def opened_model(config: Config, uri: str) -> Answers:
         uri: `models:/m-…`, `models:/NAME@ALIAS` or `models:/NAME/VERSION`; the id of a run, also as `runs:/ID/…`.
 
     Raises:
-        ConfigError: no registered model has the name, or no version the alias or the number.
+        ConfigError: no registered model has the name, or no version the alias or the number; a class of it that nobody
+            has trusted.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     # Here, as it imports pandas, for which every command would wait.
     from experiments.tracking.experiments_pyfunc import _load_pyfunc
@@ -160,6 +161,26 @@ def opened_model(config: Config, uri: str) -> Answers:
             [f"tracking must be where runs are recorded, got {where}, which is not there; {_OTHER_STORE}"]
         )
     client = open_store(config)
+    place = _place_of(client, uri, where)
+    folder = tempfile.mkdtemp(prefix="experiments-model-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = mlflow.artifacts.download_artifacts(place, dst_path=folder, tracking_uri=client.tracking_uri)
+    check_saved(Path(path) / "sparkml", config.allowed_packages)
+    start_session(config.cluster)  # or it would be MLflow's own, with settings of nobody's choice
+    try:
+        return _load_pyfunc(str(Path(path) / "sparkml"))
+    except ValueError as error:
+        raise ConfigError([f"model must be one of this version, got '{uri}': {error}"]) from error
+
+
+def _place_of(client: MlflowClient, uri: str, where: str) -> str:
+    """Where the files of a model are kept.
+
+    Args:
+        where: the store, as it is said in errors.
+    """
+    from mlflow.exceptions import MlflowException
+
     parts = re.fullmatch(r"models:/([^@/]+)([@/]?)(.*)", uri)
     name, mark, which = parts.groups() if parts else ("", "", "")
     if mark:
@@ -170,23 +191,15 @@ def opened_model(config: Config, uri: str) -> Answers:
             said = f"model must be registered in {where}, got '{name}'{suggest(name, names)}; {_OTHER_STORE}"
             raise ConfigError([said]) from error
         try:
-            place = (client.get_model_version_by_alias if mark == "@" else client.get_model_version)(name, which).source
+            version_of = client.get_model_version_by_alias if mark == "@" else client.get_model_version
+            return str(version_of(name, which).source)
         except MlflowException as error:
             raise ConfigError([_no_version(client, name, which)]) from error
-    else:
-        try:
-            place = client.get_logged_model(name or _model_of_run(client, uri)).artifact_location
-        except MlflowException as error:
-            example = "models:/m-…, models:/houses@candidate or the id of a run that has logged a model"
-            raise ConfigError([f"model must be a URI such as {example}, got '{uri}'"]) from error
-    folder = tempfile.mkdtemp(prefix="experiments-model-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = mlflow.artifacts.download_artifacts(place, dst_path=folder, tracking_uri=client.tracking_uri)
-    start_session(config.cluster)  # or it would be MLflow's own, with settings of nobody's choice
     try:
-        return _load_pyfunc(str(Path(path) / "sparkml"))
-    except ValueError as error:
-        raise ConfigError([f"model must be one of this version, got '{uri}': {error}"]) from error
+        return str(client.get_logged_model(name or _model_of_run(client, uri)).artifact_location)
+    except MlflowException as error:
+        example = "models:/m-…, models:/houses@candidate or the id of a run that has logged a model"
+        raise ConfigError([f"model must be a URI such as {example}, got '{uri}'"]) from error
 
 
 def _no_version(client: MlflowClient, name: str, which: str) -> str:
