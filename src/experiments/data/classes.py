@@ -53,6 +53,7 @@ def with_names(dataset: Dataset, names: Sequence[str]) -> Dataset:
     Args:
         names: of the labels 0, 1 and so on.
     """
+    dataset = replace(dataset, label_names=tuple(names))
     if not names or dataset.class_values is None:
         return dataset
     named: list[int | str] = [names[int(value)] for value in dataset.class_values]

@@ -46,6 +46,7 @@ class Dataset:
         features: names of the feature columns, in order.
         train_rows, test_rows: row counts.
         train_digest, test_digest: 16 hex digits of the content, whatever its order.
+        label_names: names of the labels 0, 1 and so on, of a bundled data set whose labels are classes.
         class_names: the data's names for the classes of a classification, in the order of their numbers, else None.
         judged_classes: how many of them are among the test rows, or the training rows where none are held out.
         class_values: what the label of each class is in the data: texts or whole numbers; names for those of a bundled
@@ -65,6 +66,7 @@ class Dataset:
     test_rows: int
     train_digest: str
     test_digest: str
+    label_names: tuple[str, ...] = ()
     class_names: list[str] | None = None
     judged_classes: int | None = None
     class_values: list[int | str] | None = None

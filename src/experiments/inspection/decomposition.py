@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,7 @@ def projection(scored: Scored) -> Iterator[Output]:
         {
             "component_1": float(row[column][0]),
             "component_2": float(row[column][1]),
-            **({f"({label})": row[label]} if label else {}),
+            **({f"({label})": _named(row[label], scored.dataset.label_names)} if label else {}),
         }
         for row in found
     ]
@@ -91,3 +91,8 @@ def projection(scored: Scored) -> Iterator[Output]:
     draw = partial(charts.groups, title=title, group=f"({label})" if label else None, axes=axes, labels=labels)
     if rows:
         yield Output("projection", rows, draw)
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """A label by its name, where it has one."""
+    return names[int(value)] if names else value
