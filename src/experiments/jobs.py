@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,8 @@ def _heed_signals() -> None:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, end)
     logging.getLogger().addFilter(_is_news)
+    # The whole of Java's trace as a warning, beside the error that says the same in a line.
+    warnings.filterwarnings("ignore", "toPandas attempted Arrow optimization", UserWarning)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
