@@ -194,7 +194,9 @@ def test_missing_features_are_filled_or_dropped(spark, table):
     with loaded(spark, *words, "data.missing=drop") as data:
         assert data.rows.count() == 30
         (said,) = data.warnings
-        assert said.startswith("data.missing=drop has left out 2 of 32 rows, which lack a feature; data.missing=keep ")
+        assert said.startswith(
+            "data.missing=drop has left out 2 of 32 rows, which lack a feature; without data.missing, "
+        )
 
 
 @pytest.mark.parametrize("cache", ["MEMORY_AND_DISK", "NONE"])

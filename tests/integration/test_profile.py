@@ -182,3 +182,17 @@ def test_a_wrong_word_is_said_before_spark(tmp_path, cluster_words, spark):
         profile_data(
             load(["data=table", f"data.path={tmp_path / 'a.csv'}", "data.label=A", *cluster_words]), None, None
         )
+
+
+def test_rows_without_a_label_or_a_date_are_left_out_alone_and_what_is_written_says_so(spark, tmp_path, cluster_words):
+    random = np.random.default_rng(0)
+    dates = pd.date_range("2024-01-01", periods=300).strftime("%d/%m/%Y")
+    frame = pd.DataFrame({"day": dates, "x": random.normal(size=300), "left": (random.random(300) > 0.5) * 1.0})
+    frame.loc[3:7, "left"] = frame.loc[10:14, "day"] = frame.loc[20:40, "x"] = None
+    frame.to_csv(tmp_path / "gaps.csv", index=False)
+    config = load(["data=table", f"data.path={tmp_path / 'gaps.csv'}", "data.label=left"])
+    profile_data(config, tmp_path / "conf" / "data" / "gaps.yaml", None)
+    words = ["data=gaps", "preprocessing=auto", "model=random_forest", "model.estimator.numTrees=3", "registry=none"]
+    stored = [f"tracking.folder={tmp_path}", *cluster_words]
+    made = run(load([*words, *stored], tmp_path / "conf"), around=Unsaved())
+    assert sum(made.rows.values()) == 290  # and those of the gaps that are filled

@@ -10,6 +10,7 @@ from experiments.data.classes import balanced, class_values, with_classes
 from experiments.data.dataset import HASH, HELD_OUT, MOST_CLASSES, Dataset, test_fraction
 from experiments.data.doubts import Doubts
 from experiments.data.few import groups_of, look, most_rows, taken
+from experiments.data.kinds import DATES
 from experiments.data.missing import any_missing, check_missing
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.roles import check_weights
@@ -38,7 +39,8 @@ def checked_dataset(
     """
     kinds = dict(rows.dtypes)
     weight = plain_name(data.weight, features) if data.weight else None
-    checked = [] if data.missing is Missing.keep else list(features)
+    # Numbers and texts may be left to a stage; no stage of ours has an answer for a missing date.
+    checked = [name for name in features if data.missing is not Missing.keep or kinds[name] in DATES]
     checked += [name for name in (label, weight) if name is not None]
     doubts = doubts_of(kinds, data, task, label, features)
     groups, few = _counted(rows, data, doubts, _sums(checked, kinds), weight, is_small)

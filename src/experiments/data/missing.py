@@ -105,7 +105,9 @@ def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping
     elif data.missing is Missing.fill:
         way_out = f"data.missing=fill fills numbers among the features only; {_without_gaps(data, counts, kinds)}"
     elif data.missing is Missing.keep:
-        way_out = f"data.missing=keep leaves features to a stage; {_without_gaps(data, counts, kinds)}"
+        way_out = (
+            f"numbers and texts may be left to a stage, not the label and dates; {_without_gaps(data, counts, kinds)}"
+        )
     elif texts:
         way_out += "; texts are left as they are by data.missing=keep with preprocessing=one_hot"
     listed = [f"{name} {count}" for name, count in counts.items()]
@@ -147,6 +149,8 @@ def said_of_dropped(rows: int, label: int, dropped: int) -> list[str]:
         return []
     why = f": {label:,} without a label, {dropped - label:,} that lack a feature" if label else ", which lack a feature"
     keep = (
-        "; data.missing=keep preprocessing=impute keeps rows whose features alone have gaps" if dropped > label else ""
+        "; without data.missing, preprocessing=auto keeps rows whose features alone have gaps"
+        if dropped > label
+        else ""
     )
     return [f"data.missing=drop has left out {dropped:,} of {rows:,} rows{why}{keep}"]

@@ -16,7 +16,7 @@ from experiments.data.names import matches, quoted
 from experiments.data.table import paths_of
 from experiments.errors import ConfigError, override
 from experiments.profile.doubtful import doubtful
-from experiments.profile.look import profile
+from experiments.profile.look import Column, profile
 from experiments.profile.shown import page, show
 from experiments.profile.suited import as_yaml, check_target, save, suited
 from experiments.terminal.progress import Progress
@@ -56,7 +56,7 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
     text = as_yaml(suited(found, data, name), found.rows) if isinstance(data, TableData) else ""
     if to is not None:
         save(text, to)
-        has_classes = any(each.name == data.label and each.kind in ("string", "boolean") for each in found.columns)
+        has_classes = any(each.name == data.label and _is_of_classes(each) for each in found.columns)
         say(f"written to {to}; next: {_next(to, data.label, has_classes)}")
     elif text:
         say("a config that suits it (--to my_conf/data/NAME.yaml writes it):")
@@ -75,11 +75,17 @@ def _name(data: object) -> str:
     return str(getattr(data, "name", "data"))
 
 
+def _is_of_classes(column: Column) -> bool:
+    """Whether a label is no number, or 0 and 1, as pandas writes them with a point where some are missing."""
+    two = {float(end) for end in (column.quantiles[0], column.quantiles[-1])} if column.quantiles else set()
+    return column.kind in ("string", "boolean") or (two == {0.0, 1.0} and (column.distinct or 0) <= 2)
+
+
 def _next(to: Path, label: str | None, has_classes: bool) -> str:
     """The words that fit a model on what was written.
 
     Args:
-        has_classes: whether the label is no number.
+        has_classes: whether the label says of which of several classes a row is.
     """
     model = "random_forest" if has_classes else "random_forest_regressor"
     folder = to.parent.parent if to.parent.name == "data" else Path("FOLDER_OF_data")

@@ -45,16 +45,22 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
     unused = [column.name for column in profile.columns if _is_unused(column, profile, data)]
     if unused and not data.features:
         said["exclude"] = [*dict.fromkeys([*data.exclude, *unused])]
-    unlabelled = {
-        column.name: column.kind for column in profile.columns if column.name == data.label and column.missing
+    # Without these a row is of no use: nothing fills a label or a date.
+    needed = {
+        column.name: column.kind
+        for column in profile.columns
+        if column.missing and column.name not in unused and (column.name == data.label or _is_dated(column))
     }
-    if unlabelled and data.query is None:
-        said["query"] = query_without_gaps(data, unlabelled, unlabelled)
-    lacks = any(column.missing and column.name not in (*unused, data.label) for column in profile.columns)
+    if needed and data.query is None:
+        said["query"] = query_without_gaps(data, needed, needed)
+    lacks = any(column.missing and column.name not in (*unused, *needed) for column in profile.columns)
     if data.missing is Missing.fail and (lacks or said.get("missing_values")):
-        lacks_dates = any(column.missing and column.is_date and column.name not in unused for column in profile.columns)
-        said["missing"] = (Missing.drop if lacks_dates else Missing.keep).value
+        said["missing"] = Missing.keep.value
     return {**said, "name": name}
+
+
+def _is_dated(column: Column) -> bool:
+    return column.is_date or (column.look is not None and column.look.kind == "dates")
 
 
 def _default(field: Field[Any]) -> Any:
@@ -75,7 +81,8 @@ def _is_unused(column: Column, profile: Profile, data: TableData) -> bool:
 
 _WHY = {
     "exclude": "Columns that say nothing of new rows: one value, none, or another in each row.",
-    "missing": "keep: left to preprocessing=auto or impute; drop: rows with gaps are left out (where dates have gaps).",
+    "missing": "Gaps of numbers and texts are left to preprocessing=auto or impute.",
+    "query": "Without rows that lack the label or a date, which nothing fills.",
     "missing_values": "Texts that stand for a missing value.",
     "label": "Column to predict.",
 }

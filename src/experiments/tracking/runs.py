@@ -137,7 +137,10 @@ def _pages_of(client: MlflowClient, of: str | None, names: dict[str, str]) -> It
         places = [place for place, name in names.items() if name == of]
         if not places:
             raise ConfigError(
-                [f"'{of}' must be an experiment or the run of a sweep, got neither{suggest(of, names.values())}"]
+                [
+                    f"'{of}' must be an experiment ({', '.join(sorted(names.values())[:20])}) or the run of a sweep, "
+                    f"got neither{suggest(of, names.values())}"
+                ]
             )
     yield from pages(client, places, wanted)
 
