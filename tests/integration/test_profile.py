@@ -190,7 +190,7 @@ def test_rows_without_a_label_or_a_date_are_left_out_alone_and_what_is_written_s
     frame = pd.DataFrame({"day": dates, "x": random.normal(size=300), "left": (random.random(300) > 0.5) * 1.0})
     frame.loc[3:7, "left"] = frame.loc[10:14, "day"] = frame.loc[20:40, "x"] = None
     frame.to_csv(tmp_path / "gaps.csv", index=False)
-    config = load(["data=table", f"data.path={tmp_path / 'gaps.csv'}", "data.label=left"])
+    config = load(["data=table", f"data.path={tmp_path / 'gaps.csv'}", "data.label=left", *cluster_words])
     profile_data(config, tmp_path / "conf" / "data" / "gaps.yaml", None)
     words = ["data=gaps", "preprocessing=auto", "model=random_forest", "model.estimator.numTrees=3", "registry=none"]
     stored = [f"tracking.folder={tmp_path}", *cluster_words]
