@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 
 README = Path(__file__).parents[2] / "README.md"
 # What installs, what this very run is, and what does not end by itself.
-NOT_RUN = {"pip install uv", "mlflow ui"}
+NOT_RUN = {"pip install uv", "source .venv/bin/activate", "mlflow ui"}
 
 
 def blocks():
