@@ -120,7 +120,8 @@ def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping
 
 def _without_gaps(data: DataConfig, columns: Iterable[str], kinds: Mapping[str, str]) -> str:
     """How to leave out the rows that lack one of the columns, and no others."""
-    if not isinstance(data, TableData) or data.query is not None:
+    # A query sees texts such as NA, before they are read as missing.
+    if not isinstance(data, TableData) or data.query is not None or data.missing_values:
         return "set data.missing=drop, which leaves out rows that lack any feature too"
     return f"leave those rows out: {override('data.query', query_without_gaps(data, columns, kinds))}"
 

@@ -85,11 +85,7 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
     ]
     # The deviation over folds of one run is not that over seeds.
     metrics = [name for name in finished.columns if name.startswith("metrics.") and not name.endswith("_deviation")]
-    identity = as_set(finished[keys]).agg("\x1f".join, axis=1)
-    # Without params, as other people's runs, one says too little to be the same as another.
-    identity = identity.where(finished[keys].notna().any(axis=1), finished["run_id"])
-    if "metrics.weighted_f1" in finished:  # before there was this f1 was another metric
-        identity += finished["metrics.weighted_f1"].isna().astype(str)
+    identity = _identity(finished, keys)
     if "params.seed" in finished:  # the same once more, the newest first, is no other seed
         once = ~pd.DataFrame({"of": identity, "seed": finished["params.seed"].astype(str)}).duplicated()
         finished, identity = finished[once], identity[once]
@@ -108,6 +104,20 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
         known = [metric.removeprefix("metrics.") for metric in metrics]
         raise ConfigError([f"sort must be a metric of the runs, got '{sort}'{suggest(sort, known)}"])
     return _ordered(made, finished, sort)
+
+
+def _identity(finished: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """What is the same of runs that differ in nothing but their seed.
+
+    Args:
+        keys: columns of the params that count.
+    """
+    identity = as_set(finished[keys]).agg("\x1f".join, axis=1)
+    # Without params, as other people's runs, one says too little to be the same as another.
+    identity = identity.where(finished[keys].notna().any(axis=1), finished["run_id"])
+    if "metrics.weighted_f1" in finished:  # before there was this f1 was another metric
+        identity += finished["metrics.weighted_f1"].isna().astype(str)
+    return identity
 
 
 def as_set(params: pd.DataFrame) -> pd.DataFrame:
