@@ -28,6 +28,7 @@ def saved(tmp_path):
     "name",
     [
         "org.apache.spark.ml.feature.VectorAssembler",
+        "org.apache.spark.mllib.clustering.BisectingKMeansModel$SaveLoadV3_0$",
         "pyspark.ml.classification.OneVsRestModel",
         "experiments.stages.keras.KerasModel",
         "xgboost.spark.core.SparkXGBModel",

@@ -10,8 +10,8 @@ from typing import Any
 from experiments.errors import ConfigError, override
 from experiments.pipeline.stages import TRUSTED_PACKAGES
 
-# As Java calls the classes of `pyspark.ml`.
-_OF_JAVA = "org.apache.spark.ml"
+# As Java calls the classes of `pyspark.ml`, and what some of them, such as bisecting k-means, keep within.
+_OF_JAVA = ("org.apache.spark.ml", "org.apache.spark.mllib")
 # Where XGBoost keeps functions of whoever fitted a model, which it would unpickle.
 _PICKLED = "serialized_callbacks"
 
@@ -26,7 +26,7 @@ def check_saved(folder: Path, allowed: Sequence[str]) -> None:
     Raises:
         ConfigError: with the classes and how to trust them; a description of a stage that cannot be read.
     """
-    trusted = (*TRUSTED_PACKAGES, _OF_JAVA, *allowed)
+    trusted = (*TRUSTED_PACKAGES, *_OF_JAVA, *allowed)
     foreign = []
     for stage in _descriptions(folder):
         name = str(stage.get("class"))
