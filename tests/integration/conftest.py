@@ -32,12 +32,15 @@ def table(tmp_path):
 
 @pytest.fixture
 def over_http():
-    """A function from a loaded model and a frame to what `mlflow models serve` answers: its own server, on loopback."""
+    """A function from a loaded model and a frame to what `mlflow models serve` answers: its own server, on loopback.
+
+    With another status than 200: what it says of its error.
+    """
     import requests
     import uvicorn
     from mlflow.pyfunc.scoring_server import init
 
-    def answer(model, frame):
+    def answer(model, frame, status=200):
         server = uvicorn.Server(uvicorn.Config(init(model), host="127.0.0.1", port=0, log_level="error"))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
@@ -48,7 +51,9 @@ def over_http():
             port = server.servers[0].sockets[0].getsockname()[1]
             rows = json.loads(frame.to_json(orient="split", index=False))
             answered = requests.post(f"http://127.0.0.1:{port}/invocations", json={"dataframe_split": rows}, timeout=60)
-            assert answered.status_code == 200, answered.text
+            assert answered.status_code == status, answered.text
+            if status != 200:
+                return answered.json()
             return pd.DataFrame(answered.json()["predictions"])
         finally:
             server.should_exit = True

@@ -196,10 +196,13 @@ def test_what_is_no_truth_value_no_date_and_no_number_is_refused_and_never_made_
     served = over_http(loaded, missing)
     assert np.allclose(served["prediction"], loaded.predict(missing)["prediction"])
     assert served["prediction"][0] != pytest.approx(loaded.predict(rows.assign(is_new=False))["prediction"][0])
+    refused = over_http(loaded, rows.assign(day="05.07.2022"), status=400)
+    assert "'day' must be spelled as at the fit" in refused["message"]
+    assert "stack_trace" not in refused
     days = pd.to_datetime(rows["day"])
     for wrong, said in (
         (rows.assign(is_new="false"), "'is_new' must be of Spark's type boolean"),
-        (rows.assign(day="05.07.2022"), "a value is not what it was at the fit"),
+        (rows.assign(day="05.07.2022"), "'day' must be spelled as at the fit"),
         (rows.assign(day=[None, *rows["day"][1:]]), "'day' must have a value in every row"),
         (rows.assign(size=days), "'size' must be of Spark's type double, got datetime64.*times or bytes"),
         (rows.assign(size=[b"1", 2.0, 3.0]), "'size' must be of Spark's type double, got object: times or bytes"),
@@ -234,7 +237,7 @@ def test_days_begin_where_they_began_at_the_fit(spark, model, tmp_path):
         spark.conf.set("spark.sql.ansi.enabled", "false")
         there = mlflow.pyfunc.load_model(f"models:/{loaded.metadata.model_id}")
         assert there.predict(frame)["prediction"].tolist() == answers.tolist()
-        with pytest.raises(ValueError, match="a value is not what it was at the fit"):
+        with pytest.raises(ValueError, match="'at' must be spelled as at the fit"):
             there.predict(frame.assign(at="31.12.2024"))
         assert spark.conf.get("spark.sql.session.timeZone") == "Asia/Tokyo"
         assert spark.getActiveSession().conf.get("spark.sql.session.timeZone") == "Asia/Tokyo"

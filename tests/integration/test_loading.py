@@ -121,8 +121,12 @@ LINES = [f"{i},{i}" for i in range(30)]
     [
         (["x,y", *LINES], ["data.label=z"], "data.label must be in the data (x, y), got 'z'"),
         (["x,y", *LINES], ["data.label=y", "data.features=[w]"], "data.features must be in the data (x), got 'w'"),
-        (["x,y", *LINES, ",1"], ["data.label=y"], "null, NaN or infinity in: x 1"),
-        (["x,y", *LINES, "NaN,1", "Infinity,"], ["data.label=y"], "null, NaN or infinity in: x 2, y 1"),
+        (["x,y", *LINES, ",1"], ["data.label=y"], "got none, or NaN or infinity, in: x 1"),
+        (
+            ["x,y", *LINES, "NaN,1", "Infinity,"],
+            ["data.label=y"],
+            "NaN or infinity, in: x 2, y (the label) 1",
+        ),
         (["x,y", *LINES, "1,2,3"], ["data.label=y"], "data=table must be readable"),
         (["x,y", "1,1"], ["data.label=y"], "data.test_fraction must leave rows on both sides"),
         (["x,y", "1,0", "2,0"], ["data.label=y", "model=random_forest"], "two classes or more"),

@@ -14,7 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from pyspark.ml.functions import array_to_vector
 
-from experiments import load
+from experiments import load, load_model
 from experiments.evaluation import curves
 from experiments.experiment import run
 
@@ -425,15 +425,18 @@ def test_tuning_records_every_candidate_and_fits_the_best(finished, table, store
 
 @pytest.mark.parametrize("name", [*MODELS, *ELSEWHERE])
 def test_pyfunc_and_http_take_what_pandas_reads_and_answer_as_the_pipeline_in_the_data_s_words(
-    spark, finished, store, name, tmp_path, over_http
+    spark, finished, store, name, tmp_path, over_http, cluster_words
 ):
+    mlflow.set_tracking_uri(store)
     result, config = finished(name)
     train, test, features = rows_of(spark, config)
     given = (test if len(test) else train).head(50)
     given.to_csv(tmp_path / "rows.csv", index=False)
     frame = pd.read_csv(tmp_path / "rows.csv").sample(frac=1, random_state=1)
-    answers = pyfunc_answers(store, result, frame)
-    served = over_http(mlflow.pyfunc.load_model(result.model_uri), frame.head(3)[features])
+    loaded = mlflow.pyfunc.load_model(result.model_uri)
+    answers = pyfunc_answers(loaded, result, frame)
+    served = over_http(loaded, frame.head(3)[features])
+    pd.testing.assert_frame_equal(load_model(result, [f"tracking.uri={store}", *cluster_words]).predict(frame), answers)
     pd.testing.assert_frame_equal(served, answers.head(3).reset_index(drop=True), check_dtype=False)
     scored = mlflow.spark.load_model(result.model_uri).transform(spark.createDataFrame(frame[features])).toPandas()
     if name != "als":  # whose rows come in another order
@@ -450,10 +453,8 @@ def test_pyfunc_and_http_take_what_pandas_reads_and_answer_as_the_pipeline_in_th
             assert right == pytest.approx(result.metrics["accuracy"], abs=0.25)
 
 
-def pyfunc_answers(store, result, frame):
+def pyfunc_answers(loaded, result, frame):
     """What pyfunc makes of a frame; the model's example fits and is answered too."""
-    mlflow.set_tracking_uri(store)
-    loaded = mlflow.pyfunc.load_model(result.model_uri)
     answers = loaded.predict(frame)
     assert list(answers.index) == list(frame.index)
     info = mlflow.models.get_model_info(result.model_uri)

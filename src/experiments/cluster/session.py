@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -100,6 +101,7 @@ class StartingSession:
                 os.environ.setdefault(name, LOOPBACK)
             elif os.environ.get(name) == LOOPBACK:
                 del os.environ[name]
+        _say_errors_once()
         gateway = None
         with tempfile.TemporaryFile("w+", errors="replace") as printed:
             try:
@@ -161,6 +163,14 @@ def active_tasks(session: SparkSession) -> str:
         return ""
     done, tasks = sum(stage.numCompletedTasks for stage in known), sum(stage.numTasks for stage in known)
     return f" · Spark stage {max(stage.stageId for stage in known)}: {done} of {tasks} tasks"
+
+
+def _say_errors_once() -> None:
+    """PySpark writes what it raises to standard error as well, as a page of JSON before our sentence."""
+    from pyspark.logger import PySparkLogger
+
+    for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _running_session() -> SparkSession | None:

@@ -212,7 +212,7 @@ def given_of(data: DataConfig, types: Mapping[str, str], used: Mapping[str, str]
     may_be_missing = {
         name for name, kind in used.items() if (keeps and kind not in DATES) or (fills and base_of(kind) in NUMBERS)
     }
-    return Given(dict(types), conversions, date_format, frozenset(may_be_missing))
+    return Given(dict(types), conversions, date_format, frozenset(may_be_missing), data.label)
 
 
 def _instead(data: DataConfig) -> str:

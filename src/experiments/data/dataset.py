@@ -27,12 +27,14 @@ class Given:
         conversions: SQL of those that loading changes row by row, by name.
         date_format: how texts that are dates are spelled, or None for ISO 8601.
         may_be_missing: features that may lack a value, for which the pipeline or a conversion has an answer.
+        label: what the data calls the label, which may have signs that Spark's estimators read otherwise; or None.
     """
 
     types: dict[str, str]
     conversions: dict[str, str] = field(default_factory=dict)
     date_format: str | None = None
     may_be_missing: frozenset[str] = frozenset()
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,11 @@ class Dataset:
     def classes(self) -> int | None:
         """Number of classes of a classification, else None."""
         return None if self.class_names is None else len(self.class_names)
+
+    @property
+    def label_given(self) -> str:
+        """The label as the data calls it, for whoever reads it; `label` is the column."""
+        return self.given.label or self.label or ""
 
     def class_name(self, index: float) -> str:
         """The data's name for a class."""

@@ -110,10 +110,11 @@ def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping
         )
     elif texts:
         way_out += "; texts are left as they are by data.missing=keep with preprocessing=one_hot"
-    listed = [f"{name} {count}" for name, count in counts.items()]
+    label = plain_name(data.label, ()) if data.label else None
+    listed = [f"{name}{' (the label)' if name == label else ''} {count}" for name, count in counts.items()]
     more = f" and {len(listed) - MOST_NAMED} columns more" if len(listed) > MOST_NAMED else ""
     return (
-        f"data={data.name} must have a finite value in every row, got null, NaN or infinity in: "
+        f"data={data.name} must have a value in every row, got none, or NaN or infinity, in: "
         f"{', '.join(listed[:MOST_NAMED])}{more}; {way_out}"
     )
 

@@ -223,7 +223,8 @@ def said_of_texts(looks: Mapping[str, Look], begin: str) -> str:
     ]
     missing = any(look.spelling.missing for look in looks.values())
     after = ", then preprocessing=impute or data.missing=drop" if missing else ""
-    after += ", and preprocessing=dates for features" if any(look.kind == "dates" for look in looks.values()) else ""
+    dated = any(look.kind == "dates" for look in looks.values())
+    after += ", and preprocessing=auto or dates, which take features apart" if dated else ""
     names = override("data.categories", list(looks))
     return (
         f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join([words, *others])}{after}; "

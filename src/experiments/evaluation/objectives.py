@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from experiments.config.schema import Config, JudgedBy, Task, TuningMethod
 
@@ -84,10 +85,14 @@ def larger_is_better(metric: str, task: Task) -> bool:
     return METRICS[task].get(base_name(metric), False)
 
 
+def within_training(names: Iterable[str]) -> list[str]:
+    """Names of the same metrics, of rows within the training rows."""
+    return [f"{prefix}{name}" for prefix, name in itertools.product(PREFIXES.values(), names)]
+
+
 def objective(metrics: Mapping[str, float], task: Task) -> float | None:
     """The metric that decides for the task, of rows within the training rows where there is one; or None."""
-    prefixes = (*PREFIXES.values(), "")
-    name = deciding(metrics, task, [f"{prefix}{name}" for prefix in prefixes for name in OBJECTIVES[task]])
+    name = deciding(metrics, task, [*within_training(OBJECTIVES[task]), *OBJECTIVES[task]])
     return None if name is None else metrics[name]
 
 

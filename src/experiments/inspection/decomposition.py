@@ -75,12 +75,13 @@ def projection(scored: Scored) -> Iterator[Output]:
     if directions is None or directions.shape[1] < 2:
         return
     label, column = scored.dataset.label, scored.model.getOutputCol()
+    group = f"({scored.dataset.label_given})"
     found = sample(scored, MOST_POINTS).select(column, *([label] if label else [])).collect()
     rows = [
         {
             "component_1": float(row[column][0]),
             "component_2": float(row[column][1]),
-            **({f"({label})": _named(row[label], scored.dataset.label_names)} if label else {}),
+            **({group: _named(row[label], scored.dataset.label_names)} if label else {}),
         }
         for row in found
     ]
@@ -88,7 +89,7 @@ def projection(scored: Scored) -> Iterator[Output]:
     shares, what = _shares(scored)
     labels = [f"component {place} ({share:.1%} of the {what})" for place, share in enumerate(shares[:2], 1)]
     title = f"{len(rows):,} of {scored.judged_rows:,} rows on the first two directions"
-    draw = partial(charts.groups, title=title, group=f"({label})" if label else None, axes=axes, labels=labels)
+    draw = partial(charts.groups, title=title, group=group if label else None, axes=axes, labels=labels)
     if rows:
         yield Output("projection", rows, draw)
 

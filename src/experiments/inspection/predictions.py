@@ -39,7 +39,9 @@ def confusion_matrix(scored: Scored) -> Iterator[Output]:
         if each.held_out is scored.judged_side
     ]
     title = f"Confusion matrix of {scored.judged_rows:,} {scored.judged_name} rows"
-    draw = partial(prediction_charts.confusion_matrix, title=title, classes=dataset.class_names, label=dataset.label)
+    draw = partial(
+        prediction_charts.confusion_matrix, title=title, classes=dataset.class_names, label=dataset.label_given
+    )
     yield Output("confusion_matrix", rows, draw)
 
 
@@ -125,7 +127,9 @@ def residuals(scored: Scored) -> Iterator[Output]:
     ]
     if rows:
         title = f"{len(rows):,} of {scored.judged_rows:,} {scored.judged_name} rows"
-        yield Output("residuals", rows, partial(prediction_charts.residuals, title=title, label=label))
+        yield Output(
+            "residuals", rows, partial(prediction_charts.residuals, title=title, label=scored.dataset.label_given)
+        )
 
 
 def _some(scored: Scored, label: str) -> list[tuple[float, float]]:

@@ -133,7 +133,7 @@ def _unit(scored: Scored) -> str:
     scaled = scored.features_column is not None and is_scaled(scored.fitted, scored.features_column)
     is_linear = not scored.model.hasParam("link")
     if scored.task is Task.regression and is_linear and not scaled:
-        return f"change of {scored.dataset.label} per deviation of the feature"
+        return f"change of {scored.dataset.label_given} per deviation of the feature"
     return "coefficient times deviation" + (" of the scaled feature" if scaled else "")
 
 
@@ -179,5 +179,7 @@ def isotonic_steps(scored: Scored) -> Iterator[Output]:
     kept = thinned(len(boundaries), MOST_POINTS)
     feature = scored.name(model.getFeatureIndex())
     rows = [{feature: float(boundaries[index]), "prediction": float(predictions[index])} for index in kept]
-    draw = partial(charts.lines, x=feature, y=["prediction"], title=f"Predicted {scored.dataset.label} by {feature}")
+    draw = partial(
+        charts.lines, x=feature, y=["prediction"], title=f"Predicted {scored.dataset.label_given} by {feature}"
+    )
     yield Output("isotonic_steps", rows, draw)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.identity import is_circumstance
 from experiments.config.values import short_keys
 from experiments.errors import ConfigError, suggest
-from experiments.evaluation.objectives import base_name, deciding, key_metrics
+from experiments.evaluation.objectives import PREFIXES, base_name, deciding, key_metrics
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking.runs import as_set, tasks_of
 
@@ -51,6 +51,8 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
     ids = [run_id[:SHORT_ID] if console.is_terminal else run_id for run_id in shown["run_id"]]
     rows = zip(ids, shown["name"], shown["runs"].astype(str), *fitting.values(), strict=True)
     show_table(("run", "name", "runs", *fitting), list(rows), folded=1)
+    if len(compared) > 1 and "sorted_by" in compared.attrs:
+        say(_said_of_order(compared.attrs["sorted_by"]))
     if len(compared) > MOST_LINES:
         say(f"{len(compared) - MOST_LINES} more are left out")
     if left_out:
@@ -61,6 +63,13 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
         finished = found.loc[found["status"] == "FINISHED", "experiment"]
         name = shlex.quote(str(finished.value_counts().index[0]))
         say(f"of one data set alone there is more to see: experiments compare {name}")
+
+
+def _said_of_order(metric: str) -> str:
+    """By what the best comes first where nobody said so."""
+    is_within = metric.startswith(tuple(PREFIXES.values()))
+    why = ", by which sweeps choose: the held-out rows have no say in it" if is_within else ""
+    return f"the best first, by {metric}{why}; --sort METRIC takes another"
 
 
 def _fitting(columns: dict[str, list[str]], room: int) -> tuple[dict[str, list[str]], list[str]]:

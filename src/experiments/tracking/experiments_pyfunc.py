@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,6 +96,13 @@ def _active_kept() -> Iterator[None]:
             before._jvm.SparkSession.setActiveSession(before._jsparkSession)
 
 
+class BadRows(MlflowException, ValueError):  # type: ignore[misc]  # MLflow has no types
+    """Rows that the model has no answer for. Of an MLflow's error a server answers the message, without a trace."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, error_code=INVALID_PARAMETER_VALUE)  # type: ignore[call-arg]
+
+
 class Answers:
     """A fitted pipeline that takes and gives pandas frames."""
 
@@ -121,10 +130,10 @@ class Answers:
             params: none are known.
 
         Raises:
-            ValueError: a column that is not there or holds something else; values that are missing.
+            BadRows: a column that is not there or holds something else; values that are missing.
         """
         if not isinstance(rows, pd.DataFrame):
-            raise ValueError(
+            raise BadRows(
                 f"the rows must be a pandas frame, got {type(rows).__name__}; of one row: pandas.DataFrame([row])"
             )
         self._check_names(rows)
@@ -135,18 +144,13 @@ class Answers:
         try:
             with _active_kept():
                 answers: pd.DataFrame = self._selected(self.pipeline.transform(self._given(rows))).toPandas()
-        except ValueError:
+        except BadRows:
             raise
         except Exception as error:  # Spark raises Py4J's and its own kinds
-            said = re.search(r"\[[A-Z_]+[^\n]*?\.(?= |$)", str(error)) if "CAST_INVALID_INPUT" in str(error) else None
-            lacking = [name for name in self.known["columns"] if name in rows and rows[name].isna().any()]
-            if said is None and lacking:
-                raise ValueError(
-                    f"the model has no answer where a value is missing in {', '.join(map(repr, lacking))}"
-                ) from error
-            if said is None:
+            reason = self._reason(rows, str(error))
+            if reason is None:
                 raise
-            raise ValueError(f"a value is not what it was at the fit: {said[0]}") from error
+            raise BadRows(reason) from error
         answers = answers.set_index(ROW).reindex(range(len(rows)))
         for name, entries in self.known["vectors"].items():
             vectors = answers.pop(name)
@@ -157,14 +161,29 @@ class Answers:
         answers.index = rows.index
         return answers
 
+    def _reason(self, rows: pd.DataFrame, said: str) -> str | None:
+        """What is wrong with rows that Spark had no answer for; None where it is not the rows.
+
+        Args:
+            said: of Spark.
+        """
+        given = [name for name in self.known["columns"] if name in rows]
+        if "CAST_INVALID_INPUT" in said and (malformed := re.search(r"\[[A-Z_]+[^\n]*?\.(?= |$)", said)):
+            value = re.search("'(.*?)'", malformed[0])
+            places = [repr(name) for name in given if value and (rows[name].astype(str) == value[1]).any()]
+            where = " or ".join(places) or "a value"
+            return f"{where} must be spelled as at the fit, as in the model's input_example: {malformed[0]}"
+        lacking = [repr(name) for name in given if rows[name].isna().any()]
+        return f"the model has no answer where a value is missing in {', '.join(lacking)}" if lacking else None
+
     def _check_names(self, rows: pd.DataFrame) -> None:
         kinds = self.known["columns"]
         known = [name for name in rows.columns if name in kinds]
         if kinds and not known:
-            raise ValueError(f"the rows must have the columns {', '.join(kinds)}, got none of them")
+            raise BadRows(f"the rows must have the columns {', '.join(kinds)}, got none of them")
         twice = sorted({name for name in known if known.count(name) > 1})
         if twice:
-            raise ValueError(f"the rows must have each column once, got {', '.join(map(repr, twice))} twice")
+            raise BadRows(f"the rows must have each column once, got {', '.join(map(repr, twice))} twice")
 
     def _given(self, rows: pd.DataFrame) -> DataFrame:
         """The features as Spark's rows, with their number."""
@@ -185,10 +204,10 @@ class Answers:
             elif name in optional:
                 columns[name] = arrow(name, kind, pd.Series([None] * len(rows), dtype=object))
             else:
-                raise ValueError(f"the rows must have the column '{name}', got {', '.join(map(str, rows.columns))}")
+                raise BadRows(f"the rows must have the column '{name}', got {', '.join(map(str, rows.columns))}")
             lacking = columns[name].null_count
             if lacking and name not in optional:
-                raise ValueError(
+                raise BadRows(
                     f"'{name}' must have a value in every row, got {lacking} of {len(rows)} without; the model was "
                     "fitted on rows that have all"
                 )
@@ -220,7 +239,7 @@ def arrow(name: str, kind: str, values: pd.Series) -> pa.Array:
         kind: Spark's short type name.
 
     Raises:
-        ValueError: the values are something else.
+        BadRows: the values are something else.
     """
     base = kind.partition("(")[0]
     try:
@@ -242,7 +261,7 @@ def arrow(name: str, kind: str, values: pd.Series) -> pa.Array:
             return pa.array(_lists(values), pa.list_(pa.float64()))
         return pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError) as error:
-        raise ValueError(f"'{name}' must be of Spark's type {kind}, got {values.dtype}: {error}") from error
+        raise BadRows(f"'{name}' must be of Spark's type {kind}, got {values.dtype}: {error}") from error
 
 
 def _numbers(values: pd.Series) -> pd.Series:

@@ -12,7 +12,7 @@ from experiments.config.compose import load
 from experiments.config.identity import is_circumstance
 from experiments.config.schema import Task
 from experiments.errors import ConfigError, suggest
-from experiments.evaluation.objectives import deciding, larger_is_better
+from experiments.evaluation.objectives import OBJECTIVES, deciding, larger_is_better, within_training
 from experiments.tracking.spreadsheet import cell
 from experiments.tracking.store import check_store, open_store, sqlite_file
 from experiments.tracking.tags import SWEEP_TAG
@@ -65,8 +65,7 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
 
     Returns:
         `run_id` (of the newest), `name`, `runs` (how many), and for each metric `METRIC` (mean) and
-        `METRIC_deviation` (of the sample; NaN of one
-        run), the best first.
+        `METRIC_deviation` (of the sample; NaN of one run), the best first; `attrs["sorted_by"]` says by what.
 
     Raises:
         ConfigError: no run has the metric to sort by.
@@ -201,11 +200,21 @@ def tasks_of(finished: pd.DataFrame) -> list[Task]:
 
 
 def _ordered(made: pd.DataFrame, finished: pd.DataFrame, sort: str | None) -> pd.DataFrame:
-    """By a metric, or the one that decides where all runs are of one task; runs without it come last."""
+    """By a metric, or where all runs are of one task by what decides; runs without it come last."""
     tasks = tasks_of(finished)
     task = tasks[0] if len(tasks) == 1 else None
-    metric = sort or (deciding(made, task) if task is not None else None)
+    metric = sort or (_deciding(made, task) if task is not None else None)
     if metric is None:
         return made
+    if sort is None:
+        made.attrs["sorted_by"] = metric
     is_larger = any(larger_is_better(metric, each) for each in ([task] if task is not None else Task))
     return made.sort_values(metric, ascending=not is_larger, ignore_index=True)
+
+
+def _deciding(made: pd.DataFrame, task: Task) -> str | None:
+    """What sweeps choose by, where all runs have it: of rows within the training rows. The others judge once."""
+    names = within_training(OBJECTIVES[task])
+    return deciding([name for name in names if name in made and made[name].notna().all()], task, names) or deciding(
+        made, task
+    )

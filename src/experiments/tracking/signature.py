@@ -60,7 +60,7 @@ def _beside(model: Any, dataset: Dataset) -> dict[str, str]:
 
 def predicted(dataset: Dataset) -> str:
     """The column of predictions in the data's own words, out of the way of the features."""
-    name = f"predicted_{dataset.label}"
+    name = f"predicted_{dataset.label_given}"
     while name.casefold() in (feature.casefold() for feature in dataset.features):
         name += "_"
     return name
