@@ -106,7 +106,7 @@ def has_scores(rows: DataFrame, classes: int | None) -> bool:
 
 def by_score(
     rows: DataFrame, label: str, classes: int, count: int, keys: Sequence[str], sums: Mapping[str, Column]
-) -> list[Any]:
+) -> list[dict[str, Any]]:
     """Rows of each class by the step of their score and by other keys; of two classes the second alone.
 
     One look at the rows, and another where many scores are close together.
@@ -119,16 +119,22 @@ def by_score(
         scores), and `probability` (its sum, null of a margin).
     """
     if count * (1 if classes == 2 else classes) <= MOST_EXACT:
-        return list(_grouped(rows, label, classes, "_score", keys, sums).collect())
+        return _fetched(_grouped(rows, label, classes, "_score", keys, sums))
     step = f"round(asinh(_score * {UNIT}) * {STEPS})"
-    counted = list(_grouped(rows, label, classes, step, keys, sums).collect())
+    counted = _fetched(_grouped(rows, label, classes, step, keys, sums))
     crowded = _crowded(counted)
     if not crowded:
         return counted
     entries = ", ".join(f"{key}D, struct({low!r}D, {width!r}D, {parts}D)" for key, low, width, parts in crowded)
     ends = f"try_element_at(map({entries}), class * {_CLASS}D + {step})"
     place = f"floor(least((_score - {ends}.col1) / {ends}.col2, 0.9999D) * {ends}.col3) / {ends}.col3"
-    return list(_grouped(rows, label, classes, f"{step} + coalesce({place}, 0D)", keys, sums).collect())
+    return _fetched(_grouped(rows, label, classes, f"{step} + coalesce({place}, 0D)", keys, sums))
+
+
+def _fetched(groups: DataFrame) -> list[dict[str, Any]]:
+    """Some thousands of rows: by Arrow they come in two thirds of the time."""
+    found: list[dict[str, Any]] = groups.toArrow().to_pylist()
+    return found
 
 
 def _crowded(counted: Sequence[Any]) -> list[tuple[float, float, float, int]]:
