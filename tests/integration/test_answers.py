@@ -143,6 +143,15 @@ def test_classes_are_said_in_the_label_s_own_texts_and_whole_numbers(spark, mode
     assert loaded_again["predicted_label"].tolist() == [truth[7]]
 
 
+def test_a_label_with_a_dot_is_called_so(model, tmp_path):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"x.1": random.normal(size=200)})
+    frame["la.bel"] = np.where(frame["x.1"] > 0, "yes", "no")
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    loaded = model("model=random_forest", "data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=la.bel")
+    assert (loaded.predict(frame)["predicted_la.bel"] == frame["la.bel"]).mean() > 0.95
+
+
 def test_a_user_that_was_never_seen_has_no_answer_and_no_row_is_lost(model):
     loaded = model("model=als")
     asked = pd.DataFrame({"user": [1, 10**6, 2], "item": [1, 1, 2]}, index=["a", "b", "c"])

@@ -138,6 +138,11 @@ LINES = [f"{i},{i}" for i in range(30)]
         (["x,y", "1,a", "2,b"], ["data.label=y"], "data.label must be a column of numbers"),
         (["prediction,y", *LINES], ["data.label=y"], "must be columns that no model adds"),
         (
+            ["x,y", *LINES, "1,", "1,NA"],
+            ["data.label=y", "data.missing=keep", "data.missing_values=[NA]"],
+            "`y` IS NOT NULL AND trim(`y`) NOT IN ('\"'\"'NA'\"'\"')\"'",
+        ),
+        (
             ["x,y", *LINES, "1,"],
             ["data.label=y", "data.missing=fill"],
             "leave those rows out: 'data.query=\"SELECT * FROM source WHERE `y` IS NOT NULL",

@@ -76,3 +76,16 @@ def test_the_same_seed_once_more_is_no_other_seed():
     compared = over_seeds(found)
     assert compared["runs"].tolist() == [2]
     assert compared["rmse"].tolist() == [6.0]  # of the newest of each seed
+
+
+def test_what_sweeps_choose_by_comes_first_where_all_runs_have_it_and_is_said():
+    found = frame(
+        ("1", "a", "FINISHED", "regression", "0.1", "1", "2", 4.0, 1.0),
+        ("2", "b", "FINISHED", "regression", "1", "1", "2", 8.0, 1.0),
+    ).assign(**{"metrics.validation_rmse": [9.0, 3.0]})
+    compared = over_seeds(found)
+    assert (compared["name"].tolist(), compared.attrs["sorted_by"]) == (["b", "a"], "validation_rmse")
+    found["metrics.validation_rmse"] = [float("nan"), 3.0]
+    compared = over_seeds(found)
+    assert (compared["name"].tolist(), compared.attrs["sorted_by"]) == (["a", "b"], "rmse")
+    assert "sorted_by" not in over_seeds(found, "rmse").attrs

@@ -169,7 +169,8 @@ def test_a_command_that_mends_a_file_does(text, mended, tmp_path):
 @pytest.mark.parametrize(
     ("raw", "said"),
     [(b"PK\x03\x04..xl/workbook.xml", "an Excel file"), (b"PK\x03\x04rows.csv", "unzip"),
-     (b"PAR1..", "data.format=parquet"), (b"Obj\x01avro.codec", "spark-avro_2.13:4."),
+     (b"PAR1..", "data.format=parquet"), (b'{"x": 1}\n', "which is JSON; data.format=json"),
+     (b'[\n {"x": 1}]', "data.format=json data.options.multiLine=true"), (b"Obj\x01avro.codec", "spark-avro_2.13:4."),
      (b"\x1f\x8b\x08", "ends in .gz"), (b"\xfd7zXZ\x00", "unxz"), (b"<!doctype html>", "a web page"),
      (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"), (b"", "which is empty")],
 )  # fmt: skip

@@ -120,12 +120,22 @@ def check_kinds(heads: Sequence[Head], file_format: str) -> None:
         ExperimentError: with the file, what it is and what to do.
     """
     for head in heads:
-        if head.kind is not None and head.kind[0] != file_format:
-            _, words, way_out = head.kind
+        kind = head.kind or (_json(head) if file_format == "csv" else None)
+        if kind is not None and kind[0] != file_format:
+            _, words, way_out = kind
             raise ExperimentError(f"data.path must be {file_format}, got '{head.name}', which is {words}; {way_out}")
     if not any(head.raw.strip() for head in heads):
         which = f"'{heads[0].name}', which is empty" if heads else "no file"
         raise ExperimentError(f"data.path must hold rows, got {which}; check the path")
+
+
+def _json(head: Head) -> tuple[str, str, str] | None:
+    """As `Head.kind`, of a file that begins with an object whose first key is in quotes."""
+    begin = re.match(rb'\s*(\[)?\s*\{\s*"', head.raw.removeprefix(b"\xef\xbb\xbf"))
+    if begin is None:
+        return None
+    is_by_line = not begin[1] and b"\n" not in begin[0]
+    return "json", "JSON", f"data.format=json{'' if is_by_line else ' data.options.multiLine=true'}"
 
 
 def check_json(heads: Sequence[Head], options: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
-from experiments.data.names import plain_name, quoted
+from experiments.data.names import plain_name, quoted, sql_text
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping
 
 def _without_gaps(data: DataConfig, columns: Iterable[str], kinds: Mapping[str, str]) -> str:
     """How to leave out the rows that lack one of the columns, and no others."""
-    # A query sees texts such as NA, before they are read as missing.
-    if not isinstance(data, TableData) or data.query is not None or data.missing_values:
+    if not isinstance(data, TableData) or data.query is not None:
         return "set data.missing=drop, which leaves out rows that lack any feature too"
     return f"leave those rows out: {override('data.query', query_without_gaps(data, columns, kinds))}"
 
@@ -131,10 +130,14 @@ def query_without_gaps(data: DataConfig, columns: Iterable[str], kinds: Mapping[
     """The rows of `source` that have a value in each of the columns."""
     laws = []
     given = {plain_name(name, ()): name for name in (data.label, data.weight) if name is not None}
+    # A query sees texts such as NA, before they are read as missing.
+    texts = ", ".join(map(sql_text, data.missing_values)) if isinstance(data, TableData) else ""
     for name in columns:
         column = quoted(given.get(name, name))
         laws.append(f"{column} IS NOT NULL")
-        if kinds[name] in ("double", "float"):
+        if texts:
+            laws.append(f"trim({column}) NOT IN ({texts})")
+        elif kinds[name] in ("double", "float"):
             laws.append(f"abs({column}) < double('Infinity')")
     return "SELECT * FROM source WHERE " + " AND ".join(laws)
 

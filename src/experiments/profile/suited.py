@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -49,14 +49,20 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
     needed = {
         column.name: column.kind
         for column in profile.columns
-        if column.missing and column.name not in unused and (column.name == data.label or _is_dated(column))
+        if _has_gaps(column) and column.name not in unused and (column.name == data.label or _is_dated(column))
     }
     if needed and data.query is None:
-        said["query"] = query_without_gaps(data, needed, needed)
+        as_read = replace(data, missing_values=said.get("missing_values", []))
+        said["query"] = query_without_gaps(as_read, needed, needed)
     lacks = any(column.missing and column.name not in (*unused, *needed) for column in profile.columns)
     if data.missing is Missing.fail and (lacks or said.get("missing_values")):
         said["missing"] = Missing.keep.value
     return {**said, "name": name}
+
+
+def _has_gaps(column: Column) -> bool:
+    """Whether values are missing, or texts that stand for one."""
+    return bool(column.missing or (column.look is not None and column.look.spelling.missing))
 
 
 def _is_dated(column: Column) -> bool:
