@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from experiments.config.choices import GROUPS, choices
-from experiments.errors import ConfigError
+from experiments.errors import EXIT_FAILED, ConfigError
 from experiments.jobs import exit_code, run_words, tell
 from experiments.terminal.completion import complete_word, folder_of
 from experiments.terminal.harmless import harmless
@@ -28,6 +28,7 @@ HELP = """Machine learning experiments on Spark, composed by Hydra and recorded 
   experiments compare diabetes                              finished runs side by side, over their seeds
   experiments compare diabetes --sort rmse --columns rmse,r2,seconds_fit
   mlflow ui                                                 the same with figures
+  experiments sync tracking=server                          deliver what a server did not take
 
 Words of the form key=value override the config; `experiments models` and `experiments data` list what there is,
 `experiments model=ridge --help` explains a choice, `experiments validate …` checks without running. All other options
@@ -218,6 +219,36 @@ def compare(words: tuple[str, ...], to: str | None, columns: str | None, sort: s
             click.echo(f"no run has finished here yet{others}; `experiments model=ridge` makes one")
 
     _exit_by(show)
+
+
+@main.command("sync", context_settings={"ignore_unknown_options": True})
+@_words
+def synchronise(words: tuple[str, ...]) -> None:
+    """Deliver runs that the tracking server did not take: [FOLDER of a store, else the spool] [tracking.…].
+
+    Each arrives once, with its times, status, metrics, files, model and registered version, however often this is
+    done; what is there already stays as it is. Any folder with a mlflow.db can be delivered.
+    """
+
+    def deliver() -> int:
+        from pathlib import Path
+
+        from experiments.config.compose import load
+        from experiments.tracking.sync import sync
+
+        folders = [word for word in words if "=" not in word]
+        config = load([word for word in words if "=" in word])
+        if len(folders) > 1:
+            raise ConfigError([f"sync must be given one folder, got {', '.join(folders)}"])
+        folder = folders[0] if folders else config.tracking.spool
+        if folder is None:
+            raise ConfigError(["sync must be given the folder of a store, got none while tracking.spool is null"])
+        made = sync(config, Path(folder), not folders, lambda line: click.echo(harmless(line)))
+        lines = made.said() or [f"nothing to deliver; {made.before} runs were delivered before"]
+        click.echo(harmless("\n".join(lines), lines=True))
+        return EXIT_FAILED if made.failed else 0
+
+    _exit_by(deliver)
 
 
 def overrides_of_mlflow(words: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from experiments.cluster.session import active_tasks, name_jobs, starting_session
 from experiments.config.identity import stage_columns
 from experiments.config.schema import Config, TuningMethod
+from experiments.config.values import plain
 from experiments.data.dataset import Dataset
 from experiments.data.loading import load_data
 from experiments.errors import interruption_of
@@ -26,7 +27,7 @@ from experiments.pipeline.wiring import Wired, wire_to
 from experiments.terminal.harmless import markdown
 from experiments.terminal.progress import Progress
 from experiments.tracking.lifecycle import Parent, tracked_run
-from experiments.tracking.registry import Registered, register
+from experiments.tracking.registry import Registered, Registration, register
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.store import check_store
 from experiments.training.driver import announcements
@@ -52,6 +53,7 @@ class Result:
         seconds: `seconds_…` of each phase.
         objective: the metric that decides for the task, or None.
         registered: the model's version in the registry, or None.
+        is_spooled: whether the store did not take all of it, and the spool has the rest.
     """
 
     run_id: str
@@ -63,6 +65,7 @@ class Result:
     seconds: dict[str, float]
     objective: float | None
     registered: Registered | None
+    is_spooled: bool = False
 
 
 class Alone:
@@ -127,7 +130,9 @@ class Alone:
 
     def register(self, run: TrackedRun, model_uri: str | None, config: Config) -> Registered | None:
         """The registered model, None where the run registers none."""
-        return register(run, model_uri, config) if model_uri and config.registry.register else None
+        if not model_uri or not config.registry.register:
+            return None
+        return register(run, model_uri, Registration.of(plain(config)))
 
 
 def run(
@@ -212,7 +217,8 @@ def _fitted_and_recorded(
     around.finished(config, fitted, spark, tracked, {**metrics, **seconds})
     registered = around.register(tracked, model_uri, config)
     ids = (tracked.run_id, tracked.experiment_id, tracked.experiment)
-    return Result(*ids, model_uri, metrics, dataset.counts, seconds, objective(metrics, config.model.task), registered)
+    best = objective(metrics, config.model.task)
+    return Result(*ids, model_uri, metrics, dataset.counts, seconds, best, registered, tracked.is_spooled)
 
 
 def note(config: Config, metrics: Mapping[str, float], counts: Mapping[str, int]) -> str:

@@ -251,7 +251,8 @@ def run_trial(sweep: Sweep) -> float | None:
 def _summarise(config: Config, result: Result) -> None:
     """The metrics, where the run is, and what can be done with it."""
     from experiments.terminal.screen import say, show_table
-    from experiments.tracking.store import how_to_look, words_of
+    from experiments.tracking.spool import said_of
+    from experiments.tracking.store import how_to_look, open_spool, words_of
 
     where = words_of(config.tracking)
 
@@ -270,5 +271,9 @@ def _summarise(config: Config, result: Result) -> None:
         say(f"registered  {name} {version}: {alias}")
     say(f"look        {how_to_look(config.tracking, result.experiment_id, result.run_id)}")
     say(f"compare     {shlex.join(['experiments', 'compare', result.experiment, *where])}")
+    if result.is_spooled:  # where the model is once it is delivered, nobody knows yet
+        for line in said_of(open_spool(config)):
+            say(line)
+        return
     said = f", {where!r}" if where else ""
     say(f"score       experiments.load_model('{result.model_uri}'{said}).predict(frame)")

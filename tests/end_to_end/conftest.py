@@ -146,11 +146,12 @@ def runs():
 
 
 @contextlib.contextmanager
-def serving(folder):
+def serving(folder, port=None):
     """`mlflow server` on loopback, over the store in a folder and artifacts beside it: its URI, its process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
     words = [
         *(str(PROGRAMS / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "kept")),
@@ -183,7 +184,7 @@ def server(tmp_path, new_store):
     """A function that serves a store of the test's own, again if it is called again."""
     new_store(tmp_path / "served")
     with contextlib.ExitStack() as stack:
-        yield lambda: stack.enter_context(serving(tmp_path / "served"))
+        yield lambda port=None: stack.enter_context(serving(tmp_path / "served", port))
 
 
 @pytest.fixture(scope="session")

@@ -227,6 +227,8 @@ class TrackingConfig:
     experiment: str | None = None
     # Run name; unset: the model and what was overridden.
     run: str | None = None
+    # Folder for what the store does not take, which `experiments sync` delivers; null: a run then fails.
+    spool: str | None = "spool"
 
 
 @dataclass

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import LoggedModels
+from experiments.config.values import plain
 from experiments.errors import ExperimentError
 from experiments.sweeps.outcome import Kind, Outcome, Standing, kind_of, standing_of
 from experiments.sweeps.plan import Trial
 from experiments.sweeps.shared_data import SharedData
-from experiments.tracking.registry import Registered, is_registered, register
+from experiments.tracking.registry import Registered, Registration, is_registered, register
 from experiments.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -91,10 +92,11 @@ class BestModels:
             if best is None or best.trial.hash != trial.hash:
                 raise ExperimentError(f"the best trial, {trial.name}, has no model; sweep.rerun=true fits it again")
             outcome.model_uri = self._log_model(best, outcome)
+        is_here = best is not None and best.trial.hash == trial.hash
+        run = best.run if best is not None and is_here else sweep.other(outcome.run_id)
         # An earlier command may have registered it.
-        run = sweep.other(outcome.run_id)
         if trial.config.registry.register and not is_registered(run):
-            return register(run, outcome.model_uri, trial.config)
+            return register(run, outcome.model_uri, Registration.of(plain(trial.config)))
         return None
 
     def _log_model(self, best: _Best, outcome: Outcome) -> str:

@@ -7,14 +7,17 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from experiments.cluster.session import StartingSession, starting_session
+from experiments.config.schema import Config
 from experiments.figures.process import drawing_process
 from experiments.sweeps.plan import Plan
 from experiments.sweeps.shown import dry_run, print_table
 from experiments.sweeps.sweep import Launch, Sweep
 from experiments.sweeps.trials import current
+from experiments.terminal.screen import say, screen
 from experiments.tracking.lifecycle import Parent, given_experiment
-from experiments.tracking.store import check_store, open_store, sqlite_file
+from experiments.tracking.store import FILE, check_store, open_spool, open_store, sqlite_file
 from experiments.tracking.sweeps import Choice, close_gone, earlier_choices, experiments_of, finished_runs, sweep_run
+from experiments.tracking.sync import sync
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -46,6 +49,7 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
     config = plan.config
     check_store(config.tracking)
     client = open_store(config)
+    _deliver_spool(config)
     configs = [config, *(trial.config for trial in plan.trials)]
     close_gone(client, sorted(set(experiments_of(client, configs).values())))
     done, choices = _earlier(client, plan)
@@ -65,6 +69,15 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
             sweep.shared.close()
             print_table(plan, sweep.table(), sweep.best, run, sweep.models)
         sweep.check()
+
+
+def _deliver_spool(config: Config) -> None:
+    """What an earlier command could not deliver, so that no trial of it runs again."""
+    spool = open_spool(config)
+    if spool is not None and (spool.folder / FILE).exists():
+        made = sync(config, spool.folder, is_spool=True)
+        for line in made.said():
+            say(line, screen(stderr=True))
 
 
 def _earlier(client: MlflowClient, plan: Plan) -> tuple[dict[str, Run], dict[int, Choice]]:

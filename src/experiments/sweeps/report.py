@@ -126,7 +126,7 @@ def _note(run: TrackedRun, rows: Rows, best: Mapping[Kind, Trial], models: Mappi
     for row in rows:
         if row["trial"] not in {trial.number for trial in best.values()}:
             continue
-        place = f"#/experiments/{run.other(row['run_id']).experiment_id}"
+        place = f"#/experiments/{run.experiment_of(row['run_id'])}"
         said = f"- [{markdown(row['name'])}]({place}/runs/{row['run_id']}): {row['metric']} {row['value']:.6g}"
         said += "".join(
             f", {name} {row[name]:.6g}" for name in (base_name(row["metric"]),) if isinstance(row.get(name), float)

@@ -20,6 +20,7 @@ from experiments.sweeps.report import by_metric, other_metrics
 from experiments.terminal.harmless import harmless
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking import run_log
+from experiments.tracking.spool import said_of
 from experiments.tracking.store import how_to_look, words_of
 
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
         _say_over_seeds(rows)
     say(f"sweep    {run.run_id}")
     say(f"look     {how_to_look(plan.config.tracking, run.experiment_id, run.run_id)}")
+    for line in said_of(run.spool):
+        say(line)
 
 
 def _say_over_seeds(rows: Rows) -> None:

@@ -9,13 +9,17 @@ from mlflow.entities import Param, RunTag
 from mlflow.tracking import MlflowClient
 
 from experiments.redaction import redact, redact_text
+from experiments.tracking.tags import ONCE_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Metric, Run
 
 
 class Client(MlflowClient):  # type: ignore[misc]  # MLflow has no types
-    """What it writes has no secrets: names, params, tags and texts. Files are written by `tracking/run.py`."""
+    """What it writes has no secrets: names, params, tags and texts. Files are written by `tracking/run.py`.
+
+    What it makes it makes once: where a server's answer is lost, MLflow asks it again, and there are two.
+    """
 
     def create_run(
         self,
@@ -24,7 +28,18 @@ class Client(MlflowClient):  # type: ignore[misc]  # MLflow has no types
         tags: Mapping[str, Any] | None = None,
         run_name: str | None = None,
     ) -> Run:
-        return super().create_run(experiment_id, start_time, _clean(tags), run_name and redact_text(run_name))
+        made = super().create_run(experiment_id, start_time, _clean(tags), run_name and redact_text(run_name))
+        if (once := self._once(tags)) is not None:
+            for twin in self.search_runs([experiment_id], once):
+                if twin.info.run_id != made.info.run_id:
+                    self.delete_run(twin.info.run_id)
+        return made
+
+    def _once(self, tags: Mapping[str, Any] | None) -> str | None:
+        """How those are found that a server may have made twice."""
+        if ONCE_TAG not in (tags or {}) or not self.tracking_uri.startswith("http"):
+            return None
+        return f"tags.`{ONCE_TAG}` = '{(tags or {})[ONCE_TAG]}'"
 
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
         super().update_run(run_id, status, name and redact_text(name))
@@ -49,14 +64,24 @@ class Client(MlflowClient):  # type: ignore[misc]  # MLflow has no types
 
     def create_logged_model(self, experiment_id: str, *args: Any, **kwargs: Any) -> LoggedModel:
         cleaned = {key: _clean(value) if key in ("tags", "params") else value for key, value in kwargs.items()}
-        return super().create_logged_model(experiment_id, *args, **cleaned)
+        made = super().create_logged_model(experiment_id, *args, **cleaned)
+        if (once := self._once(kwargs.get("tags"))) is not None:
+            for twin in self.search_logged_models([experiment_id], once):
+                if twin.model_id != made.model_id:
+                    self.delete_logged_model(twin.model_id)
+        return made
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, Any]) -> None:
         super().set_logged_model_tags(model_id, _clean(tags))
 
     def create_model_version(self, name: str, source: str, *args: Any, **kwargs: Any) -> Any:
         cleaned = {key: redact_text(value) if key == "description" else value for key, value in kwargs.items()}
-        return super().create_model_version(name, source, *args, **cleaned)
+        made = super().create_model_version(name, source, *args, **cleaned)
+        if self.tracking_uri.startswith("http"):
+            for twin in self.search_model_versions(f"name = '{name}' AND run_id = '{made.run_id}'"):
+                if twin.source == source and int(twin.version) != int(made.version):
+                    self.delete_model_version(name, twin.version)
+        return made
 
 
 def _clean(values: Mapping[str, Any] | None) -> dict[str, Any] | None:

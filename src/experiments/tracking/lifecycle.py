@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.config.schema import Config
+from experiments.config.schema import Config, TrackingConfig
 from experiments.errors import ConfigError
 from experiments.tracking import run_log
 from experiments.tracking.owner import process_tag
-from experiments.tracking.store import GIVEN_RUN, artifact_folder, no_store, open_store, tracking_uri
+from experiments.tracking.spool import Spool, is_undelivered, once
+from experiments.tracking.store import GIVEN_RUN, artifact_folder, no_store, open_spool, open_store, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 from experiments.tracking.run import TrackedRun
-from experiments.tracking.tags import NOTE_TAG, PARENT
+from experiments.tracking.tags import EXPERIMENT_TAG, NOTE_TAG, PARENT
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ def tracked_run(config: Config, run_name: str, parent: Parent | None = None) -> 
     Raises:
         ConfigError: the store cannot be opened.
     """
-    client = open_store(config)
-    with closed_truly(config, lambda: TrackedRun(client, _opened(client, config, run_name, parent))) as run:
+    client, spool = open_store(config), open_spool(config)
+    with closed_truly(config, lambda: _opened(client, spool, config, run_name, parent)) as run:
         run.log_config(config)
         yield run
 
@@ -71,20 +72,32 @@ def closed_truly(config: Config, opened: Callable[[], TrackedRun]) -> Iterator[T
     with run_log.kept() as log:
         try:
             yield run
-            run.client.log_text(run.run_id, log.getvalue(), run_log.NAME)
-            run.client.set_terminated(run.run_id, "FINISHED")
+            run.log_text(log.getvalue(), run_log.NAME)
+            run.finish("FINISHED")
         except BaseException as error:
             run.fail(error)
             with contextlib.suppress(Exception):
-                run.client.log_text(run.run_id, log.getvalue(), run_log.NAME)
+                run.log_text(log.getvalue(), run_log.NAME)
             raise
 
 
-def _opened(client: MlflowClient, config: Config, run_name: str, parent: Parent | None) -> Run:
-    """The run that `mlflow run` opened for us, once, else a new one."""
-    if parent is not None:
-        return new_run(client, config, run_name, {PARENT: parent.run_id, **parent.tags}, parent.experiment_id)
-    return given_run(client, run_name) or new_run(client, config, run_name, {})
+def _opened(
+    client: MlflowClient, spool: Spool | None, config: Config, run_name: str, parent: Parent | None
+) -> TrackedRun:
+    """The run that `mlflow run` opened for us, once, else a new one; a child's in the spool where it must be."""
+    if parent is None:
+        return TrackedRun(client, given_run(client, run_name) or new_run(client, config, run_name, {}), spool)
+    tags = {PARENT: parent.run_id, **once(), **parent.tags}
+    try:
+        if spool is None or not spool.rests:
+            return TrackedRun(client, new_run(client, config, run_name, tags, parent.experiment_id), spool)
+    except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
+        if spool is None or not is_undelivered(error):
+            raise
+        spool.blame(error)
+    if parent.experiment_id is not None:
+        tags |= {EXPERIMENT_TAG: parent.experiment_id}
+    return TrackedRun(spool.client, spool.new_run(experiment_name(config), run_name, {**_context(), **tags}), spool)
 
 
 def given_run(client: MlflowClient, run_name: str) -> Run | None:
@@ -106,11 +119,11 @@ def given_experiment(client: MlflowClient) -> str | None:
 
 
 def new_run(
-    client: MlflowClient, config: Config, run_name: str, tags: Mapping[str, str], experiment_id: str | None = None
+    client: MlflowClient, config: Config, run_name: str, tags: Mapping[str, str], experiment: str | None = None
 ) -> Run:
-    """A run in an experiment, the data's own if none is given."""
-    place = experiment_id or _experiment(client, config)
-    return client.create_run(place, run_name=run_name, tags={**_context(), **process_tag(), **tags})
+    """A run in an experiment, by its id; in the data's own if none is given."""
+    place = experiment or experiment_id(client, experiment_name(config), config.tracking)
+    return client.create_run(place, run_name=run_name, tags={**_context(), **process_tag(), **once(), **tags})
 
 
 @functools.cache
@@ -127,19 +140,21 @@ def experiment_name(config: Config) -> str:
     return config.tracking.experiment or config.data.name
 
 
-def _experiment(client: MlflowClient, config: Config) -> str:
-    """Id of the experiment, which is made if there is none.
+def experiment_id(client: MlflowClient, name: str, tracking: TrackingConfig) -> str:
+    """Id of an experiment, which is made if there is none.
+
+    Args:
+        tracking: of the client's store.
 
     Raises:
         ConfigError: one that was deleted.
     """
     from mlflow.exceptions import MlflowException
 
-    name = experiment_name(config)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            place = str(client.create_experiment(name, artifact_location=artifact_folder(config.tracking)))
+            place = str(client.create_experiment(name, artifact_location=artifact_folder(tracking)))
             # Without the name, which could be read as markup.
             note = "Each run is a fitted model. `experiments compare`, with this name, shows them side by side."
             client.set_experiment_tag(place, NOTE_TAG, note)

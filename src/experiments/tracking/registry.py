@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from experiments.config.schema import Config, Moves
+from experiments.config.schema import Config, Moves, Task
 from experiments.errors import override
 from experiments.evaluation.objectives import deciding, larger_is_better, merit
 from experiments.tracking.run import TrackedRun
@@ -16,6 +17,7 @@ from experiments.tracking.tags import NOTE_TAG, VERSIONS_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
 
@@ -42,7 +44,7 @@ def check_registry(config: Config) -> list[str]:
 
 def is_registered(run: TrackedRun) -> bool:
     """Whether a version of a registered model comes from the run."""
-    return bool(run.client.search_model_versions(f"run_id='{run.run_id}'"))
+    return bool(run.record(lambda client, run_id: client.search_model_versions(f"run_id='{run_id}'")))
 
 
 class Registered(NamedTuple):
@@ -59,35 +61,84 @@ class Registered(NamedTuple):
     alias: str
 
 
-def register(run: TrackedRun, model_uri: str, config: Config) -> Registered:
-    """Make the model a new version, which the alias then names unless it is worse than the one it names now."""
-    from mlflow.exceptions import MlflowException
+@dataclass(frozen=True)
+class Registration:
+    """How a model is to be registered, as its config says.
 
-    name, alias = config.registry.name or config.data.name, config.registry.alias
-    try:
-        run.client.get_registered_model(name)
-    except MlflowException:
-        with contextlib.suppress(MlflowException):  # another run may have made it meanwhile
-            run.client.create_registered_model(name)
-    model_id = model_uri.removeprefix("models:/")
+    Attributes:
+        name: of the registered model.
+        alias, moves: which alias, and when it moves to the new version.
+        metrics: by which the user chooses.
+        task, label: what is predicted.
+    """
+
+    name: str
+    alias: str
+    moves: Moves
+    metrics: tuple[str, ...]
+    task: Task
+    label: str | None
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Registration:
+        """Of a config as plain values, as `config.yaml` has it."""
+        registry, data = config["registry"], config["data"]
+        metrics = (*config["sweep"]["objectives"][:1], config["tuning"]["metric"])
+        return cls(
+            registry["name"] or data["name"],
+            registry["alias"],
+            Moves(registry["moves"]),
+            tuple(metric for metric in metrics if metric),
+            Task(config["model"]["task"]),
+            data["label"],
+        )
+
+
+def register(run: TrackedRun, model_uri: str, wanted: Registration) -> Registered:
+    """Make the model a version, which the alias then names unless it is worse than the one it names now.
+
+    A model that is one already, as nobody knew what became of an earlier attempt, stays the same version.
+    """
+
+    def make(client: MlflowClient, run_id: str) -> Registered:
+        # Of a run that has gone on in the spool, the model that stands there for the same.
+        model_id = (run.logged_model if run.is_spooled else None) or model_uri.removeprefix("models:/")
+        return _registered(client, run, run_id, model_id, wanted)
+
+    return run.record(make)
+
+
+def _registered(client: MlflowClient, run: TrackedRun, run_id: str, model_id: str, wanted: Registration) -> Registered:
+    """`register`, by one client."""
+    name, alias = wanted.name, wanted.alias
     # The place and not the URI, which MLflow would look up in whatever store this process has as its default.
-    logged = run.client.get_logged_model(model_id)
-    ours = run.client.get_run(run.run_id)
-    said, place = ours.data.tags.get(NOTE_TAG), logged.artifact_location
-    made = run.client.create_model_version(
-        name, place, run.run_id, description=said, await_creation_for=0, model_id=model_id
-    )
+    logged = client.get_logged_model(model_id)
+    ours = client.get_run(run_id)
+    made = _version(client, name, run_id, model_id, logged.artifact_location, ours.data.tags.get(NOTE_TAG))
     run.registered = (name, made.version)
     # By which MLflow's page of the model knows its versions.
-    versions = [*json.loads(logged.tags.get(VERSIONS_TAG, "[]")), {"name": name, "version": str(made.version)}]
-    run.client.set_logged_model_tags(model_id, {VERSIONS_TAG: json.dumps(versions)})
+    known, this = json.loads(logged.tags.get(VERSIONS_TAG, "[]")), {"name": name, "version": str(made.version)}
+    client.set_logged_model_tags(model_id, {VERSIONS_TAG: json.dumps([*known, *([] if this in known else [this])])})
     is_moved, why = True, ""
-    if config.registry.moves is Moves.better:
-        is_moved, why = _compared(run.client, ours, name, config)
+    if wanted.moves is Moves.better:
+        is_moved, why = _compared(client, ours, str(made.version), wanted)
     if is_moved:
-        run.client.set_registered_model_alias(name, alias, made.version)
+        client.set_registered_model_alias(name, alias, made.version)
     what = f"is version {made.version}" if is_moved else "stays"
     return Registered(name, str(made.version), f"{alias} {what}{why}")
+
+
+def _version(client: MlflowClient, name: str, run_id: str, model_id: str, place: str, said: str | None) -> ModelVersion:
+    """The model's version of a registered model, made if there is none."""
+    from mlflow.exceptions import MlflowException
+
+    for version in client.search_model_versions(f"run_id='{run_id}'"):
+        if version.name == name and version.source == place:
+            return version
+    if _found(client.get_registered_model, name) is None:
+        with contextlib.suppress(MlflowException):  # another run may have made it meanwhile
+            client.create_registered_model(name)
+    return client.create_model_version(name, place, run_id, description=said, await_creation_for=0, model_id=model_id)
 
 
 def _found(ask: Callable[..., Any], *words: str) -> Any:
@@ -105,25 +156,28 @@ def _found(ask: Callable[..., Any], *words: str) -> Any:
 _ALL_THE_SAME = "; registry.moves=always moves it all the same"
 
 
-def _compared(client: MlflowClient, ours: Run, name: str, config: Config) -> tuple[bool, str]:
-    """Whether a run's model is at least as good as the one that the alias names, and how that is known."""
-    known = _found(client.get_model_version_by_alias, name, config.registry.alias)
-    if known is None:
+def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registration) -> tuple[bool, str]:
+    """Whether a run's model is at least as good as the one that the alias names, and how that is known.
+
+    Args:
+        version: of the run's model.
+    """
+    known = _found(client.get_model_version_by_alias, wanted.name, wanted.alias)
+    if known is None or str(known.version) == version:
         return True, ""
-    task = config.model.task
+    task = wanted.task
     if not task.supervised:  # whose metrics are measured in the space that each model has made
         return True, f"; a {task.value} cannot be compared with version {known.version}"
     theirs = _found(client.get_run, known.run_id) if known.run_id else None
     if theirs is None:
         return False, f"; version {known.version} has no run that it could be compared with{_ALL_THE_SAME}"
-    # What the user chooses by, of the held-out rows.
-    chosen = [name for name in (*config.sweep.objectives[:1], config.tuning.metric) if name]
-    metric = deciding(ours.data.metrics, task, chosen) or deciding(ours.data.metrics, task)
-    label = theirs.data.params.get("data.label", config.data.label)
-    if label != config.data.label:
+    # Of the held-out rows.
+    metric = deciding(ours.data.metrics, task, wanted.metrics) or deciding(ours.data.metrics, task)
+    label = theirs.data.params.get("data.label", wanted.label)
+    if label != wanted.label:
         return False, (
-            f"; version {known.version} predicts {label}, this one {config.data.label}; a name of its own for each: "
-            f"{override('data.name', f'{config.data.name}_{config.data.label}')}{_ALL_THE_SAME}"
+            f"; version {known.version} predicts {label}, this one {wanted.label}; a name of its own for each: "
+            f"{override('registry.name', f'{wanted.name}_{wanted.label}')}{_ALL_THE_SAME}"
         )
     if metric is None or metric not in theirs.data.metrics:
         return False, f"; it and version {known.version} have no metric in common that decides{_ALL_THE_SAME}"

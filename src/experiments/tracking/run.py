@@ -25,9 +25,10 @@ from experiments.figures.process import draw
 from experiments.redaction import redact, redact_text
 from experiments.tracking.model import save_model
 from experiments.tracking.owner import process_tag
+from experiments.tracking.spool import Recorded, Spool, once, said_of
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import LoggedModel, Run
     from mlflow.tracking import MlflowClient
     from pyspark.ml import PipelineModel
     from pyspark.sql import SparkSession
@@ -40,17 +41,13 @@ _UNTOLD = ("sweep", "tracking", "registry")
 _OF_MODEL = ("model.", "preprocessing.", "seed")
 
 
-class TrackedRun:
+class TrackedRun(Recorded):
     """One MLflow run, addressed by its id, never by MLflow's notion of the active run."""
 
-    def __init__(self, client: MlflowClient, run: Run) -> None:
-        self.client = client
-        self.run_id: str = run.info.run_id
-        self.experiment_id: str = run.info.experiment_id
-        self.experiment: str = client.get_experiment(run.info.experiment_id).name
+    def __init__(self, client: MlflowClient, run: Run, spool: Spool | None = None) -> None:
+        super().__init__(client, run, spool)
         # Name and version of the registered model, once there is one.
         self.registered: tuple[str, str] | None = None
-        self._model_id: str | None = None
 
     def log_config(self, config: Config) -> None:
         """What is computed as params, the whole as `config.yaml`, the identity as a tag.
@@ -67,35 +64,54 @@ class TrackedRun:
             for key, text in _params(config).items()
         ]
         tags = {HASH_TAG: config_hash(config), "experiments.model": config.model.name, **process_tag()}
-        self.client.log_batch(self.run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
-        self.client.log_text(self.run_id, yaml.safe_dump(plain(config), sort_keys=False), "config.yaml")
+        marks = [RunTag(key, value) for key, value in tags.items()]
+        self.record(lambda client, run_id: client.log_batch(run_id, params=params, tags=marks))
+        self.log_text(yaml.safe_dump(plain(config), sort_keys=False), "config.yaml")
 
     def params(self) -> dict[str, str]:
         """Those that are recorded."""
-        params: dict[str, str] = self.client.get_run(self.run_id).data.params
+        params: dict[str, str] = self.record(lambda client, run_id: client.get_run(run_id)).data.params
         return params
 
     def log_params(self, params: Mapping[str, str]) -> None:
         from mlflow.entities import Param
 
-        self.client.log_batch(self.run_id, params=[Param(key, value) for key, value in params.items()])
+        said = [Param(key, value) for key, value in params.items()]
+        self.record(lambda client, run_id: client.log_batch(run_id, params=said))
+
+    def log_text(self, text: str, name: str) -> None:
+        """A text, secrets out, as an artifact."""
+        self.record(lambda client, run_id: client.log_text(run_id, text, name))
 
     def log_files(self, folder: Path) -> None:
         """All that lies in a folder, as artifacts."""
-        self.client.log_artifacts(self.run_id, str(folder))
+        self.record(lambda client, run_id: client.log_artifacts(run_id, str(folder)))
 
     def describe(self, text: str) -> None:
         """What MLflow's page of the run begins with, as Markdown."""
-        self.client.set_tag(self.run_id, NOTE_TAG, text)
+        self._set_tag(NOTE_TAG, text)
+
+    def _set_tag(self, key: str, value: str) -> None:
+        self.record(lambda client, run_id: client.set_tag(run_id, key, value))
 
     def other(self, run_id: str) -> TrackedRun:
-        """Another run of the same store."""
-        return TrackedRun(self.client, self.client.get_run(run_id))
+        """Another run of the same store, or of its spool."""
+        client = self._first
+        if self.spool is not None and run_id in self.spool.runs:
+            client = self.spool.client
+        return TrackedRun(client, client.get_run(run_id), self.spool)
+
+    def experiment_of(self, run_id: str) -> str:
+        """Id of the experiment of another run; of this one where that run is in the spool or the store does not say."""
+        if self.spool is None or run_id not in self.spool.runs:
+            with contextlib.suppress(Exception):
+                return self.other(run_id).experiment_id
+        return self.experiment_id
 
     def log_warnings(self, warnings: Sequence[str]) -> None:
         """What a person should know before believing the metrics, as a tag."""
         if warnings:
-            self.client.set_tag(self.run_id, "experiments.warning", redact_text("\n".join(warnings))[:5000])
+            self._set_tag("experiments.warning", redact_text("\n".join(warnings))[:5000])
 
     def log_best(self, values: Mapping[str, object]) -> None:
         """The parameters that tuning chose, as params."""
@@ -120,7 +136,7 @@ class TrackedRun:
             for side, (digest, rows) in sides.items()
             if rows
         ]
-        self.client.log_inputs(self.run_id, inputs)
+        self.record(lambda client, run_id: client.log_inputs(run_id, inputs))
 
     def log_outputs(self, outputs: Sequence[Output]) -> None:
         """Each as `NAME.csv` and, where it has a figure, `NAME.png`; stepped ones as metrics too.
@@ -140,52 +156,75 @@ class TrackedRun:
         now = int(time.time() * 1000)
         step, *names = output.rows[0]
         batch = [Metric(name, float(row[name]), now, int(row[step])) for row in output.rows for name in names]
-        self.client.log_batch(self.run_id, metrics=batch)
+        self.record(lambda client, run_id: client.log_batch(run_id, metrics=batch))
 
     def log_step(self, step: int, values: Mapping[str, float]) -> None:
         """Metrics of a step, as soon as they are known."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self.client.log_batch(self.run_id, metrics=[Metric(name, float(v), now, step) for name, v in values.items()])
+        batch = [Metric(name, float(value), now, step) for name, value in values.items()]
+        self.record(lambda client, run_id: client.log_batch(run_id, metrics=batch))
 
     def log_spark_conf(self, spark: SparkSession) -> None:
         """The settings that Spark runs with, secrets out, as `spark.yaml`."""
         settings = redact(dict(sorted(spark.sparkContext.getConf().getAll())))
-        self.client.log_text(self.run_id, yaml.safe_dump(settings), "spark.yaml")
+        self.log_text(yaml.safe_dump(settings), "spark.yaml")
 
     def log_model(self, config: Config, fitted: PipelineModel, dataset: Dataset) -> str:
         """The fitted pipeline as an MLflow model of this run, called as the config's; returns its URI.
 
         See `save_model`.
         """
-        from mlflow.entities import LoggedModelOutput
-
         name = re.sub(r"[/:.%\"']", "_", config.model.name)  # as MLflow wants it
         params = {key: text for key, text in _params(config).items() if key.startswith(_OF_MODEL)}
-        made = self.client.create_logged_model(self.experiment_id, name, source_run_id=self.run_id, params=params)
-        self._model_id = made.model_id
+        made = self._made_model(name, params)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model"
             save_model(fitted, dataset, made, path, config.cluster.shared_folder)
-            self.client.log_model_artifacts(made.model_id, str(path))
-        self.client.finalize_logged_model(made.model_id, "READY")
-        self.client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
-        return f"models:/{made.model_id}"
+            self.record(lambda client, _: client.log_model_artifacts(self._model_id, str(path)))
+        self.record(lambda client, _: client.finalize_logged_model(self._model_id, "READY"))
+        self.record(self._log_model_output)
+        return f"models:/{self._model_id}"
+
+    def _made_model(self, name: str, params: Mapping[str, str]) -> LoggedModel:
+        tags = once()
+
+        def make(client: MlflowClient, run_id: str) -> LoggedModel:
+            # Of the run as it is now: a model that is asked for in the spool is in the experiment there.
+            place = client.get_run(run_id).info.experiment_id if self.is_spooled else self.experiment_id
+            return client.create_logged_model(place, name, source_run_id=run_id, params=params, tags=tags)
+
+        made = self.record(make)
+        self._model_id = made.model_id
+        return made
+
+    def _log_model_output(self, client: MlflowClient, run_id: str) -> None:
+        from mlflow.entities import LoggedModelOutput
+
+        client.log_outputs(run_id, [LoggedModelOutput(self._model_id, step=0)])
 
     def forget_model(self) -> None:
         """Take back what was logged of the model."""
         if self._model_id is not None:
             with contextlib.suppress(Exception):
-                self.client.delete_logged_model(self._model_id)
+                self.record(lambda client, _: client.delete_logged_model(self._model_id))
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Metrics of the run, and of its model once that is logged."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        batch = [Metric(key, float(value), now, 0, model_id=self._model_id) for key, value in metrics.items()]
-        self.client.log_batch(self.run_id, metrics=batch)
+
+        def write(client: MlflowClient, run_id: str) -> None:
+            batch = [Metric(key, float(value), now, 0, model_id=self._model_id) for key, value in metrics.items()]
+            client.log_batch(run_id, metrics=batch)
+
+        self.record(write)
+
+    def finish(self, status: str) -> None:
+        """Close the run."""
+        self.record(lambda client, run_id: client.set_terminated(run_id, status))
 
     def fail(self, error: BaseException) -> None:
         """Close the run as FAILED or KILLED, take back what it has logged or registered, and record why."""
@@ -193,13 +232,12 @@ class TrackedRun:
         status = "KILLED" if killed else "FAILED"
         reason = "interrupted" if killed else readable_cause(error)
         try:
-            self.client.set_terminated(self.run_id, status)
+            self.finish(status)
         except Exception as lost:  # the store is what failed; the first error says more than this one
             raise ExperimentError(
                 f"{reason}\nrun {self.run_id} could not be closed in the store, where it may still look as if it ran: "
                 f"{redact_text(readable_cause(lost))}"
             ) from error
-        error.add_note(f"run {self.run_id} is {status}; its trace is the artifact failure.txt")
         error.run_id = self.run_id  # type: ignore[attr-defined]  # for whoever catches it
         # Each on its own: where artifacts cannot be written the model must go all the same.
         if self.registered is not None:
@@ -207,10 +245,14 @@ class TrackedRun:
                 self.client.delete_model_version(*self.registered)
         self.forget_model()
         with contextlib.suppress(Exception):
-            self.client.set_tag(self.run_id, FAILURE_TAG, redact_text(reason)[:5000])
+            self._set_tag(FAILURE_TAG, redact_text(reason)[:5000])
+        trace = ""
         with contextlib.suppress(Exception):
-            trace = "".join(traceback.format_exception(error))
-            self.client.log_text(self.run_id, trace, "failure.txt")
+            self.log_text("".join(traceback.format_exception(error)), "failure.txt")
+            trace = "; its trace is the artifact failure.txt"
+        error.add_note(f"run {self.run_id} is {status}{trace}")
+        for line in said_of(self.spool) if self.is_spooled else ():
+            error.add_note(line)
 
 
 def _params(config: Config) -> dict[str, str]:

@@ -17,11 +17,14 @@ from urllib.parse import urlsplit, urlunsplit
 from experiments.config.schema import Config, TrackingConfig
 from experiments.errors import ConfigError, readable_cause
 from experiments.redaction import redact_text
+from experiments.tracking.spool import Spool
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 SECONDS_TO_ANSWER = 5
+# What a store in a folder is made of.
+FILE, ARTIFACTS = "mlflow.db", "mlartifacts"
 # `mlflow run` puts the run that it opened here, and where it is.
 GIVEN_RUN = "MLFLOW_RUN_ID"
 GIVEN_URI = "MLFLOW_TRACKING_URI"
@@ -33,13 +36,13 @@ def tracking_uri(tracking: TrackingConfig) -> str:
         return tracking.uri
     if tracking.folder is None and os.environ.get(GIVEN_URI):
         return os.environ[GIVEN_URI]
-    return f"sqlite:///{Path(tracking.folder or '.').resolve() / 'mlflow.db'}"
+    return f"sqlite:///{Path(tracking.folder or '.').resolve() / FILE}"
 
 
 def artifact_folder(tracking: TrackingConfig) -> str | None:
     """Where a local store's artifacts go: beside it. A server keeps its own."""
     file = sqlite_file(tracking)
-    return None if file is None else (file.parent / "mlartifacts").as_uri()
+    return None if file is None else (file.parent / ARTIFACTS).as_uri()
 
 
 def sqlite_file(tracking: TrackingConfig) -> Path | None:
@@ -143,6 +146,8 @@ def open_store(config: Config) -> MlflowClient:
 
     # Its notes about tables it creates and a pip it does not find are no news to a user.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
+    # Each attempt to reach a server that is gone; what came of it we say ourselves.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     uri, file = tracking_uri(config.tracking), sqlite_file(config.tracking)
     try:
         if file is not None:
@@ -154,6 +159,33 @@ def open_store(config: Config) -> MlflowClient:
         raise no_store(uri, error) from error
 
 
+_spools: dict[tuple[Path, str], Spool] = {}
+
+
+def open_spool(config: Config) -> Spool | None:
+    """Where that goes which the store does not take, the same for all runs of this process; None where it is off, or is
+    the store itself."""
+    if config.tracking.spool is None:
+        return None
+    folder = Path(config.tracking.spool).resolve()
+    if sqlite_file(config.tracking) == folder / FILE:
+        return None
+    own = [] if config.tracking.spool == TrackingConfig.spool else [f"tracking.spool={config.tracking.spool}"]
+    place = redact_text(tracking_uri(config.tracking))
+    made = Spool(folder, open_folder, place, [*words_of(config.tracking), *own])
+    return _spools.setdefault((folder, place), made)
+
+
+def open_folder(folder: Path) -> MlflowClient:
+    """A client of the sqlite store in a folder, which is made if there is none."""
+    from experiments.tracking.client import Client
+
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / FILE
+    _make(file)
+    return Client(tracking_uri=f"sqlite:///{file}", registry_uri=f"sqlite:///{file}")
+
+
 def _make(file: Path) -> None:
     """Give a sqlite store its tables, all at once: MLflow takes seconds for them, and leaves half of them when it is
     killed meanwhile or when two do so at a time.
@@ -163,7 +195,7 @@ def _make(file: Path) -> None:
     """
     from mlflow.tracking import MlflowClient
 
-    with _alone(file.parent):
+    with alone(file.parent):
         if not file.exists() or file.stat().st_size == 0:
             with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=file.parent) as folder:
                 fresh = Path(folder) / file.name
@@ -182,7 +214,7 @@ def _make(file: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """One process at a time, as far as the folder's file system has locks."""
     place = os.open(folder, os.O_RDONLY)
     try:

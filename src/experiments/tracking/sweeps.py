@@ -17,6 +17,7 @@ from experiments.tracking.lifecycle import closed_truly, experiment_name, given_
 from experiments.tracking.owner import PROCESS_TAG, is_gone, process_tag
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.runs import runs_of
+from experiments.tracking.store import open_spool
 from experiments.tracking.tags import CHOICE_TAG, FAILURE_TAG, HASH_TAG, LONGEST_PARAM, STUDY_TAG, SWEEP_TAG
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def sweep_run(client: MlflowClient, sweep: RecordedSweep, is_done: bool) -> Iter
         ConfigError: the same sweep runs at this moment.
     """
     claim = Claim()
-    with closed_truly(sweep.config, lambda: TrackedRun(client, _opened(client, sweep, claim, is_done))) as run:
+    spool = open_spool(sweep.config)
+    with closed_truly(sweep.config, lambda: TrackedRun(client, _opened(client, sweep, claim, is_done), spool)) as run:
         try:
             _log_params(run, sweep.params)
             yield run

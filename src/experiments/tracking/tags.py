@@ -11,3 +11,13 @@ FAILURE_TAG = "experiments.failure"
 SWEEP_TAG = "experiments.sweep"
 STUDY_TAG = "experiments.study"
 CHOICE_TAG = "experiments.choice"
+# Of a run or model that is made: the same wherever it is recorded.
+ONCE_TAG = "experiments.once"
+# Of a run or model in the spool: that of the chosen store which it goes on with.
+GOES_ON_TAG = "experiments.goes_on_with"
+# Of a run in the spool: the store that did not take it.
+STORE_TAG = "experiments.store"
+# Of a run in the spool: the experiment, by its id, that it is to be delivered to.
+EXPERIMENT_TAG = "experiments.experiment"
+# Of a run that was delivered: where to.
+DELIVERED_TAG = "experiments.delivered"

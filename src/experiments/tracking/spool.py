@@ -1,0 +1,169 @@
+"""Where a run is recorded: in the chosen store, and in a local one for all that the chosen one does not take."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from experiments.errors import ExperimentError, readable_cause
+from experiments.redaction import redact_text
+from experiments.tracking.owner import process_tag
+from experiments.tracking.tags import GOES_ON_TAG, ONCE_TAG, STORE_TAG
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+T = TypeVar("T")
+# What a store says of a request that no store would take.
+_BAD = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE")
+# For so long a store that did not answer is not asked to open the next run.
+SECONDS_TO_REST = 10.0
+
+
+def is_undelivered(error: BaseException) -> bool:
+    """Whether a store did not take what another would: it is gone, refuses this user, or has no room."""
+    is_our_mistake = isinstance(error, ExperimentError | TypeError | ValueError | KeyError | AttributeError)
+    return isinstance(error, Exception) and not is_our_mistake and getattr(error, "error_code", "") not in _BAD
+
+
+def once() -> dict[str, str]:
+    """Tag of a run or model that is made, by which it is found again where nobody knows whether it was."""
+    return {ONCE_TAG: uuid.uuid4().hex}
+
+
+class Spool:
+    """A store in a folder of this machine for what the chosen one does not take. `experiments sync` delivers it."""
+
+    def __init__(
+        self, folder: Path, open_client: Callable[[Path], MlflowClient], of: str, words: Sequence[str]
+    ) -> None:
+        """Nothing is made before it is needed.
+
+        Args:
+            folder: of the store.
+            open_client: opens the store of a folder, and makes it where there is none.
+            of: the chosen store, secrets out.
+            words: that lead to it.
+        """
+        self.of, self.words = of, words
+        self.folder = folder.resolve()
+        self._open = open_client
+        self._client: MlflowClient | None = None
+        self._lock = threading.Lock()
+        self._asked_again = 0.0
+        # Why it is used by this process; empty as long as it is not.
+        self.reason = ""
+        self.runs: set[str] = set()
+
+    @property
+    def client(self) -> MlflowClient:
+        with self._lock:
+            if self._client is None:
+                self._client = self._open(self.folder)
+            return self._client
+
+    @property
+    def rests(self) -> bool:
+        """Whether the chosen store did not answer a moment ago."""
+        return time.monotonic() < self._asked_again
+
+    def blame(self, error: BaseException) -> None:
+        """Remember why the chosen store is not used."""
+        self._asked_again = time.monotonic() + SECONDS_TO_REST
+        said = readable_cause(error)
+        # Of a connection that fails MLflow tells how it tried; the system's own word is the last.
+        short = re.findall(r"\[Errno -?\d+\] ([^\"')]+)", said) or re.findall(r"(Read timed out)", said)
+        self.reason = redact_text(short[-1] if short else said)
+        logging.getLogger(__name__).warning("the store did not take what it was given: %s", self.reason)
+
+    def new_run(self, experiment: str, name: str, tags: Mapping[str, str], start_time: int | None = None) -> Run:
+        """A run of the spool, in an experiment of that name."""
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(experiment)
+        if found is None:
+            try:
+                artifacts = (self.folder / "mlartifacts").as_uri()
+                place = str(self.client.create_experiment(experiment, artifact_location=artifacts))
+            except MlflowException:  # another run has made it meanwhile
+                place = str(self.client.get_experiment_by_name(experiment).experiment_id)
+        else:
+            place = str(found.experiment_id)
+        run = self.client.create_run(place, start_time, {**tags, STORE_TAG: self.of, **process_tag()}, name)
+        self.runs.add(run.info.run_id)
+        return run
+
+
+def said_of(spool: Spool | None) -> list[str]:
+    """What lies in the spool and how it is delivered; nothing where this process has not used it."""
+    if spool is None or not spool.reason:
+        return []
+    return [
+        f"spool       {spool.folder} has what the store did not take ({spool.reason}); once it does: "
+        f"{shlex.join(['experiments', 'sync', *spool.words])}"
+    ]
+
+
+class Recorded:
+    """A run, wherever it is recorded: it goes on in the spool once its store does not take something.
+
+    Attributes:
+        run_id: by which others know it: that of the store it was opened in.
+        recorded_id: of the run that takes what is recorded now, by `client`.
+    """
+
+    def __init__(self, client: MlflowClient, run: Run, spool: Spool | None) -> None:
+        self.client, self.spool, self._info = client, spool, run.info
+        self._first = client
+        self.run_id: str = run.info.run_id
+        self.recorded_id: str = run.info.run_id
+        self.experiment_id: str = run.info.experiment_id
+        self.experiment: str = client.get_experiment(run.info.experiment_id).name
+        self._model_id: str | None = None
+        self._moving = threading.Lock()
+
+    @property
+    def is_spooled(self) -> bool:
+        """Whether the spool has it, as a whole or from some point on."""
+        return self.spool is not None and self.recorded_id in self.spool.runs
+
+    @property
+    def logged_model(self) -> str | None:
+        """Id of its model, in the store that takes what is recorded now."""
+        return self._model_id
+
+    def record(self, write: Callable[[MlflowClient, str], T]) -> T:
+        """Write to the store; what it does not take goes to the spool, and so does all that follows.
+
+        Args:
+            write: told the client and the run's id there; called once more where the store does not take it.
+        """
+        before = self.client
+        try:
+            return write(before, self.recorded_id)
+        except Exception as error:
+            if self.spool is None or before is not self._first or not is_undelivered(error):
+                raise
+            with self._moving:  # the model is saved in a thread of its own
+                if not self.is_spooled:
+                    self._move(self.spool, error)
+        return write(self.client, self.recorded_id)
+
+    def _move(self, spool: Spool, error: Exception) -> None:
+        """From here on the spool takes what is recorded, of the model too where there is one."""
+        run = spool.new_run(self.experiment, self._info.run_name, {GOES_ON_TAG: self.run_id}, self._info.start_time)
+        if self._model_id is not None:
+            model = spool.client.create_logged_model(
+                run.info.experiment_id, source_run_id=run.info.run_id, tags={GOES_ON_TAG: self._model_id}
+            )
+            self._model_id = model.model_id
+        spool.blame(error)
+        self.client, self.recorded_id = spool.client, run.info.run_id
