@@ -31,6 +31,7 @@ from experiments.tracking.registry import Registered, Registration, register
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.store import check_store
 from experiments.training.driver import announcements
+from experiments.tuning.grid import Tuned
 from experiments.tuning.judge import tune
 from experiments.validation import validate
 
@@ -188,11 +189,7 @@ def _fitted_and_recorded(
         with phase("load"):
             dataset = stack.enter_context(around.data(spark, config))
         _warn(dataset.warnings, 0, tracked, progress)
-        tuned = None
-        if config.tuning.method is not TuningMethod.none:
-            with phase("tune"):
-                tuned = tune(config, dataset, progress)
-            tracked.log_best(tuned.best.values)
+        tuned = _tuned(config, dataset, tracked, progress, phase)
         with phase("fit"), announcements.heard(functools.partial(_epoch, tracked, progress)):
             chosen = tuned.best.config if tuned else config
             fitted, transformed = fit(chosen, dataset, stack, functools.partial(around.prepared, chosen))
@@ -219,6 +216,22 @@ def _fitted_and_recorded(
     ids = (tracked.run_id, tracked.experiment_id, tracked.experiment)
     best = objective(metrics, config.model.task)
     return Result(*ids, model_uri, metrics, dataset.counts, seconds, best, registered, tracked.is_spooled)
+
+
+def _tuned(
+    config: Config,
+    dataset: Dataset,
+    tracked: TrackedRun,
+    progress: Progress,
+    phase: Callable[[str], contextlib.AbstractContextManager[None]],
+) -> Tuned | None:
+    """The best of the config's grid, recorded; None where nothing is tuned."""
+    if config.tuning.method is TuningMethod.none:
+        return None
+    with phase("tune"):
+        tuned = tune(config, dataset, progress)
+    tracked.log_best(tuned.best.values)
+    return tuned
 
 
 def note(config: Config, metrics: Mapping[str, float], counts: Mapping[str, int]) -> str:

@@ -246,13 +246,13 @@ def test_too_many_failures_end_the_sweep(typed, store, runs):
 
 
 @pytest.mark.long
-def test_a_server_that_goes_away_ends_the_sweep_and_the_next_command_goes_on(
+def test_without_a_spool_a_server_that_goes_away_ends_the_sweep_and_the_next_command_goes_on(
     start, typed, server, environment, monkeypatch, runs, wait_for
 ):
     """Long, as each trial that is left tries to reach it."""
     uri, serving = server()
     environment["MLFLOW_TRACKING_URI"] = uri
-    process = start("experiments", *RIDGE)
+    process = start("experiments", *RIDGE, "tracking.spool=null")
     client = MlflowClient(uri)
     wait_for(lambda: finished(client) >= 8)
     os.killpg(serving.pid, signal.SIGKILL)

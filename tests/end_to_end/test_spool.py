@@ -1,0 +1,215 @@
+"""What a server does not take lies in the spool, and arrives later: once, in order, with its true status."""
+
+import contextlib
+import http.client
+import http.server
+import os
+import random
+import signal
+import threading
+import time
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from experiments import load
+from experiments.tracking.store import open_store
+from experiments.tracking.tags import PARENT
+
+# Servers start, and MLflow's client waits for those that are gone.
+pytestmark = pytest.mark.long
+
+
+def snapshot(client):
+    """All that a store has, without the times of its own making."""
+    made = []
+    for experiment in client.search_experiments():
+        for run in client.search_runs([experiment.experiment_id]):
+            histories = {name: client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
+            steps = {name: [(each.value, each.step) for each in history] for name, history in histories.items()}
+            files = sorted(file.path for file in client.list_artifacts(run.info.run_id))
+            models = [output.model_id for output in run.outputs.model_outputs]
+            made.append((run.info.run_id, run.info.status, run.data.params, run.data.tags, steps, files, models))
+    return made, [(each.name, each.version, each.run_id) for each in client.search_model_versions()]
+
+
+def fitting(client):
+    return any(run.info.status == "RUNNING" and "data.name" in run.data.params for run in client.search_runs(["1"]))
+
+
+def port_of(uri):
+    return int(uri.rpartition(":")[2])
+
+
+def killed(serving):
+    os.killpg(serving.pid, signal.SIGKILL)
+    serving.wait()
+
+
+def test_a_server_that_dies_in_the_middle_loses_nothing(start, command, server, environment, wait_for):
+    uri, serving = server()
+    environment["MLFLOW_TRACKING_URI"] = uri
+    process = start("experiments", "model=random_forest", "data=wine", "model.estimator.numTrees=200")
+    client = MlflowClient(uri)
+    wait_for(lambda: fitting(client))
+    (run,) = client.search_runs(["1"])
+    killed(serving)
+    assert process.wait(240) == 0, process.said
+    assert "has what the store did not take (Connection refused); once it does: experiments sync" in process.printed
+    assert "Retrying" not in process.said
+    server(port_of(uri))
+    done = command("experiments", "sync")
+    assert done.returncode == 0, done.stderr
+    assert "1 run delivered" in done.stdout
+    (found,) = client.search_runs(["1"])
+    assert (found.info.run_id, found.info.status) == (run.info.run_id, "FINISHED")
+    assert found.info.start_time == run.info.start_time
+    assert {"accuracy", "seconds_fit", "train_rows"} <= found.data.metrics.keys()
+    files = {file.path for file in client.list_artifacts(found.info.run_id)}
+    assert {"config.yaml", "confusion_matrix.png", "feature_importances.csv", "run.log"} <= files
+    (version,) = client.search_model_versions()
+    assert client.get_registered_model("wine").aliases == {"candidate": version.version}
+    mlflow.set_tracking_uri(uri)
+    loaded = mlflow.pyfunc.load_model("models:/wine@candidate")
+    assert loaded.metadata.run_id == found.info.run_id
+    assert len(loaded.predict(loaded.input_example)) == 5
+    before = snapshot(client)
+    again = command("experiments", "sync")
+    assert "nothing to deliver; 1 runs were delivered before" in again.stdout
+    again = command("experiments", "sync", "spool")
+    assert again.returncode == 0
+    assert snapshot(client) == before
+
+
+def test_a_run_that_is_told_to_end_while_the_server_is_gone_is_killed_there_too(
+    start, command, server, environment, wait_for
+):
+    uri, serving = server()
+    environment["MLFLOW_TRACKING_URI"] = uri
+    process = start("experiments", "model=random_forest", "model.estimator.numTrees=400", "model.estimator.maxDepth=9")
+    client = MlflowClient(uri)
+    wait_for(lambda: fitting(client))
+    killed(serving)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    server(port_of(uri))
+    assert command("experiments", "sync").returncode == 0
+    (found,) = client.search_runs(["1"])
+    assert (found.info.status, found.data.tags["experiments.failure"]) == ("KILLED", "interrupted")
+    assert "failure.txt" in {file.path for file in client.list_artifacts(found.info.run_id)}
+
+
+def test_100_trials_over_a_server_that_dies_now_and_then_arrive_each_once(
+    start, command, server, environment, wait_for
+):
+    uri, serving = server()
+    environment["MLFLOW_TRACKING_URI"] = uri
+    values = ",".join(f"{value / 100:.2f}" for value in range(1, 101))
+    process = start("experiments", "model=ridge", "data=diabetes", f"model.estimator.regParam={values}", "-m")
+    chance, deaths = random.Random(7), 0
+    client = MlflowClient(uri)
+    wait_for(lambda: client.get_experiment_by_name("diabetes") is not None)
+    while process.poll() is None and deaths < 20:
+        time.sleep(chance.uniform(1, 8))
+        killed(serving)
+        deaths += 1
+        time.sleep(chance.uniform(0, 6))
+        _, serving = server(port_of(uri))
+    assert process.wait(900) == 0, process.said[-3000:]
+    assert deaths >= 3
+    done = command("experiments", "sync")
+    assert done.returncode == 0, done.stdout + done.stderr
+    place = client.get_experiment_by_name("diabetes").experiment_id
+    found = client.search_runs([place], max_results=1000)
+    (parent,) = [run for run in found if PARENT not in run.data.tags]
+    children = [run for run in found if PARENT in run.data.tags]
+    assert {run.info.status for run in found} == {"FINISHED"}
+    assert sorted(float(run.data.params["model.estimator.regParam"]) for run in children) == [
+        pytest.approx(value / 100) for value in range(1, 101)
+    ]
+    assert {run.data.tags[PARENT] for run in children} == {parent.info.run_id}
+    assert all({"rmse", "validation_rmse", "seconds_fit"} <= run.data.metrics.keys() for run in children)
+    assert parent.data.metrics["trials_finished"] == 100
+    assert len(client.search_model_versions()) == 1
+    before = snapshot(client)
+    assert command("experiments", "sync", "spool").returncode == 0
+    assert snapshot(client) == before
+    # Nothing is left to do for the same command either.
+    again = command("experiments", "model=ridge", "data=diabetes", f"model.estimator.regParam={values}", "--dry-run")
+    assert "100 done already" in again.stdout
+
+
+@contextlib.contextmanager
+def losing_answers(uri, paths):
+    """A proxy on loopback that hands requests on, and loses the first answer to each of some paths."""
+    left = list(paths)
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def handle_one(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            there = http.client.HTTPConnection("127.0.0.1", port_of(uri), timeout=60)
+            there.request(self.command, self.path, body, dict(self.headers))
+            answer = there.getresponse()
+            content = answer.read()
+            if self.command == "POST" and (path := self.path.partition("?")[0]) in left:
+                left.remove(path)
+                self.close_connection = True
+                self.connection.close()
+                return
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_one
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{proxy.server_port}", left
+        proxy.shutdown()
+
+
+def test_what_is_made_is_made_once_though_the_answer_is_lost(command, server, environment):
+    uri, _ = server()
+    made = ["/api/2.0/mlflow/runs/create", "/api/2.0/mlflow/logged-models", "/api/2.0/mlflow/model-versions/create"]
+    with losing_answers(uri, made) as (proxy, left):
+        environment["MLFLOW_TRACKING_URI"] = proxy
+        done = command("experiments", "model=ridge")
+        assert done.returncode == 0, done.stderr
+        assert left == []
+    client = MlflowClient(uri)
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    (model,) = client.search_logged_models(["1"])
+    assert model.status == "READY"
+    (version,) = client.search_model_versions()
+    assert version.source == model.artifact_location
+
+
+def test_runs_of_a_sweep_that_was_recorded_offline_keep_parents_and_models(typed, server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = typed("model=ridge", "model.estimator.regParam=0.1,1", "-m", "tracking=offline")
+    assert done.returncode == 0, done.stderr
+    uri, _ = server()
+    done = typed("sync", f"tracking.uri={uri}")
+    assert done.returncode == 0, done.stderr
+    assert "3 runs delivered" in done.stdout
+    there, here = MlflowClient(uri), open_store(load(["tracking=offline"]))
+    runs = {run.info.run_name: run for run in there.search_runs(["1"])}
+    parent = next(run for run in runs.values() if PARENT not in run.data.tags)
+    assert [run.data.tags.get(PARENT) for run in runs.values() if run is not parent] == [parent.info.run_id] * 2
+    for run in here.search_runs(["1"]):
+        same = runs[run.info.run_name]
+        assert (same.info.start_time, same.info.end_time) == (run.info.start_time, run.info.end_time)
+        assert (same.data.metrics, same.data.params) == (run.data.metrics, run.data.params)
+    # The table of trials names them as they are called there.
+    trials = pd.read_csv(there.download_artifacts(parent.info.run_id, "trials.csv"))
+    assert set(trials["run_id"]) == {run.info.run_id for run in runs.values() if run is not parent}
