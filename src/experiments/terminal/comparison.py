@@ -40,6 +40,8 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
     console = screen()
     differing = params_that_differ(found)
     metrics = _wanted(compared, found, wanted) if wanted else _metrics(compared, found)
+    if not wanted and compared.attrs.get("sorted_by") in metrics:
+        metrics.sort(key=lambda name: name != compared.attrs["sorted_by"])
     shown = compared.head(MOST_LINES)
     columns = {name: _cells(shown, found, name) for name in metrics}
     if not wanted:
