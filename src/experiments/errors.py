@@ -117,6 +117,8 @@ def readable_cause(error: BaseException) -> str:
     java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     text = _java_root(java) if java is not None else ""
     text = text or _spark_message(error) or str(error) or type(error).__name__
+    if not isinstance(error, ExperimentError) and (raised := _raised_in_python(text)):
+        return _short(raised + _why(raised))
     kept = []
     for line in text.split("JVM stacktrace:")[0].splitlines():
         if line.lstrip().startswith(("at ", "File ", "Traceback ")):
@@ -124,7 +126,57 @@ def readable_cause(error: BaseException) -> str:
         if line.strip():
             kept.append(line.strip())
     sentence = " ".join(kept[:6]).removeprefix("requirement failed: ")
+    return _short(sentence + _why(sentence))
+
+
+def _short(sentence: str) -> str:
     return sentence if len(sentence) <= 1000 else f"{sentence[:1000]} […]"
+
+
+def _raised_in_python(text: str) -> str:
+    """What a Python worker of Spark raised: the last line of its trace, and where; nothing where there is no trace."""
+    _, found, trace = text.rpartition("Traceback (most recent call last):")
+    if not found:
+        return ""
+    lines = [line for line in trace.split("\n\n")[0].split("\n\tat ")[0].splitlines() if line.strip()]
+    raised = [line for line in lines if not line.startswith((" ", "\t"))]
+    places = re.findall(r'File "([^"]+)", line (\d+)', trace)
+    if not raised:
+        return ""
+    where = f" ({places[-1][0].rpartition('/')[2]}, line {places[-1][1]})" if places else ""
+    return f"a Python worker of Spark raised {raised[-1].strip()}{where}"
+
+
+# What it means, and what helps, of words that say neither.
+_MEANINGS = (
+    (
+        r"^(?!.*HTTP).*(Python worker exited unexpectedly|Connection reset|SIGKILL|exit code:? 137)",
+        "; something ended a process, most often the machine as its memory ran out: fewer cores at a time "
+        "(cluster.master), less for Java (cluster.conf.spark.driver.memory), or a larger machine",
+    ),
+    (
+        "No space left on device",
+        "; the disk is full that holds the path, or where none is named the one for what Spark keeps meanwhile: "
+        "cluster.conf.spark.local.dir=…",
+    ),
+    (
+        "OutOfMemoryError|Java heap space|GC overhead limit",
+        "; Java's memory was not enough: cluster.conf.spark.driver.memory=8g, or data.cache=DISK_ONLY",
+    ),
+    (
+        r"error code 40[13]|PERMISSION_DENIED|403 Client Error|401 Client Error",
+        "; the server knows this user and refuses, or does not know them: look at MLFLOW_TRACKING_USERNAME, "
+        "MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN, and at what the experiment allows",
+    ),
+    (
+        "raised ModuleNotFoundError",
+        "; the package is missing where Spark's workers run, whose Python is cluster.conf.spark.pyspark.python",
+    ),
+)
+
+
+def _why(sentence: str) -> str:
+    return next((meaning for words, meaning in _MEANINGS if re.search(words, sentence)), "")
 
 
 def _spark_message(error: BaseException) -> str:

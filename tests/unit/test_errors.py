@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from experiments.errors import ExperimentError, Terminated, is_of_infrastructure
+from experiments.errors import ExperimentError, Terminated, is_of_infrastructure, readable_cause
 from experiments.experiment import Alone
 from experiments.sweeps.trials import Trials
 
@@ -53,3 +53,37 @@ def test_what_is_tried_again_is_of_the_infrastructure_and_no_interruption():
     assert is_of_infrastructure(caught.value)
     assert not is_of_infrastructure(KeyboardInterrupt())
     assert not is_of_infrastructure(ValueError("no"))
+
+
+TRACE = """An exception was thrown from the Python worker:
+Traceback (most recent call last):
+  File "/home/me/stage.py", line 7, in transform
+    raise ValueError("a lemon")
+ValueError: a lemon
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (TRACE, "a Python worker of Spark raised ValueError: a lemon (stage.py, line 7)"),
+        (TRACE.replace("ValueError: a", "ModuleNotFoundError: No module named 'a"), "the package is missing where"),
+        (TRACE + "\n\tat org.apache.spark.Worker.run(Worker.scala)", "raised ValueError: a lemon (stage.py, line 7)"),
+        ("Python worker exited unexpectedly (crashed).", "most often the machine as its memory ran out"),
+        ("Job aborted: Connection reset", "something ended a process"),
+        ("[Errno 28] No space left on device: '/data/x'", "the disk is full that holds the path"),
+        ("java.lang.OutOfMemoryError: Java heap space", "cluster.conf.spark.driver.memory=8g"),
+        ("API request to endpoint /x failed with error code 403 != 200", "the server knows this user and refuses"),
+    ],
+)
+def test_a_cause_is_said_with_what_it_means_and_what_helps(said, expected):
+    assert expected in readable_cause(RuntimeError(said))
+
+
+def test_a_server_that_resets_a_connection_has_killed_no_process_and_our_own_words_stay():
+    server = "HTTPConnectionPool(host='x'): Connection reset by peer"
+    assert readable_cause(RuntimeError(server)) == server
+    assert readable_cause(ExperimentError(f"rank 1 failed\n{TRACE}")) == (
+        "rank 1 failed An exception was thrown from the Python worker:"
+    )
+    assert readable_cause(ModuleNotFoundError("No module named 'xgboost'")) == "No module named 'xgboost'"
