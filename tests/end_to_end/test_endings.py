@@ -77,7 +77,9 @@ def test_a_run_is_killed_in_seconds_whatever_it_is_at(start, store, wait_for, wo
     assert run.info.status == "KILLED"
 
 
+@pytest.mark.long
 def test_a_run_that_waits_for_a_long_job_of_spark_s_ends_when_its_terminal_is_closed(start, store, wait_for):
+    """Long, as others interrupt jobs by other signals."""
     process = start("experiments", "model=ridge", "data.rows=2000000000")
     wait_for(lambda: ": start " in process.said)
     time.sleep(3)  # until Spark works on the rows

@@ -135,6 +135,11 @@ LINES = [f"{i},{i}" for i in range(30)]
             ["data.label=y", "model=random_forest"],
             "data.label must be classes",
         ),
+        (
+            ["x,y", *(f"{i},{7 * i % 41}" for i in range(90))],
+            ["data.label=y", "model=random_forest"],
+            "got 41 different numbers in the 90 rows of 'y'; choose a model whose task is regression",
+        ),
         (["x,y", "1,a", "2,b"], ["data.label=y"], "data.label must be a column of numbers"),
         (["prediction,y", *LINES], ["data.label=y"], "must be columns that no model adds"),
         (

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from experiments.terminal.comparison import show_comparison
 from experiments.tracking.runs import over_seeds
 
 
@@ -89,3 +90,20 @@ def test_what_sweeps_choose_by_comes_first_where_all_runs_have_it_and_is_said():
     compared = over_seeds(found)
     assert (compared["name"].tolist(), compared.attrs["sorted_by"]) == (["a", "b"], "rmse")
     assert "sorted_by" not in over_seeds(found, "rmse").attrs
+
+
+def test_a_comparison_says_by_what_it_is_sorted_and_what_is_left_out(capsys):
+    found = frame(
+        ("1", "a", "FINISHED", "regression", "0.1", "1", "2", 4.0, 1.0),
+        ("2", "b", "FINISHED", "regression", "1", "1", "2", 8.0, 1.0),
+        ("3", "c", "FAILED", "regression", "1", "1", "2", float("nan"), 1.0),
+    ).assign(**{"metrics.validation_rmse": [9.0, 3.0, float("nan")], "experiment": "houses"})
+    show_comparison(over_seeds(found), found)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "by validation_rmse, by which sweeps choose: the held-out rows have no say in it" in said
+    assert "1 run that did not finish is left out" in said
+    found["metrics.validation_rmse"] = [float("nan"), 3.0, float("nan")]
+    show_comparison(over_seeds(found), found)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "by rmse of the rows that judge, not by validation_rmse, which not all have" in said
+    assert "--sort validation_rmse" in said

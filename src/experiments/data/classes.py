@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.data.dataset import HELD_OUT, MOST_CLASSES, Dataset
 from experiments.data.roles import BALANCE
-from experiments.errors import ExperimentError
+from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+# So many different numbers, of each so few rows, are amounts and no classes.
+MANY_NUMBERS, LEAST_OF_A_CLASS = 30, 5
 # A class this much rarer than the most frequent one is worth a warning.
 RARE = 0.01
 
@@ -72,6 +74,13 @@ def class_values(label: str, groups: list[Any]) -> list[Any]:
             f"data.label must be classes for a classification (at most {MOST_CLASSES:,} texts or whole numbers), got "
             f"values such as {', '.join(map(str, values[:3]))} in '{label}'; choose a model whose task is regression, "
             "or another label"
+        )
+    rows = sum(row["rows"] for row in groups)
+    if isinstance(values[0], float) and len(values) > MANY_NUMBERS and rows < LEAST_OF_A_CLASS * len(values):
+        raise ExperimentError(
+            f"data.label must be classes for a classification, got {len(values):,} different numbers in the {rows:,} "
+            f"rows of '{label}'; choose a model whose task is regression, as `experiments models` says, or where they "
+            f"are names: {override('data.categories', [label])}"
         )
     unseen = sorted(set(values) - {row["_class"] for row in groups if not row[HELD_OUT]})
     if unseen:

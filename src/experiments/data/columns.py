@@ -53,7 +53,9 @@ def features_of(
     candidates = [column for column in columns if column not in (label, HELD_OUT, *aside)]
     for key, patterns in (("data.features", data.features), ("data.exclude", data.exclude)):
         for pattern in patterns:
-            if not any(matches(column, [pattern]) for column in candidates):
+            # What is no feature anyway may be excluded too.
+            known = candidates if key == "data.features" else columns
+            if not any(matches(column, [pattern]) for column in known):
                 raise ExperimentError(not_there(key, pattern, candidates, data))
     chosen = [
         column

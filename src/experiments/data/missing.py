@@ -121,7 +121,7 @@ def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping
 
 def _without_gaps(data: DataConfig, columns: Iterable[str], kinds: Mapping[str, str]) -> str:
     """How to leave out the rows that lack one of the columns, and no others."""
-    if not isinstance(data, TableData) or data.query is not None:
+    if not isinstance(data, TableData):
         return "set data.missing=drop, which leaves out rows that lack any feature too"
     return f"leave those rows out: {override('data.query', query_without_gaps(data, columns, kinds))}"
 
@@ -139,7 +139,8 @@ def query_without_gaps(data: DataConfig, columns: Iterable[str], kinds: Mapping[
             laws.append(f"trim({column}) NOT IN ({texts})")
         elif kinds[name] in ("double", "float"):
             laws.append(f"abs({column}) < double('Infinity')")
-    return "SELECT * FROM source WHERE " + " AND ".join(laws)
+    query = data.query if isinstance(data, TableData) else None
+    return f"SELECT * FROM {f'({query})' if query else 'source'} WHERE " + " AND ".join(laws)
 
 
 def said_of_dropped(rows: int, label: int, dropped: int) -> list[str]:

@@ -51,9 +51,10 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
         share = rows / of_class.total()
         if metrics["accuracy"] <= share:
             yield (
-                f"model is no better than to say '{scored.dataset.class_name(int(most))}' of every row, which has "
-                f"accuracy {share:.4g} on the rows that judge (accuracy {metrics['accuracy']:.4g}); look at "
-                "balanced_accuracy and the confusion matrix, and at data.balance=classes"
+                f"model is no better than to say '{scored.dataset.class_name(int(most))}' of every row, the most "
+                f"frequent of the rows that judge, which has accuracy {share:.4g} there (accuracy "
+                f"{metrics['accuracy']:.4g}); look at balanced_accuracy and the confusion matrix, and at "
+                "data.balance=classes"
             )
 
 

@@ -90,7 +90,10 @@ def check_stages(config: Config) -> list[str]:
     # An imputer, or a stage that is told what to do with what is invalid.
     takes_missing = any(known_of(stage.type).fills_missing or "handleInvalid" in stage.params for stage in stages)
     if config.data.missing is Missing.keep and not takes_missing:
-        return ["data.missing must be fail, fill or drop unless a stage imputes, got keep; add preprocessing=impute"]
+        return [
+            "data.missing must be fail, fill or drop unless a stage imputes, got keep; add preprocessing=impute, or "
+            "set data.missing=fail or data.missing=drop"
+        ]
     return []
 
 

@@ -172,7 +172,9 @@ def _only(stage: Stage, param: str, fitting: Sequence[str], columns: _Columns) -
         return fitting[0]
     there = ", ".join(f"{name} ({kind})" for name, kind in list(columns.features.items())[:5])
     wanted = known_of(stage.type).reads_one
-    if wanted is None or len(fitting) > 1:
+    if wanted is not None and len(fitting) > 1:
+        way_out = f"choose one: {' or '.join(override(f'{stage.key}.{param}', name) for name in fitting[:5])}"
+    elif wanted is None or len(fitting) > 1:
         way_out = "set it, or put a stage before it that makes one of them: "
         way_out += "'model.stages.features.class=pyspark.ml.feature.VectorAssembler'"
     else:

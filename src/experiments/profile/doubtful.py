@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.config.schema import DataConfig
+from experiments.config.schema import DataConfig, TableData
 from experiments.data.doubts import (
     LEAK,
     LEAST_ROWS,
@@ -44,13 +44,25 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     return [*profile.warnings, *said]
 
 
+def has_gaps(column: Column) -> bool:
+    """Whether values are missing, or texts that stand for one."""
+    return bool(column.missing or (column.look is not None and column.look.spelling.missing))
+
+
+def nothing_fills(column: Column, data: DataConfig) -> bool:
+    """Whether a row without a value of the column is of no use: no stage of ours fills a label or a date."""
+    is_dated = column.is_date or (column.look is not None and column.look.kind == "dates")
+    return column.name == data.label or is_dated
+
+
 def _of_missing(profile: Profile, data: DataConfig) -> list[str]:
     lacking = {column.name: column.missing for column in profile.columns if 0 < column.missing < column.rows}
-    unlabelled, said = lacking.pop(data.label or "", 0), []
-    if unlabelled and data.label is not None:
-        kinds = {column.name: column.kind for column in profile.columns}
-        query = override("data.query", query_without_gaps(data, [data.label], kinds))
-        said.append(f"data={data.name} lacks the label {data.label} in {unlabelled:,} rows; leave them out: {query}")
+    said = []
+    needed = {each.name: each.kind for each in profile.columns if has_gaps(each) and nothing_fills(each, data)}
+    if needed and (not isinstance(data, TableData) or data.query is None):
+        listed = ", ".join(f"{name} ({lacking.pop(name):,} rows)" if name in lacking else name for name in needed)
+        query = override("data.query", query_without_gaps(data, needed, needed))
+        said.append(f"data={data.name} lacks what nothing fills, a label or a date: {listed}; leave them out: {query}")
     if lacking:
         listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
         said.append(

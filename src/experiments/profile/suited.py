@@ -18,7 +18,7 @@ from experiments.data.missing import query_without_gaps
 from experiments.data.spelling import settings_of
 from experiments.data.table import paths_of
 from experiments.errors import ConfigError, override
-from experiments.profile.doubtful import is_constant, is_counting, names_rows, typed_columns
+from experiments.profile.doubtful import has_gaps, is_constant, is_counting, names_rows, nothing_fills, typed_columns
 from experiments.profile.look import Column, Profile
 from experiments.redaction import redact, redact_text
 
@@ -49,7 +49,7 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
     needed = {
         column.name: column.kind
         for column in profile.columns
-        if _has_gaps(column) and column.name not in unused and (column.name == data.label or _is_dated(column))
+        if has_gaps(column) and column.name not in unused and nothing_fills(column, data)
     }
     if needed and data.query is None:
         as_read = replace(data, missing_values=said.get("missing_values", []))
@@ -58,15 +58,6 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
     if data.missing is Missing.fail and (lacks or said.get("missing_values")):
         said["missing"] = Missing.keep.value
     return {**said, "name": name}
-
-
-def _has_gaps(column: Column) -> bool:
-    """Whether values are missing, or texts that stand for one."""
-    return bool(column.missing or (column.look is not None and column.look.spelling.missing))
-
-
-def _is_dated(column: Column) -> bool:
-    return column.is_date or (column.look is not None and column.look.kind == "dates")
 
 
 def _default(field: Field[Any]) -> Any:

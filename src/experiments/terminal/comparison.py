@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.identity import is_circumstance
 from experiments.config.values import short_keys
 from experiments.errors import ConfigError, suggest
-from experiments.evaluation.objectives import PREFIXES, base_name, deciding, key_metrics
+from experiments.evaluation.objectives import PREFIXES, base_name, deciding, key_metrics, within_training
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking.runs import as_set, tasks_of
 
@@ -54,7 +54,9 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
     rows = zip(ids, shown["name"], shown["runs"].astype(str), *fitting.values(), strict=True)
     show_table(("run", "name", "runs", *fitting), list(rows), folded=1)
     if len(compared) > 1 and "sorted_by" in compared.attrs:
-        say(_said_of_order(compared.attrs["sorted_by"]))
+        say(_said_of_order(compared.attrs["sorted_by"], compared))
+    if others := int((found["status"] != "FINISHED").sum()):
+        say(f"{others} run{'' if others == 1 else 's'} that did not finish {'is' if others == 1 else 'are'} left out")
     if len(compared) > MOST_LINES:
         say(f"{len(compared) - MOST_LINES} more are left out")
     if left_out:
@@ -67,11 +69,13 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
         say(f"of one data set alone there is more to see: experiments compare {name}")
 
 
-def _said_of_order(metric: str) -> str:
+def _said_of_order(metric: str, compared: pd.DataFrame) -> str:
     """By what the best comes first where nobody said so."""
-    is_within = metric.startswith(tuple(PREFIXES.values()))
-    why = ", by which sweeps choose: the held-out rows have no say in it" if is_within else ""
-    return f"the best first, by {metric}{why}; --sort METRIC takes another"
+    if metric.startswith(tuple(PREFIXES.values())):
+        return f"the best first, by {metric}, by which sweeps choose: the held-out rows have no say in it"
+    within = [name for name in within_training([metric]) if name in compared]
+    sweeps = f", which not all have; sweeps choose by that: --sort {within[0]}" if within else ""
+    return f"the best first, by {metric} of the rows that judge{f', not by {within[0]}' if within else ''}{sweeps}"
 
 
 def _fitting(columns: dict[str, list[str]], room: int) -> tuple[dict[str, list[str]], list[str]]:

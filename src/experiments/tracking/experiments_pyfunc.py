@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ROW = "_experiments_row"
 WHOLE = ("bigint", "int", "smallint", "tinyint")
 DECIMALS = ("double", "float", "decimal")
+# What stands where a list is missing; pandas has NaN there.
+_NO_LIST = (float, type(None))
 DATES = ("date", "timestamp", "timestamp_ntz")
 
 
@@ -56,8 +58,11 @@ def _load_pyfunc(path: str) -> Answers:
 
 def _start_session() -> None:
     """A session of this machine, on loopback alone: MLflow's own would show its pages to every network."""
+    from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
+    for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
+        PySparkLogger.getLogger(name).setLevel("CRITICAL")  # or each error is a page of JSON too
     settings = {
         "spark.ui.enabled": "false",
         "spark.driver.host": "127.0.0.1",
@@ -155,7 +160,7 @@ class Answers:
         for name, entries in self.known["vectors"].items():
             vectors = answers.pop(name)
             empty = np.full(len(entries), np.nan)
-            table = np.array([empty if _is_none(vector) else vector for vector in vectors], float)
+            table = np.array([empty if isinstance(vector, _NO_LIST) else vector for vector in vectors], float)
             parts = pd.DataFrame(table.reshape(len(rows), len(entries)), answers.index, list(entries))
             answers = pd.concat([answers, parts], axis=1)
         answers.index = rows.index
@@ -171,8 +176,8 @@ class Answers:
         if "CAST_INVALID_INPUT" in said and (malformed := re.search(r"\[[A-Z_]+[^\n]*?\.(?= |$)", said)):
             value = re.search("'(.*?)'", malformed[0])
             places = [repr(name) for name in given if value and (rows[name].astype(str) == value[1]).any()]
-            where = " or ".join(places) or "a value"
-            return f"{where} must be spelled as at the fit, as in the model's input_example: {malformed[0]}"
+            where, spelling = " or ".join(places) or "a value", self.known.get("date_format") or "yyyy-MM-dd"
+            return f"{where} must be spelled as at the fit, dates as {spelling} or yyyy-MM-dd: {malformed[0]}"
         lacking = [repr(name) for name in given if rows[name].isna().any()]
         return f"the model has no answer where a value is missing in {', '.join(lacking)}" if lacking else None
 
@@ -208,8 +213,8 @@ class Answers:
             lacking = columns[name].null_count
             if lacking and name not in optional:
                 raise BadRows(
-                    f"'{name}' must have a value in every row, got {lacking} of {len(rows)} without; the model was "
-                    "fitted on rows that have all"
+                    f"'{name}' must have a value in every row, got {lacking} of {len(rows)} without, as at the fit; "
+                    f"the others are frame[frame[{name!r}].notna()]"
                 )
         given = self.spark.createDataFrame(pa.table(columns))
         for name in (name for name, kind in kinds.items() if kind == "vector" or is_numbers(kind)):
@@ -292,9 +297,4 @@ def _dates(values: pd.Series) -> pa.Array:
 
 
 def _lists(values: pd.Series) -> list[list[float] | None]:
-    return [None if _is_none(value) else [float(entry) for entry in value] for value in values]
-
-
-def _is_none(value: Any) -> bool:
-    """Whether something stands in the place of a list where there is none; pandas has NaN there."""
-    return value is None or isinstance(value, float)
+    return [None if isinstance(value, _NO_LIST) else [float(entry) for entry in value] for value in values]
