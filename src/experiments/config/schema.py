@@ -35,7 +35,6 @@ class Missing(Enum):
     fail = "fail"
     fill = "fill"
     drop = "drop"
-    # Left to a stage, as null; a label must be there all the same.
     keep = "keep"
 
 
@@ -43,7 +42,6 @@ class Balance(Enum):
     """What rows weigh in the fit."""
 
     none = "none"
-    # Inversely as many as there are of their class.
     classes = "classes"
 
 
@@ -94,6 +92,7 @@ class TuningMethod(Enum):
 class DataConfig:
     """What every data set says, whatever it is read from."""
 
+    # What runs and the registered model are called.
     name: str = MISSING
     # Column to predict; none for clustering and decomposition.
     label: str | None = None
@@ -101,19 +100,21 @@ class DataConfig:
     features: list[str] = field(default_factory=list)
     # Names or patterns never used as features.
     exclude: list[str] = field(default_factory=list)
+    # What is done where a value is missing: fail, fill, drop the row, or keep it for a stage; a label must be there.
     missing: Missing = Missing.fail
     # What `missing: fill` writes into features.
     fill_value: float = 0.0
     # Names or patterns of columns that are names, whatever they look like: codes, ids, years.
     categories: list[str] = field(default_factory=list)
-    # Columns that are no features. What a row counts, in the fit and in the metrics:
+    # What a row counts, in the fit and in the metrics; no feature, as the next three.
     weight: str | None = None
-    # who it is,
+    # Who or what a row is.
     id: str | None = None
-    # with which rows it stays on one side of a split or a fold,
+    # With which rows it stays on one side of a split or a fold.
     group: str | None = None
-    # and when it was: the last rows are held out.
+    # When it was: the last rows are held out.
     time: str | None = None
+    # Whether rows count in the fit inversely as much as there is of their class.
     balance: Balance = Balance.none
     # Only so many rows, for a quick look.
     limit: int | None = None
@@ -149,6 +150,7 @@ class TableData(DataConfig):
 
     # Name of a temporary view of the running session, or of a table of its catalog, in place of files.
     table: str | None = None
+    # Of Spark's readers: csv, parquet, json, orc, jdbc …
     format: str = "csv"
     # Any URI that Spark reads, globs included; a list for several; none for readers without one (jdbc).
     path: Any = None
@@ -163,9 +165,10 @@ class TableData(DataConfig):
     missing_values: list[str] = field(default_factory=list)
     # Names or patterns of columns of text that are numbers.
     numbers: list[str] = field(default_factory=list)
-    # How texts are numbers: the decimal sign, the sign between thousands, and signs such as $ and % that are left out.
+    # Of texts that are numbers: the decimal sign, and below it the one between thousands.
     decimal: str = "."
     thousands: str | None = None
+    # Signs beside them that are left out, as $ and %.
     units: list[str] = field(default_factory=list)
     # How texts are dates, as in dd.MM.yyyy.
     date_format: str | None = None

@@ -226,7 +226,8 @@ def said_of_many_values(sizes: Mapping[str, int], rows: int, of_rows: str = "row
     said = ", ".join(f"'{name}' ({size:,} in {rows:,} {of_rows})" for name, size in many.items())
     return [
         f"data has columns of text with about as many values as rows: {said}; what is learnt of a value says nothing "
-        f"of new ones: {override('data.exclude', list(many))}"
+        f"of new ones: {override('data.exclude', list(many))}; sentences are read by their words by "
+        "preprocessing=hash_text"
     ]
 
 

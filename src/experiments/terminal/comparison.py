@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MOST_LINES = 50
 # Params that are shown or named where there is no end to a line.
 MOST_PARAMS = 6
+# So much of a param's value is shown.
+MOST_SIGNS = 24
 # So much of a run's id is shown in a terminal, where a whole one would be a third of the line.
 SHORT_ID = 8
 # Narrowest that a name is wrapped to, and the room that a column of numbers takes beside its text.
@@ -147,4 +149,9 @@ def _cell(value: float, deviation: float) -> str:
 def _params(compared: pd.DataFrame, found: pd.DataFrame, key: str) -> list[str]:
     values: Mapping[str, Any] = dict(zip(found["run_id"], found[f"params.{key}"], strict=True))
     texts = [str(values[run_id]) for run_id in compared["run_id"]]
-    return ["" if text in ("nan", "None", "null", "[]") else text for text in texts]
+    return ["" if text in ("nan", "None", "null", "[]") else shorten(text) for text in texts]
+
+
+def shorten(text: str) -> str:
+    """A value as it fits beside others; `--to` writes it whole."""
+    return text if len(text) <= MOST_SIGNS else f"{text[:MOST_SIGNS]}…"

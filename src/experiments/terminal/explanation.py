@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import is_dataclass
 
 from experiments.config.choices import GROUPS, choices
 from experiments.config.compose import load
@@ -41,11 +44,29 @@ def explain_words(words: Sequence[str]) -> bool:
 def _explain(group: str, choice: str, line: str, folder: str | None) -> None:
     say("")
     say(f"{group}={choice}  {line}")
-    settings = plain(load([f"{group}={choice}"], folder))[group]
-    for key, value in flatten(settings, group):
+    config = load([f"{group}={choice}"], folder)
+    meanings = comments_of(getattr(config, group))
+    for key, value in flatten(plain(config)[group], group):
         # A name is not set by a word, and MISSING or a secret cannot be shown.
         if key != f"{group}.name" or group in ("data", "registry"):
-            say(f"  {_word(key, value)}")
+            meaning = meanings.get(key.removeprefix(f"{group}."), "")
+            say(f"  {_word(key, value):<34}  {meaning}".rstrip())
+
+
+def comments_of(settings: object) -> dict[str, str]:
+    """What each field of typed settings means: the comments that stand before it in the schema."""
+    if not is_dataclass(settings):  # as preprocessing, whose stages have names of their own
+        return {}
+    found: dict[str, str] = {}
+    for kind in reversed(type(settings).__mro__[:-1]):
+        said: list[str] = []
+        for line in map(str.strip, inspect.getsource(kind).splitlines()):
+            if line.startswith("# "):
+                said.append(line.removeprefix("# "))
+            elif name := re.match(r"(\w+): ", line):
+                found[name[1]] = " ".join(said)
+                said = []
+    return found
 
 
 def _word(key: str, value: object) -> str:

@@ -153,7 +153,7 @@ def _found(ask: Callable[..., Any], *words: str) -> Any:
         raise
 
 
-_ALL_THE_SAME = "; registry.moves=always moves it all the same"
+_ALL_THE_SAME = "; registry.moves=always moves it all the same, MlflowClient().set_registered_model_alias to this one"
 
 
 def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registration) -> tuple[bool, str]:
