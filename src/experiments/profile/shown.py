@@ -85,6 +85,9 @@ def _kind(column: Column) -> str:
 
 
 def _missing(column: Column) -> str:
+    texts = {} if column.look is None else column.look.tokens
+    if texts and not column.missing:  # which are read as missing once the config says so
+        return f"{sum(texts.values()):,} as {', '.join(texts)}"[:30]
     if not column.missing:
         return ""
     return f"{column.missing:,} ({100 * column.missing / column.rows:.3g} %)"

@@ -58,7 +58,7 @@ def comments_of(settings: object) -> dict[str, str]:
     if not is_dataclass(settings):  # as preprocessing, whose stages have names of their own
         return {}
     found: dict[str, str] = {}
-    for kind in reversed(type(settings).__mro__[:-1]):
+    for kind in reversed(inspect.getmro(type(settings))[:-1]):
         said: list[str] = []
         for line in map(str.strip, inspect.getsource(kind).splitlines()):
             if line.startswith("# "):
