@@ -144,7 +144,7 @@ def test_models_of_several_labels_are_not_compared(spark, words, client, tmp_pat
     for label in ("large", "small"):
         made = experiments.load(["model=ridge", *chosen[:-1], f"data.label={label}", "data.name=one", *words])
         said = run(made).registered.alias
-    assert "version 1 predicts large, this one small; a name of its own for each: data.name=one_small" in said
+    assert "version 1 predicts large, this one small; a name of its own for each: registry.name=one_small" in said
     assert str(client.get_model_version_by_alias("one", "candidate").version) == "1"
 
 

@@ -249,7 +249,7 @@ def test_a_version_that_was_registered_is_taken_back_when_its_alias_fails(spark,
 
     monkeypatch.setattr(MlflowClient, "set_registered_model_alias", no_alias)
     with pytest.raises(OSError, match="fire"):
-        run(load(["model=ridge", "data=diabetes", "registry.name=burnt", *words]))
+        run(load(["model=ridge", "data=diabetes", "registry.name=burnt", "tracking.spool=null", *words]))
     assert MlflowClient(store).search_model_versions("name = 'burnt'") == []
 
 

@@ -83,7 +83,7 @@ def test_a_sweep_shows_names_as_they_are(name, planned, capsys):
         plan,
         rows_of(plan),
         {("regression", "rmse"): plan.trials[0]},
-        SimpleNamespace(run_id="parent", experiment_id="1"),
+        SimpleNamespace(run_id="parent", experiment_id="1", spool=None),
         {plan.trials[0].number: name},
     )
     with Shown(2, 0) as shown:
@@ -109,7 +109,7 @@ def test_a_run_and_a_comparison_show_names_as_they_are(name, capsys):
     config = load(["data=table", "data.path=x.csv"])
     config.data.name = name
     config.tracking.folder = None if "hunter2" in name else name  # of a folder it is a part of the path
-    ids = {"run_id": "r", "experiment_id": "1", "experiment": name, "model_uri": "m"}
+    ids = {"run_id": "r", "experiment_id": "1", "experiment": name, "model_uri": "m", "is_spooled": False}
     made = SimpleNamespace(metrics={"rmse": 1.0, "train_rmse": 0.5}, registered=(name, 1, name), **ids)
     _summarise(config, made)
     show_comparison(*comparison(name))
@@ -144,7 +144,7 @@ def test_a_report_and_a_description_hold_no_markup_of_a_name(planned, tmp_path):
     assert "<script" not in page
     assert "<b>why" not in page
     assert "&lt;script&gt;" in page
-    run = SimpleNamespace(other=lambda run_id: SimpleNamespace(experiment_id="1"))
+    run = SimpleNamespace(experiment_of=lambda run_id: "1")
     note = _note(run, rows, best, {})
     assert "evil" in note
     assert not re.search(r"[\[\]()`@!<>*:/]|www\.|evil\.", note.split("- [", 1)[1].split("](#/experiments/1/runs/")[0])

@@ -39,15 +39,14 @@ def test_what_another_store_would_take_is_told_from_our_mistakes(error, expected
         ("HTTPConnectionPool(…): Max retries exceeded (Caused by X(\"…: [Errno 111] Connection refused\"))",
          "Connection refused"),
         ("API request to http://x failed: (Read timed out. (read timeout=30))", "Read timed out"),
-        ("API request to endpoint failed with error code 403 != 200", "API request to endpoint failed with error code "
-         "403 != 200"),
+        ("API request to endpoint failed with error code 403 != 200", "the server knows this user and refuses"),
     ],
 )  # fmt: skip
 def test_the_reason_is_the_systems_own_word(tmp_path, said, reason):
     spool = Spool(tmp_path, open_folder, "http://x", [])
     assert not spool.rests
     spool.blame(MlflowException(said))
-    assert spool.reason == reason
+    assert reason in spool.reason
     assert spool.rests
 
 

@@ -75,7 +75,9 @@ class Client(MlflowClient):  # type: ignore[misc]  # MLflow has no types
         super().set_logged_model_tags(model_id, _clean(tags))
 
     def create_model_version(self, name: str, source: str, *args: Any, **kwargs: Any) -> Any:
-        cleaned = {key: redact_text(value) if key == "description" else value for key, value in kwargs.items()}
+        cleaned = {
+            key: redact_text(value) if key == "description" and value else value for key, value in kwargs.items()
+        }
         made = super().create_model_version(name, source, *args, **cleaned)
         if self.tracking_uri.startswith("http"):
             for twin in self.search_model_versions(f"name = '{name}' AND run_id = '{made.run_id}'"):
