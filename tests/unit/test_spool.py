@@ -99,6 +99,31 @@ def test_a_run_goes_on_in_the_spool_and_arrives_under_its_id(config, tmp_path):
         assert (again.runs, again.before) == (0, 2)
 
 
+def test_a_model_that_was_made_while_its_run_moved_has_one_that_stands_for_it(config, tmp_path):
+    with tracked_run(config, "a run") as run:
+        before = run.client
+        made = before.create_logged_model(run.experiment_id, "m", source_run_id=run.run_id)
+        mend = broken(tmp_path / "store")
+        run.log_step(1, {"loss": 0.5})
+        run.take_model(made.model_id, before)  # whose answer came after the move
+        assert run.logged_model != made.model_id
+        run.log_metrics({"rmse": 2.0})
+    mend()
+    sync(config, tmp_path / "spool", is_spool=True)
+    client = open_store(config)
+    (model,) = client.search_logged_models([run.experiment_id])
+    assert model.model_id == made.model_id
+    assert [(each.key, each.value) for each in model.metrics] == [("rmse", 2.0)]
+
+
+def test_where_the_spool_cannot_be_used_either_both_are_said(config, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    config.tracking.spool = str(tmp_path / "file")
+    _, _, error = broken_off(config, tmp_path / "store")
+    notes = [note for cause in (error, error.__cause__) for note in getattr(cause, "__notes__", ())]
+    assert any("cannot be used either" in note for note in notes)
+
+
 def broken_off(config, folder):
     """A run whose store breaks before its data are asked for: what mends it, the run, the error."""
     runs = []

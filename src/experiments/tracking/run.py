@@ -188,15 +188,16 @@ class TrackedRun(Recorded):
         return f"models:/{self._model_id}"
 
     def _made_model(self, name: str, params: Mapping[str, str]) -> LoggedModel:
-        tags = once()
+        tags, makers = once(), []
 
         def make(client: MlflowClient, run_id: str) -> LoggedModel:
+            makers.append(client)
             # Of the run as it is now: a model that is asked for in the spool is in the experiment there.
             place = client.get_run(run_id).info.experiment_id if self.is_spooled else self.experiment_id
             return client.create_logged_model(place, name, source_run_id=run_id, params=params, tags=tags)
 
         made = self.record(make)
-        self._model_id = made.model_id
+        self.take_model(made.model_id, makers[-1])
         return made
 
     def _log_model_output(self, client: MlflowClient, run_id: str) -> None:

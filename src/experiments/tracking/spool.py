@@ -159,11 +159,27 @@ class Recorded:
 
     def _move(self, spool: Spool, error: Exception) -> None:
         """From here on the spool takes what is recorded, of the model too where there is one."""
-        run = spool.new_run(self.experiment, self._info.run_name, {GOES_ON_TAG: self.run_id}, self._info.start_time)
-        if self._model_id is not None:
-            model = spool.client.create_logged_model(
-                run.info.experiment_id, source_run_id=run.info.run_id, tags={GOES_ON_TAG: self._model_id}
-            )
-            self._model_id = model.model_id
-        spool.blame(error)
+        try:
+            run = spool.new_run(self.experiment, self._info.run_name, {GOES_ON_TAG: self.run_id}, self._info.start_time)
+        except Exception as unusable:  # its disk may be the one that is full
+            error.add_note(f"tracking.spool={spool.folder} cannot be used either: {readable_cause(unusable)}")
+            raise error from None
         self.client, self.recorded_id = spool.client, run.info.run_id
+        if self._model_id is not None:
+            self._model_id = self._standing_for(self._model_id)
+        spool.blame(error)
+
+    def take_model(self, model_id: str, maker: MlflowClient) -> None:
+        """Know the run's model, or what stands for it in the spool where the run has moved while it was made.
+
+        Args:
+            maker: the client that has made it.
+        """
+        with self._moving:
+            self._model_id = model_id if maker is self.client else self._standing_for(model_id)
+
+    def _standing_for(self, model_id: str) -> str:
+        """A model of the spool that goes on with one of the chosen store: its id."""
+        place = self.client.get_run(self.recorded_id).info.experiment_id
+        made = self.client.create_logged_model(place, source_run_id=self.recorded_id, tags={GOES_ON_TAG: model_id})
+        return str(made.model_id)
