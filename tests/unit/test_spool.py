@@ -1,10 +1,13 @@
 """What a store does not take goes into the spool, and from there to the store: once."""
 
+import contextlib
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
-from mlflow.entities import Metric
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
 from mlflow.exceptions import MlflowException
 
 from experiments import ConfigError, ExperimentError, load
@@ -114,6 +117,24 @@ def test_a_model_that_was_made_while_its_run_moved_has_one_that_stands_for_it(co
     (model,) = client.search_logged_models([run.experiment_id])
     assert model.model_id == made.model_id
     assert [(each.key, each.value) for each in model.metrics] == [("rmse", 2.0)]
+
+
+def test_runs_that_write_the_same_data_set_at_the_same_instant_all_have_it(config):
+    """MLflow's own store refuses one or the other of them."""
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(8) as pool:
+        runs = [stack.enter_context(tracked_run(config, f"run {number}")) for number in range(8)]
+        together = threading.Barrier(8)
+
+        def write(run, digest):
+            sets = [DatasetInput(Dataset("rows", digest, "spark", "{}"), [InputTag("mlflow.data.context", "train")])]
+            together.wait(30)
+            run.record(lambda client, run_id: client.log_inputs(run_id, sets))
+
+        for number in range(5):
+            list(pool.map(write, runs, [f"digest{number}"] * 8))
+        found = [run.client.get_run(run.run_id).inputs.dataset_inputs for run in runs]
+        assert [len(inputs) for inputs in found] == [5] * 8
+        assert not any(run.is_spooled for run in runs)
 
 
 def test_where_the_spool_cannot_be_used_either_both_are_said(config, tmp_path):

@@ -31,7 +31,14 @@ SECONDS_TO_REST = 10.0
 def is_undelivered(error: BaseException) -> bool:
     """Whether a store did not take what another would: it is gone, refuses this user, or has no room."""
     is_our_mistake = isinstance(error, ExperimentError | TypeError | ValueError | KeyError | AttributeError)
-    return isinstance(error, Exception) and not is_our_mistake and getattr(error, "error_code", "") not in _BAD
+    is_refused = getattr(error, "error_code", "") in _BAD or is_clash(error)
+    return isinstance(error, Exception) and not is_our_mistake and not is_refused
+
+
+def is_clash(error: BaseException) -> bool:
+    """Whether two wrote the same at the same instant, as the data set that trials share: MLflow looks whether it is
+    there before it writes, and nobody has it do both at once."""
+    return re.search("UNIQUE constraint failed|duplicate key|Duplicate entry", str(error)) is not None
 
 
 def once() -> dict[str, str]:
@@ -146,6 +153,14 @@ class Recorded:
         Args:
             write: told the client and the run's id there; called once more where the store does not take it.
         """
+        try:
+            return self._written(write)
+        except Exception as error:
+            if not is_clash(error):
+                raise
+        return self._written(write)  # what the other one has written is there by now
+
+    def _written(self, write: Callable[[MlflowClient, str], T]) -> T:
         before = self.client
         try:
             return write(before, self.recorded_id)
