@@ -19,7 +19,7 @@ from experiments.training.channel import Sender, listening
 from experiments.training.driver import announcements
 from experiments.training.driver.handoff import _scramble
 from experiments.training.rank import checkpoints
-from experiments.training.rows import TRAIN, VALIDATION, Spool, open_rows
+from experiments.training.rows import TRAIN, VALIDATION, RowWriter, open_rows
 from experiments.training.spec import RankSetup
 from experiments.training.task.alarm import Alarm
 from experiments.training.task.child import start, watch
@@ -102,11 +102,11 @@ def test_rows_lie_where_they_belong_and_their_digest_knows_no_order(tmp_path):
     rows = [[float(row), row + 0.5] for row in range(4)]
     digests = []
     for order in ([0, 1, 2, 3], [2, 0, 3, 1]):
-        spool = Spool(tmp_path, {TRAIN: 3, VALIDATION: 1}, 2)
+        writer = RowWriter(tmp_path, {TRAIN: 3, VALIDATION: 1}, 2)
         for place in order:
-            spool.add(batch_of([rows[place]], [place if place < 3 else 0], [place == 3], [10.0 + place]))
-        spool.close()
-        digests.append(spool.digest)
+            writer.add(batch_of([rows[place]], [place if place < 3 else 0], [place == 3], [10.0 + place]))
+        writer.close()
+        digests.append(writer.digest)
         found = open_rows(tmp_path, TRAIN, 3, 2)
         assert found.features.tolist() == rows[:3]
         assert found.labels.tolist() == [10, 11, 12]
@@ -117,28 +117,28 @@ def test_rows_lie_where_they_belong_and_their_digest_knows_no_order(tmp_path):
 def test_the_digest_knows_content_and_no_order(tmp_path):
     digests = set()
     for features, where in (([[1.0], [2.0]], [0, 1]), ([[1.0], [2.0]], [1, 0]), ([[1.0], [2.5]], [0, 1])):
-        spool = Spool(tmp_path, {TRAIN: 2, VALIDATION: 0}, 1)
-        spool.add(batch_of(features, where, labels=[0.0, 0.0]))
-        digests.add(spool.digest)
+        writer = RowWriter(tmp_path, {TRAIN: 2, VALIDATION: 0}, 1)
+        writer.add(batch_of(features, where, labels=[0.0, 0.0]))
+        digests.add(writer.digest)
     assert len(digests) == 2  # the second only stands in another order
 
 
 def test_vectors_of_several_lengths_are_refused(tmp_path):
-    spool = Spool(tmp_path, {TRAIN: 2, VALIDATION: 0}, 2)
+    writer = RowWriter(tmp_path, {TRAIN: 2, VALIDATION: 0}, 2)
     for features in ([[1.0], [2.0, 3.0, 4.0]], [[1.0, None], [2.0, 3.0]]):
         with pytest.raises(ValueError, match="all feature vectors must have 2 entries, as the first, and none of them"):
-            spool.add(batch_of(features, [0, 1]))
+            writer.add(batch_of(features, [0, 1]))
 
 
 def test_rows_that_are_missing_or_not_finite_are_refused(tmp_path):
-    spool = Spool(tmp_path, {TRAIN: 2, VALIDATION: 0}, 2)
+    writer = RowWriter(tmp_path, {TRAIN: 2, VALIDATION: 0}, 2)
     with pytest.raises(ValueError, match="got nan in entry 1"):
-        spool.add(batch_of([[1.0, float("nan")]], [0]))
+        writer.add(batch_of([[1.0, float("nan")]], [0]))
     with pytest.raises(ValueError, match="labels must be finite"):
-        spool.add(batch_of([[1.0, 2.0]], [0], labels=[float("inf")]))
-    spool.add(batch_of([[1e38, 3e38]], [0]))  # large, and finite
+        writer.add(batch_of([[1.0, 2.0]], [0], labels=[float("inf")]))
+    writer.add(batch_of([[1e38, 3e38]], [0]))  # large, and finite
     with pytest.raises(ValueError, match="but 1 came and 2 were counted"):
-        spool.close()
+        writer.close()
 
 
 def member(shard, machine, **others):

@@ -60,7 +60,7 @@ def matrix(column: pa.ListArray, width: int) -> NDArray[np.float32] | None:
     return rows
 
 
-class Spool:
+class RowWriter:
     """Takes Arrow batches of a rank's rows, in any order, to disk.
 
     Memory does not grow with the rows: the operating system writes mapped pages back as it needs.

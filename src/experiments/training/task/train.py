@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.training.batches import shard_rows
 from experiments.training.channel import Sender
 from experiments.training.rank.folder import MODEL, REPORT, SETUP
-from experiments.training.rows import TRAIN, VALIDATION, Spool
+from experiments.training.rows import TRAIN, VALIDATION, RowWriter
 from experiments.training.spec import CHUNK_BYTES, RankSetup, TrainingSpec
 from experiments.training.task import child, horovod, rendezvous
 from experiments.training.task.alarm import Alarm
@@ -58,7 +58,7 @@ def train_rank(batches: Iterable[pa.RecordBatch], order: Order) -> Iterator[pa.R
     with tempfile.TemporaryDirectory(prefix="rank-", dir=_local_folder()) as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         openings = _Openings(order, stack)
-        told = json.dumps(asdict(openings.of(_spooled(batches, spec, folder, context))))
+        told = json.dumps(asdict(openings.of(_written(batches, spec, folder, context))))
         # The one time that all wait for each other through Spark, which takes a second; in the order of partitions.
         members = [rendezvous.Member(**json.loads(text)) for text in context.allGather(told)]
         member = members[context.partitionId()]
@@ -74,7 +74,7 @@ def train_rank(batches: Iterable[pa.RecordBatch], order: Order) -> Iterator[pa.R
         yield from _results(folder, places[member.shard].rank, member, ending)
 
 
-def _spooled(batches: Iterable[pa.RecordBatch], spec: TrainingSpec, folder: Path, context: Any) -> rendezvous.Member:
+def _written(batches: Iterable[pa.RecordBatch], spec: TrainingSpec, folder: Path, context: Any) -> rendezvous.Member:
     """Take the rows to disk; what goes wrong is said to all, not raised."""
     shard = context.partitionId()
     host = rendezvous.host_of(context.getTaskInfos()[shard].address)
@@ -85,10 +85,10 @@ def _spooled(batches: Iterable[pa.RecordBatch], spec: TrainingSpec, folder: Path
     gpus = 0 if "gpu" in context.resources() else len(visible_gpus([], os.environ.get(VISIBLE), count_gpus()))
     member = rendezvous.Member(shard, host, rendezvous.machine(), sum(counts.values()), 0, rendezvous.versions(), gpus)
     try:
-        spool = Spool(folder, counts, spec.inputs)
+        writer = RowWriter(folder, counts, spec.inputs)
         for batch in batches:
-            spool.add(batch)
-        spool.close()
+            writer.add(batch)
+        writer.close()
     except OSError as error:
         size = 4 * sum(counts.values()) * (spec.inputs + 2)
         return replace(
@@ -98,7 +98,7 @@ def _spooled(batches: Iterable[pa.RecordBatch], spec: TrainingSpec, folder: Path
         )
     except ValueError as error:
         return replace(member, problem=str(error))
-    return replace(member, digest=spool.digest)
+    return replace(member, digest=writer.digest)
 
 
 class _Openings:
