@@ -251,8 +251,8 @@ def run_trial(sweep: Sweep) -> float | None:
 def _summarise(config: Config, result: Result) -> None:
     """The metrics, where the run is, and what can be done with it."""
     from experiments.terminal.screen import say, show_table
-    from experiments.tracking.spool import said_of
-    from experiments.tracking.store import how_to_look, open_spool, words_of
+    from experiments.tracking.spool import open_spool, said_of
+    from experiments.tracking.store import how_to_look, words_of
 
     where = words_of(config.tracking)
 

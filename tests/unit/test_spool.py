@@ -46,7 +46,7 @@ def test_what_another_store_would_take_is_told_from_our_mistakes(error, expected
     ],
 )  # fmt: skip
 def test_the_reason_is_the_systems_own_word(tmp_path, said, reason):
-    spool = Spool(tmp_path, open_folder, "http://x", [])
+    spool = Spool(tmp_path, "http://x", [])
     assert not spool.rests
     spool.blame(MlflowException(said))
     assert reason in spool.reason

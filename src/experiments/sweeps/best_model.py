@@ -92,8 +92,7 @@ class BestModels:
             if best is None or best.trial.hash != trial.hash:
                 raise ExperimentError(f"the best trial, {trial.name}, has no model; sweep.rerun=true fits it again")
             outcome.model_uri = self._log_model(best, outcome)
-        is_here = best is not None and best.trial.hash == trial.hash
-        run = best.run if best is not None and is_here else sweep.other(outcome.run_id)
+        run = best.run if best is not None and self.has(trial) else sweep.other(outcome.run_id)
         # An earlier command may have registered it.
         if trial.config.registry.register and not is_registered(run):
             return register(run, outcome.model_uri, Registration.of(plain(trial.config)))

@@ -15,7 +15,8 @@ from experiments.sweeps.sweep import Launch, Sweep
 from experiments.sweeps.trials import current
 from experiments.terminal.screen import say, screen
 from experiments.tracking.lifecycle import Parent, given_experiment
-from experiments.tracking.store import FILE, check_store, open_spool, open_store, sqlite_file
+from experiments.tracking.spool import open_spool
+from experiments.tracking.store import FILE, check_store, open_store, sqlite_file
 from experiments.tracking.sweeps import Choice, close_gone, earlier_choices, experiments_of, finished_runs, sweep_run
 from experiments.tracking.sync import sync
 

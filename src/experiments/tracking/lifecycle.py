@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.config.schema import Config, TrackingConfig
+from experiments.config.schema import Config
 from experiments.errors import ConfigError
 from experiments.tracking import run_log
 from experiments.tracking.owner import process_tag
-from experiments.tracking.spool import Spool, is_undelivered, once
-from experiments.tracking.store import GIVEN_RUN, artifact_folder, no_store, open_spool, open_store, tracking_uri
+from experiments.tracking.spool import Spool, is_undelivered, once, open_spool
+from experiments.tracking.store import GIVEN_RUN, artifact_folder, experiment_id, no_store, open_store, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 from experiments.tracking.run import TrackedRun
-from experiments.tracking.tags import EXPERIMENT_TAG, NOTE_TAG, PARENT
+from experiments.tracking.tags import EXPERIMENT_TAG, PARENT
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def new_run(
     client: MlflowClient, config: Config, run_name: str, tags: Mapping[str, str], experiment: str | None = None
 ) -> Run:
     """A run in an experiment, by its id; in the data's own if none is given."""
-    place = experiment or experiment_id(client, experiment_name(config), config.tracking)
+    place = experiment or experiment_id(client, experiment_name(config), artifact_folder(config.tracking))
     return client.create_run(place, run_name=run_name, tags={**_context(), **process_tag(), **once(), **tags})
 
 
@@ -138,36 +138,3 @@ def _context() -> dict[str, str]:
 def experiment_name(config: Config) -> str:
     """Where a run of the config is recorded."""
     return config.tracking.experiment or config.data.name
-
-
-def experiment_id(client: MlflowClient, name: str, tracking: TrackingConfig) -> str:
-    """Id of an experiment, which is made if there is none.
-
-    Args:
-        tracking: of the client's store.
-
-    Raises:
-        ConfigError: one that was deleted.
-    """
-    from mlflow.exceptions import MlflowException
-
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        try:
-            place = str(client.create_experiment(name, artifact_location=artifact_folder(tracking)))
-            # Without the name, which could be read as markup.
-            note = "Each run is a fitted model. `experiments compare`, with this name, shows them side by side."
-            client.set_experiment_tag(place, NOTE_TAG, note)
-            return place
-        except MlflowException:
-            experiment = client.get_experiment_by_name(name)  # another run may have made it meanwhile
-            if experiment is None:
-                raise
-    if experiment.lifecycle_stage != "active":
-        raise ConfigError(
-            [
-                f"tracking.experiment must not be a deleted one, got '{name}'; "
-                f"`mlflow experiments restore -x {experiment.experiment_id}` brings it back, or choose another name"
-            ]
-        )
-    return str(experiment.experiment_id)

@@ -12,9 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from experiments.config.schema import Config, TrackingConfig
 from experiments.errors import ExperimentError, readable_cause
 from experiments.redaction import redact_text
 from experiments.tracking.owner import process_tag
+from experiments.tracking.store import (
+    FILE,
+    artifacts_beside,
+    experiment_id,
+    open_folder,
+    sqlite_file,
+    tracking_uri,
+    words_of,
+)
 from experiments.tracking.tags import GOES_ON_TAG, ONCE_TAG, STORE_TAG
 
 if TYPE_CHECKING:
@@ -49,20 +59,16 @@ def once() -> dict[str, str]:
 class Spool:
     """A store in a folder of this machine for what the chosen one does not take. `experiments sync` delivers it."""
 
-    def __init__(
-        self, folder: Path, open_client: Callable[[Path], MlflowClient], of: str, words: Sequence[str]
-    ) -> None:
+    def __init__(self, folder: Path, of: str, words: Sequence[str]) -> None:
         """Nothing is made before it is needed.
 
         Args:
             folder: of the store.
-            open_client: opens the store of a folder, and makes it where there is none.
             of: the chosen store, secrets out.
             words: that lead to it.
         """
         self.of, self.words = of, words
         self.folder = folder.resolve()
-        self._open = open_client
         self._client: MlflowClient | None = None
         self._lock = threading.Lock()
         self._asked_again = 0.0
@@ -74,7 +80,7 @@ class Spool:
     def client(self) -> MlflowClient:
         with self._lock:
             if self._client is None:
-                self._client = self._open(self.folder)
+                self._client = open_folder(self.folder)
             return self._client
 
     @property
@@ -93,17 +99,7 @@ class Spool:
 
     def new_run(self, experiment: str, name: str, tags: Mapping[str, str], start_time: int | None = None) -> Run:
         """A run of the spool, in an experiment of that name."""
-        from mlflow.exceptions import MlflowException
-
-        found = self.client.get_experiment_by_name(experiment)
-        if found is None:
-            try:
-                artifacts = (self.folder / "mlartifacts").as_uri()
-                place = str(self.client.create_experiment(experiment, artifact_location=artifacts))
-            except MlflowException:  # another run has made it meanwhile
-                place = str(self.client.get_experiment_by_name(experiment).experiment_id)
-        else:
-            place = str(found.experiment_id)
+        place = experiment_id(self.client, experiment, artifacts_beside(self.folder))
         run = self.client.create_run(place, start_time, {**tags, STORE_TAG: self.of, **process_tag()}, name)
         self.runs.add(run.info.run_id)
         return run
@@ -117,6 +113,23 @@ def said_of(spool: Spool | None) -> list[str]:
         f"spool       {spool.folder} has what the store did not take ({spool.reason}); once it does: "
         f"{shlex.join(['experiments', 'sync', *spool.words])}"
     ]
+
+
+_spools: dict[tuple[Path, str], Spool] = {}
+
+
+def open_spool(config: Config) -> Spool | None:
+    """Where that goes which the store does not take, the same for all runs of this process; None where it is off, or is
+    the store itself."""
+    if config.tracking.spool is None:
+        return None
+    folder = Path(config.tracking.spool).resolve()
+    if sqlite_file(config.tracking) == folder / FILE:
+        return None
+    own = [] if config.tracking.spool == TrackingConfig.spool else [f"tracking.spool={config.tracking.spool}"]
+    place = redact_text(tracking_uri(config.tracking))
+    made = Spool(folder, place, [*words_of(config.tracking), *own])
+    return _spools.setdefault((folder, place), made)
 
 
 class Recorded:

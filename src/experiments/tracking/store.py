@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from experiments.config.schema import Config, TrackingConfig
 from experiments.errors import ConfigError, readable_cause
 from experiments.redaction import redact_text
-from experiments.tracking.spool import Spool
+from experiments.tracking.tags import NOTE_TAG
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -42,7 +42,12 @@ def tracking_uri(tracking: TrackingConfig) -> str:
 def artifact_folder(tracking: TrackingConfig) -> str | None:
     """Where a local store's artifacts go: beside it. A server keeps its own."""
     file = sqlite_file(tracking)
-    return None if file is None else (file.parent / ARTIFACTS).as_uri()
+    return None if file is None else artifacts_beside(file.parent)
+
+
+def artifacts_beside(folder: Path) -> str:
+    """Where the artifacts of the sqlite store in a folder go."""
+    return (folder / ARTIFACTS).as_uri()
 
 
 def sqlite_file(tracking: TrackingConfig) -> Path | None:
@@ -159,23 +164,6 @@ def open_store(config: Config) -> MlflowClient:
         raise no_store(uri, error) from error
 
 
-_spools: dict[tuple[Path, str], Spool] = {}
-
-
-def open_spool(config: Config) -> Spool | None:
-    """Where that goes which the store does not take, the same for all runs of this process; None where it is off, or is
-    the store itself."""
-    if config.tracking.spool is None:
-        return None
-    folder = Path(config.tracking.spool).resolve()
-    if sqlite_file(config.tracking) == folder / FILE:
-        return None
-    own = [] if config.tracking.spool == TrackingConfig.spool else [f"tracking.spool={config.tracking.spool}"]
-    place = redact_text(tracking_uri(config.tracking))
-    made = Spool(folder, open_folder, place, [*words_of(config.tracking), *own])
-    return _spools.setdefault((folder, place), made)
-
-
 def open_folder(folder: Path) -> MlflowClient:
     """A client of the sqlite store in a folder, which is made if there is none."""
     from experiments.tracking.client import Client
@@ -184,6 +172,39 @@ def open_folder(folder: Path) -> MlflowClient:
     file = folder / FILE
     _make(file)
     return Client(tracking_uri=f"sqlite:///{file}", registry_uri=f"sqlite:///{file}")
+
+
+def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """Id of an experiment, which is made if there is none.
+
+    Args:
+        artifacts: where the files of a new one go; None where the store says so.
+
+    Raises:
+        ConfigError: one that was deleted.
+    """
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            place = str(client.create_experiment(name, artifact_location=artifacts))
+            # Without the name, which could be read as markup.
+            note = "Each run is a fitted model. `experiments compare`, with this name, shows them side by side."
+            client.set_experiment_tag(place, NOTE_TAG, note)
+            return place
+        except MlflowException:
+            experiment = client.get_experiment_by_name(name)  # another run may have made it meanwhile
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage != "active":
+        raise ConfigError(
+            [
+                f"tracking.experiment must not be a deleted one, got '{name}'; "
+                f"`mlflow experiments restore -x {experiment.experiment_id}` brings it back, or choose another name"
+            ]
+        )
+    return str(experiment.experiment_id)
 
 
 def _make(file: Path) -> None:

@@ -17,7 +17,7 @@ from experiments.tracking.lifecycle import closed_truly, experiment_name, given_
 from experiments.tracking.owner import PROCESS_TAG, is_gone, process_tag
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.runs import runs_of
-from experiments.tracking.store import open_spool
+from experiments.tracking.spool import open_spool
 from experiments.tracking.tags import CHOICE_TAG, FAILURE_TAG, HASH_TAG, LONGEST_PARAM, STUDY_TAG, SWEEP_TAG
 
 if TYPE_CHECKING:

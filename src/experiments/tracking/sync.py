@@ -15,7 +15,6 @@ from experiments.errors import ConfigError, ExperimentError, readable_cause
 from experiments.redaction import redact_text
 from experiments.tracking.claim import CLAIM_TAG
 from experiments.tracking.copies import copied, copied_model, local_folder, with_ids
-from experiments.tracking.lifecycle import experiment_id
 from experiments.tracking.owner import PROCESS_TAG, is_gone
 from experiments.tracking.registry import Registration, register
 from experiments.tracking.run import TrackedRun
@@ -24,7 +23,9 @@ from experiments.tracking.store import (
     ARTIFACTS,
     FILE,
     alone,
+    artifact_folder,
     check_store,
+    experiment_id,
     open_folder,
     open_store,
     sqlite_file,
@@ -152,7 +153,7 @@ class _Delivery:
     def _experiment(self, run: Run) -> str:
         name = self.source.get_experiment(run.info.experiment_id).name
         if name not in self.experiments:
-            self.experiments[name] = experiment_id(self.target, name, self.config.tracking)
+            self.experiments[name] = experiment_id(self.target, name, artifact_folder(self.config.tracking))
         return self.experiments[name]
 
     def _open(self, run: Run) -> None:
