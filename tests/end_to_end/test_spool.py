@@ -190,7 +190,7 @@ def test_what_is_made_is_made_once_though_the_answer_is_lost(command, server, en
     made = ["/api/2.0/mlflow/runs/create", "/api/2.0/mlflow/logged-models", "/api/2.0/mlflow/model-versions/create"]
     with losing_answers(uri, made) as (proxy, left):
         environment["MLFLOW_TRACKING_URI"] = proxy
-        done = command("experiments", "model=ridge")
+        done = command("experiments", "model=ridge", r"registry.name=O\'Brien")
         assert done.returncode == 0, done.stderr
         assert left == []
     client = MlflowClient(uri)
@@ -199,7 +199,7 @@ def test_what_is_made_is_made_once_though_the_answer_is_lost(command, server, en
     (model,) = client.search_logged_models(["1"])
     assert model.status == "READY"
     (version,) = client.search_model_versions()
-    assert version.source == model.artifact_location
+    assert (version.name, version.source) == ("O'Brien", model.artifact_location)
 
 
 def test_runs_of_a_sweep_that_was_recorded_offline_keep_parents_and_models(typed, server, tmp_path, monkeypatch):

@@ -1,9 +1,11 @@
 """What a store does not take goes into the spool, and from there to the store: once."""
 
 import contextlib
+import shutil
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,8 +13,9 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
 from mlflow.exceptions import MlflowException
 
 from experiments import ConfigError, ExperimentError, load
-from experiments.tracking.copies import copied, copied_model
+from experiments.tracking.copies import copied, copied_model, local_folder
 from experiments.tracking.lifecycle import Parent, tracked_run
+from experiments.tracking.owner import PROCESS_TAG
 from experiments.tracking.spool import Spool, is_undelivered
 from experiments.tracking.store import open_folder, open_store
 from experiments.tracking.sync import sync
@@ -119,6 +122,151 @@ def test_a_model_that_was_made_while_its_run_moved_has_one_that_stands_for_it(co
     assert [(each.key, each.value) for each in model.metrics] == [("rmse", 2.0)]
 
 
+def test_a_run_that_had_ended_is_ended_there_too_when_something_is_added_to_it(config, tmp_path):
+    """As to the best of a sweep, whose model is logged at the sweep's end."""
+    with tracked_run(config, "a sweep") as sweep:
+        with tracked_run(config, "its best", Parent(sweep.run_id)) as best:
+            best.log_params({"of": "the best"})
+        ended = best.client.get_run(best.run_id).info.end_time
+        mend = broken(tmp_path / "store")
+        best.log_metrics({"late": 1.0})
+        assert best.is_spooled
+    mend()
+    sync(config, tmp_path / "spool", is_spool=True)
+    found = open_store(config).get_run(best.run_id)
+    assert (found.info.status, found.info.end_time) == ("FINISHED", ended)
+    assert found.data.metrics["late"] == 1.0
+
+
+def test_trials_wait_for_the_end_of_their_sweep_as_it_adds_to_them(config, tmp_path):
+    with tracked_run(config, "a sweep") as sweep:
+        mend = broken(tmp_path / "store")
+        with tracked_run(config, "a trial", Parent(sweep.run_id)) as trial:
+            pass
+        assert trial.is_spooled
+        mend()
+        made = sync(config, tmp_path / "spool", is_spool=True)
+        assert (made.runs, made.running, made.failed) == (0, 1, {})
+        trial.log_metrics({"late": 1.0})
+    made = sync(config, tmp_path / "spool", is_spool=True)
+    assert (made.runs, made.running) == (1, 0)
+    (found,) = open_store(config).search_runs([sweep.experiment_id], "attributes.run_name = 'a trial'")
+    assert found.data.metrics["late"] == 1.0
+    assert found.data.tags[PARENT] == sweep.run_id
+
+
+def test_a_run_that_another_command_has_taken_again_is_left_as_that_made_it(config, tmp_path):
+    with tracked_run(config, "a run") as run:
+        mend = broken(tmp_path / "store")
+        run.log_step(1, {"loss": 0.5})
+    mend()
+    client = open_store(config)
+    client.set_tag(run.run_id, PROCESS_TAG, "another command's")
+    client.set_terminated(run.run_id, "FINISHED", 1000)
+    said = []
+    sync(config, tmp_path / "spool", is_spool=True, say=said.append)
+    found = client.get_run(run.run_id)
+    assert (found.data.metrics, found.info.end_time) == ({}, 1000)
+    assert "taken the run again" in said[0]
+
+
+def with_model(run, folder, words="the model"):
+    """A model of a run, whole, with a file."""
+    made = run.client.create_logged_model(run.experiment_id, "m", source_run_id=run.recorded_id)
+    (folder / "part.txt").write_text(words)
+    run.client.log_model_artifacts(made.model_id, str(folder))
+    run.take_model(made.model_id, run.client)
+    run.record(lambda client, _: client.finalize_logged_model(made.model_id, "READY"))
+    return made.model_id
+
+
+def test_what_a_run_had_logged_and_registered_before_it_failed_in_the_spool_is_taken_back(config, tmp_path):
+    (tmp_path / "files").mkdir()
+
+    def go():
+        with tracked_run(config, "a run") as run:
+            model = with_model(run, tmp_path / "files")
+            run.client.create_registered_model("houses")
+            run.client.create_model_version("houses", run.client.get_logged_model(model).artifact_location, run.run_id)
+            mends.extend((broken(tmp_path / "store"), run))
+            run.log_step(1, {"loss": 0.5})
+            raise ExperimentError("the end")
+
+    mends = []
+    with pytest.raises(ExperimentError, match="the end"):
+        go()
+    mend, run = mends
+    mend()
+    client = open_store(config)
+    assert len(client.search_model_versions("name='houses'")) == 1
+    sync(config, tmp_path / "spool", is_spool=True)
+    assert client.get_run(run.run_id).info.status == "FAILED"
+    assert not client.search_model_versions("name='houses'")
+    assert not client.search_logged_models([run.experiment_id])
+
+
+def test_a_run_keeps_the_model_that_was_whole_before_its_store_was_gone(config, tmp_path):
+    (tmp_path / "files").mkdir()
+    with tracked_run(config, "a run") as run:
+        model = with_model(run, tmp_path / "files")
+        mend = broken(tmp_path / "store")
+        run.log_step(1, {"loss": 0.5})
+    mend()
+    sync(config, tmp_path / "spool", is_spool=True)
+    assert [each.model_id for each in open_store(config).get_run(run.run_id).outputs.model_outputs] == [model]
+
+
+@pytest.fixture
+def elsewhere(config, tmp_path):
+    """Config of another store for a folder that was made on another machine: with a sweep that names its trial, whose
+    model lies in it."""
+    (tmp_path / "files").mkdir()
+    with tracked_run(config, "a sweep") as sweep:
+        with tracked_run(config, "a trial", Parent(sweep.run_id)) as trial:
+            model = with_model(trial, tmp_path / "files")
+        sweep.describe(f"[the best](#/models/{model})")
+        sweep.log_text(f"{trial.run_id}\r\n", "trials.csv")
+    (tmp_path / "store").rename(tmp_path / "brought")
+    return load([f"tracking.folder={tmp_path / 'target'}"]), trial, model
+
+
+def test_a_folder_that_was_copied_from_elsewhere_arrives_with_its_files(elsewhere, tmp_path, new_store):
+    other, _, model = elsewhere
+    new_store(tmp_path / "target")
+    made = sync(other, tmp_path / "brought", is_spool=False)
+    assert (made.runs, made.failed) == (2, {})
+    client = open_store(other)
+    found = {run.info.run_name: run for run in client.search_runs([client.search_experiments()[0].experiment_id])}
+    sweep, child = found["a sweep"].info.run_id, found["a trial"].info.run_id
+    assert {"config.yaml", "run.log", "trials.csv"} <= {file.path for file in client.list_artifacts(sweep)}
+    text = Path(client.download_artifacts(sweep, "trials.csv")).read_bytes()
+    assert text == f"{child}\r\n".encode()  # by its id there, line ends as they were
+    (there,) = client.search_logged_models([found["a trial"].info.experiment_id])
+    assert there.model_id != model
+    assert found["a sweep"].data.tags["mlflow.note.content"] == f"[the best](#/models/{there.model_id})"
+    assert (local_folder(there.artifact_location, tmp_path) / "part.txt").read_text() == "the model"
+
+
+def test_a_model_whose_files_are_lost_is_said_and_its_run_tried_again(elsewhere, tmp_path, new_store):
+    other, trial, model = elsewhere
+    new_store(tmp_path / "target")
+    (lost,) = (tmp_path / "brought").rglob(model)
+    shutil.move(lost, tmp_path / "kept")
+    made = sync(other, tmp_path / "brought", is_spool=False)
+    assert (made.runs, list(made.failed)) == (1, [trial.run_id])
+    assert "files are not there" in made.failed[trial.run_id]
+    shutil.move(tmp_path / "kept", lost)
+    made = sync(other, tmp_path / "brought", is_spool=False)
+    assert (made.runs, made.before, made.failed) == (1, 1, {})
+
+
+def test_files_that_are_not_of_this_machine_are_said(tmp_path):
+    with pytest.raises(ExperimentError, match="its files are at s3://bucket/1/a/artifacts"):
+        local_folder("s3://bucket/1/a/artifacts", tmp_path)
+    assert local_folder(str(tmp_path), tmp_path / "mlartifacts") == tmp_path
+    assert local_folder("file:///old/mlartifacts/1/a", tmp_path / "mlartifacts") == tmp_path / "mlartifacts/1/a"
+
+
 def test_runs_that_write_the_same_data_set_at_the_same_instant_all_have_it(config):
     """MLflow's own store refuses one or the other of them."""
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(8) as pool:
@@ -204,20 +352,23 @@ def test_a_store_that_is_not_there_or_the_same_is_said(config, tmp_path):
         sync(config, tmp_path / "store", is_spool=False)
 
 
+HERE, THERE = "0" * 31 + "a", "f" * 32
+
+
 class There:
     model_id, source_run_id, artifact_location = "m-there", "run-there", "mlflow-artifacts:/1/models/m-there"
 
 
 def test_copies_are_called_as_there_and_what_they_are_made_from_stays(tmp_path):
-    (tmp_path / "trials.csv").write_text("run_id\nhere\n")
+    (tmp_path / "trials.csv").write_text(f"run_id\n{HERE}\n")
     (tmp_path / "figure.png").write_bytes(b"\x89PNG here")
-    (tmp_path / "MLmodel").write_text("model_id: m-here\nrun_id: here\nflavors: {spark: {}}\n")
-    with copied(tmp_path, {"here": "there"}) as copy:
-        assert (copy / "trials.csv").read_text() == "run_id\nthere\n"
+    (tmp_path / "MLmodel").write_text(f"model_id: m-here\nrun_id: {HERE}\nflavors: {{spark: {{}}}}\n")
+    with copied(tmp_path, {HERE: THERE}) as copy:
+        assert (copy / "trials.csv").read_text() == f"run_id\n{THERE}\n"
         assert (copy / "figure.png").read_bytes() == b"\x89PNG here"
     with copied_model(tmp_path, There()) as copy:
         said = yaml.safe_load((copy / "MLmodel").read_text())
     assert (said["model_id"], said["run_id"], said["flavors"]) == ("m-there", "run-there", {"spark": {}})
-    assert (tmp_path / "trials.csv").read_text() == "run_id\nhere\n"
+    assert (tmp_path / "trials.csv").read_text() == f"run_id\n{HERE}\n"
     with copied(tmp_path / "nothing", {}) as copy:
         assert copy is None

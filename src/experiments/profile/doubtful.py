@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from experiments.config.schema import DataConfig, TableData
 from experiments.data.doubts import (
     LEAK,
@@ -17,6 +20,7 @@ from experiments.data.doubts import (
 from experiments.data.kinds import WHOLE
 from experiments.data.missing import query_without_gaps
 from experiments.data.names import matches
+from experiments.data.spelling import settings_of
 from experiments.data.texts import said_of_texts
 from experiments.errors import override
 from experiments.profile.look import Column, Profile
@@ -61,7 +65,7 @@ def _of_missing(profile: Profile, data: DataConfig) -> list[str]:
     needed = {each.name: each.kind for each in profile.columns if has_gaps(each) and nothing_fills(each, data)}
     if needed and (not isinstance(data, TableData) or data.query is None):
         listed = ", ".join(f"{name} ({lacking.pop(name):,} rows)" if name in lacking else name for name in needed)
-        query = override("data.query", query_without_gaps(data, needed, needed))
+        query = override("data.query", query_of_needed(profile, data, needed))
         said.append(f"data={data.name} lacks what nothing fills, a label or a date: {listed}; leave them out: {query}")
     if lacking:
         listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
@@ -70,6 +74,19 @@ def _of_missing(profile: Profile, data: DataConfig) -> list[str]:
             "preprocessing=impute learns numbers, data.missing=drop drops rows"
         )
     return said
+
+
+def query_of_needed(profile: Profile, data: DataConfig, needed: Mapping[str, str]) -> str:
+    """The rows that have a value in each of the columns; a text that stands for a missing one is none.
+
+    Args:
+        needed: names of columns, with their types.
+    """
+    looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
+    found = settings_of(looks).get("data.missing_values", [])
+    if isinstance(data, TableData):
+        data = replace(data, missing_values=[*dict.fromkeys([*data.missing_values, *found])])
+    return query_without_gaps(data, needed, needed)
 
 
 def _of_codes(features: list[Column], data: DataConfig) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import Field, fields, replace
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -14,11 +14,18 @@ import yaml
 from experiments.config.schema import Missing, TableData
 from experiments.config.values import plain_value
 from experiments.data.doubts import LEAST_ROWS
-from experiments.data.missing import query_without_gaps
 from experiments.data.spelling import settings_of
 from experiments.data.table import paths_of
 from experiments.errors import ConfigError, override
-from experiments.profile.doubtful import has_gaps, is_constant, is_counting, names_rows, nothing_fills, typed_columns
+from experiments.profile.doubtful import (
+    has_gaps,
+    is_constant,
+    is_counting,
+    names_rows,
+    nothing_fills,
+    query_of_needed,
+    typed_columns,
+)
 from experiments.profile.look import Column, Profile
 from experiments.redaction import redact, redact_text
 
@@ -52,8 +59,7 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
         if has_gaps(column) and column.name not in unused and nothing_fills(column, data)
     }
     if needed and data.query is None:
-        as_read = replace(data, missing_values=said.get("missing_values", []))
-        said["query"] = query_without_gaps(as_read, needed, needed)
+        said["query"] = query_of_needed(profile, data, needed)
     lacks = any(column.missing and column.name not in (*unused, *needed) for column in profile.columns)
     if data.missing is Missing.fail and (lacks or said.get("missing_values")):
         said["missing"] = Missing.keep.value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.cluster.session import StartingSession, starting_session
 from experiments.config.schema import Config
+from experiments.errors import ConfigError
 from experiments.figures.process import drawing_process
 from experiments.sweeps.plan import Plan
 from experiments.sweeps.shown import dry_run, print_table
@@ -73,12 +74,24 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
 
 
 def _deliver_spool(config: Config) -> None:
-    """What an earlier command could not deliver, so that no trial of it runs again."""
+    """What an earlier command could not deliver, so that no trial of it runs again.
+
+    Raises:
+        ConfigError: some of it cannot be delivered now either.
+    """
     spool = open_spool(config)
     if spool is not None and (spool.folder / FILE).exists():
         made = sync(config, spool.folder, is_spool=True)
         for line in made.said():
             say(line, screen(stderr=True))
+        if made.failed:
+            raise ConfigError(
+                [
+                    f"tracking.spool must be delivered before a sweep, or its trials would run twice, got "
+                    f"{len(made.failed)} runs in {spool.folder} that could not be; try `experiments sync` again, or "
+                    "move the folder away"
+                ]
+            )
 
 
 def _earlier(client: MlflowClient, plan: Plan) -> tuple[dict[str, Run], dict[int, Choice]]:

@@ -80,8 +80,9 @@ class Client(MlflowClient):  # type: ignore[misc]  # MLflow has no types
         }
         made = super().create_model_version(name, source, *args, **cleaned)
         if self.tracking_uri.startswith("http"):
-            for twin in self.search_model_versions(f"name = '{name}' AND run_id = '{made.run_id}'"):
-                if twin.source == source and int(twin.version) != int(made.version):
+            for twin in self.search_model_versions(f"run_id = '{made.run_id}'"):
+                is_same = (twin.name, twin.source) == (name, source)
+                if is_same and int(twin.version) != int(made.version):
                     self.delete_model_version(name, twin.version)
         return made
 

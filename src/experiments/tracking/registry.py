@@ -115,7 +115,7 @@ def _registered(client: MlflowClient, run: TrackedRun, run_id: str, model_id: st
     logged = client.get_logged_model(model_id)
     ours = client.get_run(run_id)
     made = _version(client, name, run_id, model_id, logged.artifact_location, ours.data.tags.get(NOTE_TAG))
-    run.registered = (name, made.version)
+    run.registered = (client, name, made.version)
     # By which MLflow's page of the model knows its versions.
     known, this = json.loads(logged.tags.get(VERSIONS_TAG, "[]")), {"name": name, "version": str(made.version)}
     client.set_logged_model_tags(model_id, {VERSIONS_TAG: json.dumps([*known, *([] if this in known else [this])])})

@@ -46,8 +46,8 @@ class TrackedRun(Recorded):
 
     def __init__(self, client: MlflowClient, run: Run, spool: Spool | None = None) -> None:
         super().__init__(client, run, spool)
-        # Name and version of the registered model, once there is one.
-        self.registered: tuple[str, str] | None = None
+        # Who has made a version of a registered model, its name and the version, once there is one.
+        self.registered: tuple[MlflowClient, str, str] | None = None
 
     def log_config(self, config: Config) -> None:
         """What is computed as params, the whole as `config.yaml`, the identity as a tag.
@@ -99,7 +99,7 @@ class TrackedRun(Recorded):
         client = self._first
         if self.spool is not None and run_id in self.spool.runs:
             client = self.spool.client
-        return TrackedRun(client, client.get_run(run_id), self.spool)
+        return TrackedRun(client, client.get_run(run_id), self.spool).known_closed()
 
     def experiment_of(self, run_id: str) -> str:
         """Id of the experiment of another run; of this one where that run is in the spool or the store does not say."""
@@ -223,10 +223,6 @@ class TrackedRun(Recorded):
 
         self.record(write)
 
-    def finish(self, status: str) -> None:
-        """Close the run."""
-        self.record(lambda client, run_id: client.set_terminated(run_id, status))
-
     def fail(self, error: BaseException) -> None:
         """Close the run as FAILED or KILLED, take back what it has logged or registered, and record why."""
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
@@ -243,7 +239,8 @@ class TrackedRun(Recorded):
         # Each on its own: where artifacts cannot be written the model must go all the same.
         if self.registered is not None:
             with contextlib.suppress(Exception):
-                self.client.delete_model_version(*self.registered)
+                maker, name, version = self.registered
+                maker.delete_model_version(name, version)
         self.forget_model()
         with contextlib.suppress(Exception):
             self._set_tag(FAILURE_TAG, redact_text(reason)[:5000])

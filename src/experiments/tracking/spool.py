@@ -10,12 +10,12 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from experiments.config.schema import Config, TrackingConfig
 from experiments.errors import ExperimentError, readable_cause
 from experiments.redaction import redact_text
-from experiments.tracking.owner import process_tag
+from experiments.tracking.owner import PROCESS_TAG, process_tag
 from experiments.tracking.store import (
     FILE,
     artifacts_beside,
@@ -25,7 +25,7 @@ from experiments.tracking.store import (
     tracking_uri,
     words_of,
 )
-from experiments.tracking.tags import GOES_ON_TAG, ONCE_TAG, STORE_TAG
+from experiments.tracking.tags import GOES_ON_TAG, ONCE_TAG, OPENED_TAG, STORE_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -143,6 +143,9 @@ class Recorded:
     def __init__(self, client: MlflowClient, run: Run, spool: Spool | None) -> None:
         self.client, self.spool, self._info = client, spool, run.info
         self._first = client
+        # Whose run it was when it was opened, and how and when it was closed.
+        self._opened_by: str | None = run.data.tags.get(PROCESS_TAG)
+        self._closed: tuple[str, int] | None = None
         self.run_id: str = run.info.run_id
         self.recorded_id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
@@ -187,15 +190,20 @@ class Recorded:
 
     def _move(self, spool: Spool, error: Exception) -> None:
         """From here on the spool takes what is recorded, of the model too where there is one."""
+        tags = {GOES_ON_TAG: self.run_id, **({OPENED_TAG: self._opened_by} if self._opened_by else {})}
         try:
-            run = spool.new_run(self.experiment, self._info.run_name, {GOES_ON_TAG: self.run_id}, self._info.start_time)
+            run = spool.new_run(self.experiment, self._info.run_name, tags, self._info.start_time)
         except Exception as unusable:  # its disk may be the one that is full
             error.add_note(f"tracking.spool={spool.folder} cannot be used either: {readable_cause(unusable)}")
             raise error from None
-        self.client, self.recorded_id = spool.client, run.info.run_id
         if self._model_id is not None:
-            self._model_id = self._standing_for(self._model_id)
+            self._model_id = _standing_for(self._model_id, spool.client, run.info.run_id)
+        if self._closed is not None:  # as the best trial, to which its model is added
+            spool.client.set_terminated(run.info.run_id, *self._closed)
         spool.blame(error)
+        # The client last: whoever still has the other one is refused by it, and comes here.
+        self.recorded_id = run.info.run_id
+        self.client = spool.client
 
     def take_model(self, model_id: str, maker: MlflowClient) -> None:
         """Know the run's model, or what stands for it in the spool where the run has moved while it was made.
@@ -204,10 +212,24 @@ class Recorded:
             maker: the client that has made it.
         """
         with self._moving:
-            self._model_id = model_id if maker is self.client else self._standing_for(model_id)
+            is_there = maker is self.client
+            self._model_id = model_id if is_there else _standing_for(model_id, self.client, self.recorded_id)
 
-    def _standing_for(self, model_id: str) -> str:
-        """A model of the spool that goes on with one of the chosen store: its id."""
-        place = self.client.get_run(self.recorded_id).info.experiment_id
-        made = self.client.create_logged_model(place, source_run_id=self.recorded_id, tags={GOES_ON_TAG: model_id})
-        return str(made.model_id)
+    def finish(self, status: str) -> None:
+        """Close the run."""
+        now = int(time.time() * 1000)
+        self.record(lambda client, run_id: client.set_terminated(run_id, status, now))
+        self._closed = (status, now)
+
+    def known_closed(self) -> Self:
+        """The same run of an earlier command, as the store says how it ended."""
+        if self._info.status != "RUNNING" and self._info.end_time:
+            self._closed = (self._info.status, self._info.end_time)
+        return self
+
+
+def _standing_for(model_id: str, client: MlflowClient, run_id: str) -> str:
+    """A model of a run in the spool that goes on with one of the chosen store: its id."""
+    place = client.get_run(run_id).info.experiment_id
+    made = client.create_logged_model(place, source_run_id=run_id, tags={GOES_ON_TAG: model_id})
+    return str(made.model_id)

@@ -91,7 +91,7 @@ def _reopened(client: MlflowClient, run: Run) -> Run:
     client.update_run(run.info.run_id, status="RUNNING")
     if FAILURE_TAG in run.data.tags:
         client.delete_tag(run.info.run_id, FAILURE_TAG)
-    return run
+    return client.get_run(run.info.run_id)
 
 
 def _tag(client: MlflowClient, run: Run, tags: Mapping[str, str]) -> None:

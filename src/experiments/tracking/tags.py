@@ -15,6 +15,8 @@ CHOICE_TAG = "experiments.choice"
 ONCE_TAG = "experiments.once"
 # Of a run or model in the spool: that of the chosen store which it goes on with.
 GOES_ON_TAG = "experiments.goes_on_with"
+# Of a run in the spool: the process that had the run which it goes on with.
+OPENED_TAG = "experiments.opened_by"
 # Of a run in the spool: the store that did not take it.
 STORE_TAG = "experiments.store"
 # Of a run in the spool: the experiment, by its id, that it is to be delivered to.
