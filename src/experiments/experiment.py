@@ -55,6 +55,7 @@ class Result:
         objective: the metric that decides for the task, or None.
         registered: the model's version in the registry, or None.
         is_spooled: whether the store did not take all of it, and the spool has the rest.
+        positive: the class of two that precision, recall and f1 are about, else None.
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class Result:
     objective: float | None
     registered: Registered | None
     is_spooled: bool = False
+    positive: str | None = None
 
 
 class Alone:
@@ -210,12 +212,13 @@ def _fitted_and_recorded(
             model_uri = saved.result() if saved else None
     seconds = {f"seconds_{phase}": value for phase, value in progress.seconds.items()}
     tracked.log_metrics({**metrics, **dataset.counts, **seconds})
-    tracked.describe(note(config, metrics, dataset.counts))
+    tracked.describe(note(config, metrics, dataset))
     around.finished(config, fitted, spark, tracked, {**metrics, **seconds})
     registered = around.register(tracked, model_uri, config)
     ids = (tracked.run_id, tracked.experiment_id, tracked.experiment)
     best = objective(metrics, config.model.task)
-    return Result(*ids, model_uri, metrics, dataset.counts, seconds, best, registered, tracked.is_spooled)
+    is_spooled, positive = tracked.is_spooled, dataset.positive
+    return Result(*ids, model_uri, metrics, dataset.counts, seconds, best, registered, is_spooled, positive)
 
 
 def _tuned(
@@ -234,13 +237,14 @@ def _tuned(
     return tuned
 
 
-def note(config: Config, metrics: Mapping[str, float], counts: Mapping[str, int]) -> str:
+def note(config: Config, metrics: Mapping[str, float], dataset: Dataset) -> str:
     """What was done and what came of it, as MLflow's page of a run begins; in Markdown."""
     names = key_metrics(metrics, config.model.task)
     figures = ", ".join(f"{name} {metrics[name]:.6g}" for name in names)
     what = f"{markdown(config.model.name)} on {markdown(config.data.name)}"
     what += f", {markdown(config.data.label)}" if config.data.label else ""
-    rows = f"{counts['train_rows']:,} training rows, {counts['test_rows']:,} held-out rows"
+    figures += f", of '{markdown(dataset.positive)}'" if "f1" in names and dataset.positive else ""
+    rows = f"{dataset.train_rows:,} training rows, {dataset.test_rows:,} held-out rows"
     return f"{what}{': ' if figures else ''}{figures} ({rows})"
 
 

@@ -264,6 +264,8 @@ def _summarise(config: Config, result: Result) -> None:
         rows.append((name, f"{value:.6g}", *([f"{train:.6g}" if train is not None else ""] if has_train else [])))
     headers = ("metric", "test", "train") if has_train else ("metric", "value")
     show_table(headers, rows, title=f"{config.model.name} on {config.data.name}")
+    if result.positive and "f1" in judged:
+        say(f"precision, recall and f1 are those of '{result.positive}'; data.positive names the other class")
     say(f"run         {result.run_id}")
     say(f"model       {result.model_uri}")
     if result.registered:

@@ -210,11 +210,11 @@ def test_what_is_no_truth_value_no_date_and_no_number_is_refused_and_never_made_
     assert "stack_trace" not in refused
     days = pd.to_datetime(rows["day"])
     for wrong, said in (
-        (rows.assign(is_new="false"), "'is_new' must be of Spark's type boolean"),
+        (rows.assign(is_new="false"), "'is_new' must be True or False"),
         (rows.assign(day="05.07.2022"), "'day' must be spelled as at the fit"),
         (rows.assign(day=[None, *rows["day"][1:]]), "'day' must have a value in every row"),
-        (rows.assign(size=days), "'size' must be of Spark's type double, got datetime64.*times or bytes"),
-        (rows.assign(size=[b"1", 2.0, 3.0]), "'size' must be of Spark's type double, got object: times or bytes"),
+        (rows.assign(size=days), "'size' must be numbers, as at the fit, got datetime64.*times or bytes"),
+        (rows.assign(size=[b"1", 2.0, 3.0]), "'size' must be numbers, as at the fit, got object: times or bytes"),
         (
             pd.DataFrame({"SIZE": [1.0]}),
             "the rows must have the columns day, .* zip, got none of them",

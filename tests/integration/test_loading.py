@@ -193,6 +193,25 @@ def test_a_code_that_gives_the_class_is_named(spark, table):
         assert said.startswith("data has features that alone give the label: code; ")
 
 
+@pytest.mark.parametrize(("positive", "classes"), [("null", "no yes"), ("yes", "no yes"), ("no", "yes no")])
+def test_the_class_that_is_told_of_is_the_second(spark, table, positive, classes):
+    words = table("size,churn", *(f"{number},{'yes' if number % 3 else 'no'}" for number in range(60)))
+    words += ["data.label=churn", "model=random_forest"]
+    with loaded(spark, *words, f"data.positive={positive}") as data:
+        assert (data.class_names, data.positive) == (classes.split(), classes.split()[1])
+        rows = {row["churn"]: row["count"] for row in data.rows.groupBy("churn").count().collect()}
+        assert rows == {float(data.class_names.index("yes")): 40, float(data.class_names.index("no")): 20}
+    said = "data.positive must be one of two classes, got 'Yes'.*did you mean 'yes'"
+    with pytest.raises(ExperimentError, match=said), loaded(spark, *words, "data.positive=Yes"):
+        pass
+
+
+def test_the_classes_of_a_bundled_data_set_are_told_of_by_their_names(spark):
+    with loaded(spark, "model=random_forest", "data=breast_cancer", "data.positive=malignant") as data:
+        assert data.class_names == ["benign", "malignant"]
+        assert data.class_values == ["benign", "malignant"]
+
+
 def test_small_data_is_one_partition_unless_told_otherwise(spark):
     with loaded(spark, "model=ridge") as data:
         assert data.rows.rdd.getNumPartitions() == 1

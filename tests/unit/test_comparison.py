@@ -107,3 +107,17 @@ def test_a_comparison_says_by_what_it_is_sorted_and_what_is_left_out(capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert "by rmse of the rows that judge, not by validation_rmse, which not all have" in said
     assert "--sort validation_rmse" in said
+
+
+def test_runs_of_the_same_data_that_were_judged_on_other_rows_are_told(capsys):
+    found = frame(
+        ("1", "few columns", "FINISHED", "regression", "0.1", "1", "2", 4.0, 1.0),
+        ("2", "all columns", "FINISHED", "regression", "1", "1", "2", 8.0, 1.0),
+        ("3", "another seed", "FINISHED", "regression", "1", "2", "2", 8.0, 1.0),
+    ).assign(**{"experiment": "a", "params.data.name": "a", "judged_on": ["x", "y", "z"]})
+    show_comparison(over_seeds(found), found)
+    assert "not judged on the same rows" in (said := " ".join(capsys.readouterr().out.split()))
+    assert "few columns | all columns;" in said
+    found["judged_on"] = ["x", "x", "z"]
+    show_comparison(over_seeds(found), found)
+    assert "not judged on the same rows" not in " ".join(capsys.readouterr().out.split())

@@ -2,8 +2,7 @@
 
 Our own nodes are dataclasses, so an unknown key is an error. Some mappings are open, because their keys belong to
 others: `preprocessing`, `model.stages` and `model.estimator` (Spark's parameters), `tuning.grid` (overrides),
-`data.options` and `cluster.conf` (Spark's settings), `data.parameters` (the generator's arguments). Overrides below
-them need no `+`.
+`data.options` and `cluster.conf` (Spark's settings), `data.parameters` (the generator's). These need no `+`.
 """
 
 from __future__ import annotations
@@ -114,6 +113,8 @@ class DataConfig:
     group: str | None = None
     # When it was: the last rows are held out.
     time: str | None = None
+    # Of two classes the one that precision, recall, f1 and model.threshold are about; unset: the second in order.
+    positive: str | None = None
     # Whether rows count in the fit inversely as much as there is of their class.
     balance: Balance = Balance.none
     # Only so many rows, for a quick look.
@@ -185,8 +186,7 @@ class ModelConfig:
     estimator: dict[str, Any] = MISSING
     # Of two classes: from which probability on a row is of the second; unset: 0.5.
     threshold: float | None = None
-    # Fewer partitions of data are parted into so many for the fit, unless data.partitions says how many there are:
-    # for an estimator that works long on each row.
+    # Into so many at least data is parted for a fit that works long on each row, unless data.partitions is set.
     least_partitions: int = 1
 
 

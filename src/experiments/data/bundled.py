@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from experiments.config.schema import BundledData, DataConfig
+
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame, SparkSession
@@ -20,6 +22,12 @@ BUNDLED = {
 
 # What the numbers of a label are called, where they have names.
 CLASS_NAMES = {"iris": ("setosa", "versicolor", "virginica"), "breast_cancer": ("malignant", "benign")}
+
+
+def label_names(data: DataConfig) -> tuple[str, ...]:
+    """What the numbers 0, 1 and so on of the label are called; nothing where they have no names."""
+    is_own = isinstance(data, BundledData) and data.label == BUNDLED[data.bundled]
+    return CLASS_NAMES.get(data.bundled, ()) if isinstance(data, BundledData) and is_own else ()
 
 
 def bundled(name: str) -> pd.DataFrame:

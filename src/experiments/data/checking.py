@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import Balance, DataConfig, Missing, TableData, Task
-from experiments.data.classes import balanced, class_values, with_classes
+from experiments.data.classes import balanced, class_values, positive_last, with_classes
 from experiments.data.dataset import HASH, HELD_OUT, MOST_CLASSES, Dataset, test_fraction
 from experiments.data.doubts import Doubts
 from experiments.data.few import groups_of, look, most_rows, taken
@@ -65,8 +65,9 @@ def checked_dataset(
     )
     if label is None or task is not Task.classification:
         return dataset
-    dataset = with_classes(dataset, label, groups)
-    return balanced(dataset, class_values(label, groups), groups) if data.balance is Balance.classes else dataset
+    values = positive_last(label, class_values(label, groups), data)
+    dataset = with_classes(dataset, label, groups, values)
+    return balanced(dataset, values, groups) if data.balance is Balance.classes else dataset
 
 
 def _counted(

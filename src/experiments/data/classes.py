@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from experiments.config.schema import DataConfig
+from experiments.data.bundled import label_names
 from experiments.data.dataset import HELD_OUT, MOST_CLASSES, Dataset
 from experiments.data.roles import BALANCE
-from experiments.errors import ExperimentError, override
+from experiments.errors import ExperimentError, override, suggest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -19,18 +21,15 @@ MANY_NUMBERS, LEAST_OF_A_CLASS = 30, 5
 RARE = 0.01
 
 
-def with_classes(dataset: Dataset, label: str, groups: list[Any]) -> Dataset:
+def with_classes(dataset: Dataset, label: str, groups: list[Any], values: list[Any]) -> Dataset:
     """The data set with its classes numbered and named.
 
     Args:
         groups: rows of an aggregate by `_held_out` and `_class`.
-
-    Raises:
-        ExperimentError: labels that are no classes, or a class that cannot be learnt.
+        values: of `class_values`.
     """
     from pyspark.sql import functions as F
 
-    values = class_values(label, groups)
     names = [_class_name(value) for value in values]
     rows = dataset.rows
     if values != list(range(len(values))):
@@ -63,7 +62,14 @@ def with_names(dataset: Dataset, names: Sequence[str]) -> Dataset:
 
 
 def class_values(label: str, groups: list[Any]) -> list[Any]:
-    """The different labels, sorted; all must be among the training rows, or the model could not predict them."""
+    """The different labels, sorted; all must be among the training rows, or the model could not predict them.
+
+    Args:
+        groups: as for `with_classes`.
+
+    Raises:
+        ExperimentError: labels that are no classes, or a class that cannot be learnt.
+    """
     values = sorted({row["_class"] for row in groups})
     if len(values) < 2:
         raise ExperimentError(
@@ -90,6 +96,29 @@ def class_values(label: str, groups: list[Any]) -> list[Any]:
             "set data.stratified=true or a smaller data.test_fraction, or give data.test_path rows of known classes"
         )
     return values
+
+
+def positive_last(label: str, values: list[Any], data: DataConfig) -> list[Any]:
+    """The classes with the one last that `data.positive` names, as what is told of one class is told of the second.
+
+    Args:
+        values: of `class_values`.
+
+    Raises:
+        ExperimentError: it names none of two.
+    """
+    if data.positive is None:
+        return values
+    known = label_names(data)
+    names = {str(known[int(value)]) if known else _class_name(value): value for value in values}
+    if len(names) != 2 or data.positive not in names:
+        listed = ", ".join(f"'{name}'" for name in [*names][:10])
+        raise ExperimentError(
+            f"data.positive must be one of two classes, got '{data.positive}' of {len(names)} classes of '{label}', "
+            f"which are {listed}{suggest(data.positive, names)}"
+        )
+    positive = names[data.positive]
+    return sorted(values, key=lambda value: bool(value == positive))
 
 
 def _class_name(value: Any) -> str:

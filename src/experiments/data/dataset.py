@@ -95,6 +95,11 @@ class Dataset:
         """The label as the data calls it, for whoever reads it; `label` is the column."""
         return self.given.label or self.label or ""
 
+    @property
+    def positive(self) -> str | None:
+        """The class of two that precision, recall and f1 are about."""
+        return self.class_names[1] if self.class_names is not None and len(self.class_names) == 2 else None
+
     def class_name(self, index: float) -> str:
         """The data's name for a class."""
         assert self.class_names is not None

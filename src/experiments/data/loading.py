@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import BundledData, DataConfig, GeneratedData, Missing, TableData, Task
-from experiments.data.bundled import BUNDLED, CLASS_NAMES, read_bundled
+from experiments.data.bundled import label_names, read_bundled
 from experiments.data.caching import cached
 from experiments.data.checking import checked_dataset
 from experiments.data.classes import with_names
@@ -110,10 +110,7 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
         dataset = checked_dataset(kept, data, task, label, features, narrowed, size <= MOST_BYTES)
         said = (*source.warnings, *_said_of_dropped(counting), *dataset.warnings)
         dataset = replace(dataset, given=given, partitions=partitions, warnings=said)
-        is_known = isinstance(data, BundledData) and data.label == BUNDLED[data.bundled]
-        yield with_names(
-            dataset, CLASS_NAMES.get(data.bundled, ()) if isinstance(data, BundledData) and is_known else ()
-        )
+        yield with_names(dataset, label_names(data))
 
 
 def _counted_while_dropped(

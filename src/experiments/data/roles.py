@@ -94,6 +94,8 @@ def check_roles(data: DataConfig, task: Task, tuning: TuningMethod) -> list[str]
             problems.append(f"data.stratified must be false where data.{key} says which rows are held out, got true")
         if getattr(data, key) is not None and getattr(data, "test_path", None) is not None:
             problems.append(f"data.{key} must be unset where data.test_path says which rows are held out, got both")
+    if data.positive is not None and task is not Task.classification:
+        problems.append(f"data.positive must be null unless the task is classification, got '{data.positive}'")
     if data.balance is Balance.classes and task is not Task.classification:
         problems.append(f"data.balance must be none unless the task is classification, got classes for {task.value}")
     if data.limit is not None and data.limit < 1:

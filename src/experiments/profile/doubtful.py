@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -27,6 +28,8 @@ from experiments.profile.look import Column, Profile
 
 # Whole numbers of so few values may be names.
 MOST_CODES = 20
+# Texts of so many words, in the mean, are sentences.
+SENTENCE = 3
 
 
 def doubtful(profile: Profile, data: DataConfig) -> list[str]:
@@ -40,8 +43,10 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     if profile.rows >= LEAST_ROWS:
         said += said_of_constant([column.name for column in features if is_constant(column)])
         said += said_of_counting([column.name for column in features if is_counting(column)])
-        sizes = {column.name: column.distinct or 0 for column in features if names_rows(column, data)}
+        named = [column for column in features if names_rows(column, data)]
+        sizes = {column.name: column.distinct or 0 for column in named if column.words < SENTENCE}
         said += said_of_many_values(sizes, profile.rows)
+        said += [_of_sentences(column) for column in named if column.words >= SENTENCE]
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
         said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])
         said += _of_codes(features, data)
@@ -74,6 +79,14 @@ def _of_missing(profile: Profile, data: DataConfig) -> list[str]:
             "preprocessing=impute learns numbers, data.missing=drop drops rows"
         )
     return said
+
+
+def _of_sentences(column: Column) -> str:
+    by_words = shlex.join(["preprocessing=[hash_text,auto]", f"preprocessing.words.inputCol={column.name}"])
+    return (
+        f"data has sentences in '{column.name}', about {column.words:.0f} words in each: {by_words} learns from their "
+        "words (no data.exclude may name it then)"
+    )
 
 
 def query_of_needed(profile: Profile, data: DataConfig, needed: Mapping[str, str]) -> str:

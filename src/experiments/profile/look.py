@@ -37,6 +37,7 @@ class Column:
         quantiles: of numbers and of dates (seconds since 1970), from the least to the largest.
         mean, deviation: of numbers, else NaN.
         explains: share of the variance of a label of numbers, by a straight line, else NaN.
+        words: of a text, in the mean over its rows, else NaN.
         misread: rows with the sign for unreadable letters.
         look: of a text that is nearly something else, else None.
     """
@@ -51,6 +52,7 @@ class Column:
     mean: float = math.nan
     deviation: float = math.nan
     explains: float = math.nan
+    words: float = math.nan
     misread: int = 0
     look: Look | None = None
 
@@ -140,6 +142,7 @@ def _asked(name: str, kind: str, spelling: Spelling, label: str | None) -> dict[
         "plain": f"count_if({is_plain})",
         "codes": rf"count_if(trim({column}) RLIKE r'^[+-]?0\d+$')",
         "odd": f"approx_top_k(IF({is_plain}, NULL, trim({column})), {MOST_ODD})",
+        "words": f"avg(1 + length(trim({column})) - length(replace(trim({column}), ' ', '')))",
         "misread": f"count_if(contains({column}, '\ufffd'))",
     }
 
@@ -175,6 +178,7 @@ def _column(name: str, kind: str, place: int, found: Mapping[str, Any]) -> Colum
         number("mean"),
         number("deviation"),
         number("explains"),
+        number("words"),
         told("misread") or 0,
     )
 

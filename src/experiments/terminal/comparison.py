@@ -57,6 +57,8 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
     show_table(("run", "name", "runs", *fitting), list(rows), folded=1)
     if len(compared) > 1 and "sorted_by" in compared.attrs:
         say(_said_of_order(compared.attrs["sorted_by"], compared))
+    if said := _said_of_other_rows(found):
+        say(said)
     if others := int((found["status"] != "FINISHED").sum()):
         say(f"{others} run{'' if others == 1 else 's'} that did not finish {'is' if others == 1 else 'are'} left out")
     if len(compared) > MOST_LINES:
@@ -69,6 +71,23 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
         finished = found.loc[found["status"] == "FINISHED", "experiment"]
         name = shlex.quote(str(finished.value_counts().index[0]))
         say(f"of one data set alone there is more to see: experiments compare {name}")
+
+
+def _said_of_other_rows(found: pd.DataFrame) -> str:
+    """Where not all metrics are of the same rows, though data and seed are."""
+    keys = [name for name in ("experiment", "params.data.name", "params.seed", "params.model.task") if name in found]
+    if "judged_on" not in found or "params.data.name" not in keys:
+        return ""
+    finished = found[(found["status"] == "FINISHED") & found["judged_on"].notna()]
+    for _, same in finished.groupby(keys, observed=True):
+        parted = [list(dict.fromkeys(rows["name"])) for _, rows in same.groupby("judged_on", observed=True, sort=False)]
+        if len(parted) > 1:
+            some = " | ".join(", ".join(names[:2]) + (" …" if len(names) > 2 else "") for names in parted[:4])
+            return (
+                f"not judged on the same rows, so that small differences say little: {some}; what is held out follows "
+                "from the columns that are used, unless data.time, data.group or data.test_path says it"
+            )
+    return ""
 
 
 def _said_of_order(metric: str, compared: pd.DataFrame) -> str:

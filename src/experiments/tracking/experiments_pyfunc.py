@@ -32,6 +32,7 @@ DECIMALS = ("double", "float", "decimal")
 # What stands where a list is missing; pandas has NaN there.
 _NO_LIST = (float, type(None))
 DATES = ("date", "timestamp", "timestamp_ntz")
+_IN_WORDS = dict.fromkeys(DATES, "dates") | {"string": "text", "boolean": "True or False"}
 
 
 def _load_pyfunc(path: str) -> Answers:
@@ -258,15 +259,14 @@ def arrow(name: str, kind: str, values: pd.Series) -> pa.Array:
                 return pa.array(numbers, pa.float64(), from_pandas=True)
         if base in DATES:
             return _dates(values)
-        if base == "boolean":
-            return pa.array(values, pa.bool_(), from_pandas=True)
-        if base == "string":
-            return pa.array(values, pa.string(), from_pandas=True)
+        if base in ("boolean", "string"):
+            return pa.array(values, pa.bool_() if base == "boolean" else pa.string(), from_pandas=True)
         if base == "vector" or is_numbers(kind):
             return pa.array(_lists(values), pa.list_(pa.float64()))
         return pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError) as error:
-        raise BadRows(f"'{name}' must be of Spark's type {kind}, got {values.dtype}: {error}") from error
+        what = _IN_WORDS.get(base, "numbers" if base in (*DECIMALS, *WHOLE) else "lists of numbers")
+        raise BadRows(f"'{name}' must be {what}, as at the fit, got {values.dtype}: {error}") from error
 
 
 def _numbers(values: pd.Series) -> pd.Series:

@@ -13,6 +13,7 @@ from experiments.config.schema import Config, Moves, Task
 from experiments.errors import override
 from experiments.evaluation.objectives import deciding, larger_is_better, merit
 from experiments.tracking.run import TrackedRun
+from experiments.tracking.runs import judged_on
 from experiments.tracking.tags import NOTE_TAG, VERSIONS_TAG
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registratio
         )
     if metric is None or metric not in theirs.data.metrics:
         return False, f"; it and version {known.version} have no metric in common that decides{_ALL_THE_SAME}"
-    (which, rows), others = _rows_of(ours), _rows_of(theirs)
+    (which, rows), others = judged_on(ours), judged_on(theirs)
     if others[1] is None:
         return False, f"; the run of version {known.version} does not say what rows judged it{_ALL_THE_SAME}"
     if (which, rows) != others:
@@ -193,11 +194,3 @@ def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registratio
     said = f"; {metric} {here:.6g} is {what} than {there:.6g} of version {known.version} on the same rows"
     said += "" if which == "test" else ", which both were fitted on"
     return is_moved, f"{said}{'' if is_moved else _ALL_THE_SAME}"
-
-
-def _rows_of(run: Run) -> tuple[str, str | None]:
-    """Which rows judged a run, those held out (`test`) or all where none were (`train`), and their digest."""
-    inputs = run.inputs.dataset_inputs if run.inputs is not None else []
-    digests = {tag.value: each.dataset.digest for each in inputs for tag in each.tags}
-    which = "test" if "test" in digests else "train"
-    return which, digests.get(which)

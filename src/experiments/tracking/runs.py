@@ -33,8 +33,9 @@ def runs(of: str | None = None, words: Sequence[str] = ()) -> pd.DataFrame:
         words: overrides that say where the store is, such as `tracking.folder=my_runs`.
 
     Returns:
-        A row for each run: `run_id`, `name`, `experiment`, `status`, `started` (UTC), `seconds`, `params.…` as text and
-        `metrics.…`. Params that no run has otherwise are there too. Sweeps' own runs are left out.
+        A row for each run: `run_id`, `name`, `experiment`, `status`, `started` (UTC), `judged_on` (digest of the rows
+        that the metrics are of), `seconds`, `params.…` as text and `metrics.…`. Params that no run has otherwise are
+        there too. Sweeps' own runs are left out.
 
     Raises:
         ConfigError: no such experiment or sweep, or no store.
@@ -170,6 +171,14 @@ def runs_of(client: MlflowClient, places: Sequence[str], wanted: str) -> Iterato
     return itertools.chain.from_iterable(pages(client, places, wanted))
 
 
+def judged_on(run: Run) -> tuple[str, str | None]:
+    """Which rows judged a run, those held out (`test`) or all where none were (`train`), and their digest."""
+    inputs = run.inputs.dataset_inputs if run.inputs is not None else []
+    digests = {tag.value: each.dataset.digest for each in inputs for tag in each.tags}
+    which = "test" if "test" in digests else "train"
+    return which, digests.get(which)
+
+
 def _row(run: Run, names: dict[str, str]) -> dict[str, Any]:
     import pandas as pd
 
@@ -180,6 +189,7 @@ def _row(run: Run, names: dict[str, str]) -> dict[str, Any]:
         "experiment": names.get(info.experiment_id, info.experiment_id),
         "status": info.status,
         "started": pd.Timestamp(info.start_time, unit="ms", tz="UTC"),
+        "judged_on": judged_on(run)[1],
         "seconds": (info.end_time - info.start_time) / 1000 if info.end_time else None,
         **{f"params.{key}": value for key, value in data.params.items()},
         **{f"metrics.{key}": value for key, value in data.metrics.items()},
