@@ -83,7 +83,7 @@ def test_a_sweep_shows_names_as_they_are(name, planned, capsys):
         plan,
         rows_of(plan),
         {("regression", "rmse"): plan.trials[0]},
-        SimpleNamespace(run_id="parent", experiment_id="1", spool=None),
+        SimpleNamespace(run_id="parent", experiment_id="1", spool=None, warnings_of=lambda _: [name]),
         {plan.trials[0].number: name},
     )
     with Shown(2, 0) as shown:
@@ -109,7 +109,14 @@ def test_a_run_and_a_comparison_show_names_as_they_are(name, capsys):
     config = load(["data=table", "data.path=x.csv"])
     config.data.name = name
     config.tracking.folder = None if "hunter2" in name else name  # of a folder it is a part of the path
-    ids = {"run_id": "r", "experiment_id": "1", "experiment": name, "model_uri": "m", "is_spooled": False}
+    ids = {
+        "run_id": "r",
+        "experiment_id": "1",
+        "experiment": name,
+        "model_uri": "m",
+        "is_spooled": False,
+        "positive": name,
+    }
     made = SimpleNamespace(metrics={"rmse": 1.0, "train_rmse": 0.5}, registered=(name, 1, name), **ids)
     _summarise(config, made)
     show_comparison(*comparison(name))

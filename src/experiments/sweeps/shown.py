@@ -138,6 +138,8 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
     for row in rows:
         if row["trial"] in numbers:
             say(f"best     {row['run_id']}  {row['name']}")
+            for warning in run.warnings_of(row["run_id"]):
+                say(f"warning  {warning}")
             if uri := models.get(row["trial"]):
                 where = words_of(plan.config.tracking)
                 said = f", {where!r}" if where else ""

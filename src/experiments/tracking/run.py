@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 from experiments.tracking.spreadsheet import cell
-from experiments.tracking.tags import FAILURE_TAG, HASH_TAG, LONGEST_PARAM, NOTE_TAG
+from experiments.tracking.tags import FAILURE_TAG, HASH_TAG, LONGEST_PARAM, NOTE_TAG, WARNING_TAG
 
 # Groups of the config that say nothing of what is computed; where it runs is worth knowing.
 _UNTOLD = ("sweep", "tracking", "registry")
@@ -111,7 +111,15 @@ class TrackedRun(Recorded):
     def log_warnings(self, warnings: Sequence[str]) -> None:
         """What a person should know before believing the metrics, as a tag."""
         if warnings:
-            self._set_tag("experiments.warning", redact_text("\n".join(warnings))[:5000])
+            self._set_tag(WARNING_TAG, redact_text("\n".join(warnings))[:5000])
+
+    def warnings_of(self, run_id: str) -> list[str]:
+        """The same of another run; none where its store does not say."""
+        with contextlib.suppress(Exception):
+            other = self.other(run_id)
+            tags: Mapping[str, str] = other.client.get_run(run_id).data.tags
+            return tags.get(WARNING_TAG, "").splitlines()
+        return []
 
     def log_best(self, values: Mapping[str, object]) -> None:
         """The parameters that tuning chose, as params."""

@@ -10,6 +10,7 @@ HASH_TAG = "experiments.config_hash"
 FAILURE_TAG = "experiments.failure"
 SWEEP_TAG = "experiments.sweep"
 STUDY_TAG = "experiments.study"
+WARNING_TAG = "experiments.warning"
 CHOICE_TAG = "experiments.choice"
 # Of a run or model that is made: the same wherever it is recorded.
 ONCE_TAG = "experiments.once"
