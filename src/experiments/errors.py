@@ -149,6 +149,11 @@ def _raised_in_python(text: str) -> str:
 
 # What it means, and what helps, of words that say neither.
 _MEANINGS = (
+    (  # Py4J has nobody to talk to
+        r"^\[Errno 111\] Connection refused$|Answer from Java side is empty|connect to the Java server",
+        "; Spark's Java has ended, most often as it was killed when the machine's memory ran out: less for it "
+        "(cluster.conf.spark.driver.memory), fewer cores at a time (cluster.master), or a larger machine",
+    ),
     (
         r"^(?!.*HTTP).*(Python worker exited unexpectedly|Connection reset|SIGKILL|exit code:? 137)",
         "; something ended a process, most often the machine as its memory ran out: fewer cores at a time "

@@ -1,12 +1,14 @@
 """Texts, categories, missing values and labels of any kind, down to the names in what a run shows."""
 
+import shlex
+
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from experiments import ExperimentError, load
+from experiments import ExperimentError, load, load_model
 from experiments.data.loading import load_data
 from experiments.experiment import run
 
@@ -304,3 +306,23 @@ def test_the_encoder_is_what_pandas_says(spark):
     new = spark.createDataFrame([("d", "z"), (None, None)], "few string, many string")
     assert [row["many_v"][0] for row in fitted.transform(new).collect()] == [0.0, 0.0]
     assert fitted.transform(new).first()["few_v"].toArray().sum() == 0  # as the most frequent
+
+
+def test_sentences_beside_other_columns_are_read_by_their_words_and_a_gap_has_none(spark, words, table, tmp_path):
+    random = np.random.default_rng(1)
+    stays = random.random(400) < 0.5
+    notes = [f"spoke of {'praise' if stay else 'delay'} on call {number % 97}" for number, stay in enumerate(stays)]
+    frame = pd.DataFrame({"note": notes, "size": random.normal(size=400), "stays": np.where(stays, "yes", "no")})
+    frame.loc[frame.index % 10 == 0, "note"] = None
+    chosen = ["model=logistic_regression", "model.estimator.regParam=0.01", "data.label=stays", *table(frame), *words]
+    warned = run(load([*chosen, "preprocessing=auto"]))
+    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    said = client.get_run(warned.run_id).data.tags["experiments.warning"]
+    by_words = "'preprocessing=[hash_text,auto]' preprocessing.words.inputCol=note"
+    assert "data has sentences in 'note' (about 6 words in each), of which preprocessing=auto" in said
+    assert by_words in said
+    result = run(load([*chosen, *shlex.split(by_words)]))
+    assert result.metrics["accuracy"] > 0.9 > warned.metrics["accuracy"]
+    loaded = load_model(result.model_uri, [f"tracking.folder={tmp_path / 'runs'}"])
+    answers = loaded.predict(pd.DataFrame({"note": [None, "a praise", "a delay"], "size": 0.0}))["predicted_stays"]
+    assert answers.tolist()[1:] == ["yes", "no"]

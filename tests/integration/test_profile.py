@@ -104,6 +104,25 @@ def test_what_it_writes_leads_to_a_model_at_once(spark, sales, cluster_words, st
         profile_data(load(["data=table", f"data.path={tmp_path / 'sales.csv'}", *cluster_words]), to, None)
 
 
+def test_codes_are_written_as_names_and_sentences_are_read_by_their_words(cluster_words, tmp_path, capsys):
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame({"postcode": random.choice(["04109", "10115", "80331"], 300), "size": random.normal(size=300)})
+    frame["note"] = [f"called on day {number % 97} of the year" for number in range(300)]
+    frame["price"] = 2 * frame["size"]
+    frame.to_csv(tmp_path / "flats.csv", index=False)
+    to = tmp_path / "my_conf" / "data" / "our_flats.yaml"
+    words = ["data=table", f"data.path={tmp_path / 'flats.csv'}", "data.label=price", *cluster_words]
+    profile_data(load(words), to, None)
+    said = capsys.readouterr().out
+    assert load(["data=our_flats"], tmp_path / "my_conf").data.categories == ["postcode"]
+    by_words = "'preprocessing=[hash_text,auto]' preprocessing.words.inputCol=note"
+    assert f"data=our_flats {by_words} model=" in " ".join(said.split())
+    assert "whole numbers of few values" not in said
+    query = ["data.query='SELECT * FROM data'"]
+    with pytest.raises(ExperimentError, match=r"to data.query what was read is `source`"):
+        profile_data(load([*words, *query]), None, None)
+
+
 def test_what_a_sketch_may_get_wrong_is_not_believed(spark):
     """Codes are no numbers; two values that a sketch takes for one are two; texts of very many values are looked at."""
     rows = 15_000

@@ -1,10 +1,12 @@
 """Stages are checked against Spark's own parameters and their columns wire themselves, without a JVM."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from experiments import ConfigError, ExperimentError, load
 from experiments.pipeline.stages import check_stages, stages_of
-from experiments.pipeline.wiring import wire
+from experiments.pipeline.wiring import wire, wire_to
 from experiments.tuning.grid import candidates_of, check_tuning
 
 
@@ -163,3 +165,18 @@ def test_users_are_the_first_feature_and_items_the_second_also_where_one_of_them
         wired({"person": "string", "film": "int"}, "model=als", label="stars")
     with pytest.raises(ExperimentError, match=r"'data.features=\[person,film\]', the users first"):
         wired({"person": "int", "film": "int", "at": "int"}, "model=als", label="stars")
+
+
+@pytest.mark.parametrize(
+    ("words", "rows", "keeps"),
+    [
+        (["model=random_forest"], 10_000, True),
+        (["model=random_forest"], 10_000_000, None),
+        (["model=random_forest_regressor", "model.estimator.cacheNodeIds=false"], 10_000, False),
+        (["model=random_forest", "model.estimator.cacheNodeIds=true"], 10_000_000, True),
+        (["model=gbt_classifier"], 10_000, None),
+    ],
+)
+def test_a_forest_of_few_rows_keeps_the_node_of_each_unless_the_config_says_otherwise(words, rows, keeps):
+    dataset = SimpleNamespace(label="y", feature_types={"a": "double"}, fit_weight=None, train_rows=rows)
+    assert wire_to(dataset, load(words))[-1].params.get("cacheNodeIds") is keeps

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 
 from experiments.config.schema import TableData
 from experiments.data.heads import MOST_FILES, Head, file_name, is_true
-from experiments.data.lines import Lines, check_lines, lines_of, lost_zeros
+from experiments.data.lines import check_lines, lines_of, lost_zeros
 from experiments.data.names import matches
 from experiments.errors import ExperimentError, override
 
@@ -31,11 +31,13 @@ class Source:
         rows: all columns.
         left_out: columns that are no features unless they are named: those without a name.
         warnings: what a person should know of them.
+        codes: columns of numbers that lose zeros before them.
     """
 
     rows: DataFrame
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
 
 
 def read_csv(
@@ -70,7 +72,9 @@ def read_csv(
         rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
     first = next(iter(groups))
     nameless = _nameless(first, rows.columns)
-    return Source(rows, nameless, (*_said_of_names(first, rows.columns, nameless), *_zeros(rows, tops)))
+    lost = lost_zeros(tops, [name for name, kind in rows.dtypes if kind in ("int", "bigint")])
+    said = (*_said_of_names(first, rows.columns, nameless), *_said_of_zeros(lost))
+    return Source(rows, nameless, said, tuple(lost))
 
 
 def literal(path: str, uri: str) -> str:
@@ -164,9 +168,8 @@ def _said_of_names(header: Sequence[str], columns: Sequence[str], nameless: Sequ
     return said
 
 
-def _zeros(rows: DataFrame, tops: Sequence[Lines]) -> list[str]:
-    """That codes such as 007 are read as numbers."""
-    lost = lost_zeros(tops, [name for name, kind in rows.dtypes if kind in ("int", "bigint")])
+def _said_of_zeros(lost: Mapping[str, str]) -> list[str]:
+    """That codes such as 007 are read as numbers; an example by the name of each column."""
     if not lost:
         return []
     said = ", ".join(f"'{value}' in '{name}'" for name, value in lost.items())

@@ -24,6 +24,8 @@ MOST_TEXTS = 200
 LEAST_ROWS = 20
 # A column of text with a value for every second row says who a row is, and not what it is like.
 MANY_VALUES = 0.5
+# Texts of so many words, in the mean, are sentences.
+SENTENCE = 5
 # Of the label's variance, explained by one feature alone.
 LEAK = 0.9995
 _NUMBERS = (*WHOLE, "double", "float")
@@ -226,9 +228,25 @@ def said_of_many_values(sizes: Mapping[str, int], rows: int, of_rows: str = "row
     said = ", ".join(f"'{name}' ({size:,} in {rows:,} {of_rows})" for name, size in many.items())
     return [
         f"data has columns of text with about as many values as rows: {said}; what is learnt of a value says nothing "
-        f"of new ones: {override('data.exclude', list(many))}; sentences are read by their words by "
-        "preprocessing=hash_text"
+        f"of new ones: {override('data.exclude', list(many))}"
     ]
+
+
+def said_of_sentences(words: Mapping[str, float]) -> list[str]:
+    """A sentence on columns of text that hold some, if there are any; by their words in the mean."""
+    found = {name: count for name, count in words.items() if count >= SENTENCE}
+    if not found:
+        return []
+    listed = ", ".join(f"'{name}' (about {count:.0f} words in each)" for name, count in found.items())
+    return [
+        f"data has sentences in {listed}, of which preprocessing=auto learns no more than how often each occurs; "
+        f"{words_of_sentences(next(iter(found)))} learns from their words, no data.exclude naming the column"
+    ]
+
+
+def words_of_sentences(name: str) -> str:
+    """What reads a column's words beside all other columns."""
+    return f"'preprocessing=[hash_text,auto]' {override('preprocessing.words.inputCol', name)}"
 
 
 def said_of_misread(counts: Mapping[str, int]) -> list[str]:

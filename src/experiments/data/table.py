@@ -67,12 +67,14 @@ def read_table(spark: SparkSession, data: TableData, path: Any) -> Source:
         if data.query is not None:
             rows.createOrReplaceTempView("source")
             rows = spark.sql(data.query)
-        return Source(typed(without_structs(rows), data), source.left_out, source.warnings)
+        return Source(typed(without_structs(rows), data), source.left_out, source.warnings, source.codes)
     except ExperimentError:
         raise
     except Exception as error:  # readers raise Spark's, Java's and their own kinds
         what = f"data.table={data.table}" if data.table else f"data.format={data.format}"
-        raise ExperimentError(f"{what} must be readable, but: {readable_cause(error)}") from error
+        said = readable_cause(error)
+        known = "; to data.query what was read is `source`" if data.query and "TABLE_OR_VIEW_NOT_FOUND" in said else ""
+        raise ExperimentError(f"{what} must be readable, but: {said}{known}") from error
 
 
 def _source(spark: SparkSession, data: TableData, path: Any) -> Source:

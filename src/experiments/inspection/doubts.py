@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.config.schema import Task
-from experiments.data.doubts import LEAST_ROWS, said_of_many_values
+from experiments.data.doubts import LEAST_ROWS, SENTENCE, said_of_many_values, said_of_sentences
 from experiments.data.names import unquoted
 from experiments.errors import override
 from experiments.evaluation.judged import Scored, summary_of
@@ -100,13 +100,29 @@ def _categories(scored: Scored) -> Iterator[str]:
         elif isinstance(stage, CategoryEncoderModel):
             names = map(unquoted, stage.getInputCols())
             sizes |= dict(zip(names, map(len, stage.getValues()), strict=True))
-    yield from said_of_many_values(sizes, scored.dataset.train_rows, "training rows")
+    sentences = _words_of_shares(scored)
+    yield from said_of_sentences(sentences)
+    ids = {name: size for name, size in sizes.items() if sentences.get(name, 0) < SENTENCE}
+    yield from said_of_many_values(ids, scored.dataset.train_rows, "training rows")
     constant = [name for name, size in sizes.items() if size == 1]
     if constant:
         yield (
             f"data has columns of text with one value in all training rows: {', '.join(constant)}; nothing can be "
             f"learnt from them: {override('data.exclude', constant)}"
         )
+
+
+def _words_of_shares(scored: Scored) -> dict[str, float]:
+    """Words of a value in the mean over the values, of each column of texts of which the share of rows is learnt."""
+    words: dict[str, float] = {}
+    for stage in scored.fitted.stages:
+        if isinstance(stage, CategoryEncoderModel):
+            most = stage.getOrDefault("mostValues")
+            for name, values in zip(map(unquoted, stage.getInputCols()), stage.getValues(), strict=True):
+                counts = [len(value.split()) for value in values if value is not None]
+                if len(values) > most and counts:
+                    words[name] = sum(counts) / len(counts)
+    return words
 
 
 def _spellings(scored: Scored) -> Iterator[str]:

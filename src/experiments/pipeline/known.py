@@ -101,6 +101,7 @@ def _words(**more: Any) -> Known:
 _KNOWN = {
     # Texts
     "Tokenizer": Known(reads_one=_TEXT, makes=_WORDS, is_row_by_row=True, is_costly=True),
+    "Words": Known(reads_one=_TEXT, makes=_WORDS, is_row_by_row=True, is_costly=True, fills_missing=True),
     "RegexTokenizer": Known(reads_one=_TEXT, makes=_WORDS, is_row_by_row=True, is_costly=True),
     "StopWordsRemover": _words(makes=_WORDS),
     "NGram": _words(makes=_WORDS, is_costly=True),

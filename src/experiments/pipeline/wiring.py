@@ -17,6 +17,9 @@ from experiments.pipeline.stages import Stage, spark_params, stages_of
 
 # Columns that an estimator reads besides its features, which may have been made numbers before.
 _IDS = ("userCol", "itemCol")
+# Up to so many training rows a forest is fitted faster that keeps the node which each row is in. Of more, writing the
+# nodes down at each level costs more than finding them again (benchmarks/README.md has the figures).
+MOST_ROWS_WITH_NODES = 100_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,14 @@ def wire_to(dataset: Dataset, config: Config) -> list[Wired]:
     Raises:
         ExperimentError: as `wire`.
     """
-    return wire(stages_of(config), dataset.label, dataset.feature_types, config.seed, dataset.fit_weight)
+    wired = wire(stages_of(config), dataset.label, dataset.feature_types, config.seed, dataset.fit_weight)
+    return [_keeping_nodes(each) if dataset.train_rows <= MOST_ROWS_WITH_NODES else each for each in wired]
+
+
+def _keeping_nodes(wired: Wired) -> Wired:
+    """A forest of few rows that keeps their nodes, where the config does not say whether; any other stage as it is."""
+    is_forest = "numTrees" in spark_params(wired.stage.type) and wired.stage.takes("cacheNodeIds")
+    return dataclasses.replace(wired, params={**wired.params, "cacheNodeIds": True}) if is_forest else wired
 
 
 def _wired(stage: Stage, columns: _Columns, seed: int) -> Wired | None:

@@ -11,11 +11,12 @@ from experiments.config.schema import Config, TableData
 from experiments.data.checks import check_source
 from experiments.data.columns import label_of
 from experiments.data.dataset import HELD_OUT
+from experiments.data.doubts import words_of_sentences
 from experiments.data.loading import read_source
 from experiments.data.names import matches, quoted
 from experiments.data.table import paths_of
 from experiments.errors import ConfigError, override
-from experiments.profile.doubtful import doubtful
+from experiments.profile.doubtful import doubtful, is_of_sentences
 from experiments.profile.look import Column, profile
 from experiments.profile.shown import page, show
 from experiments.profile.suited import as_yaml, check_target, save, suited
@@ -50,14 +51,17 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
         label_of(data, source.rows.columns)
         looked_at = [name for name in source.rows.columns if name != HELD_OUT and not matches(name, data.exclude)]
         rows = source.rows.select(*map(quoted, looked_at))
-        found = replace(profile(rows, data), warnings=source.warnings, left_out=tuple(source.left_out))
+        found = replace(
+            profile(rows, data), warnings=source.warnings, left_out=tuple(source.left_out), codes=source.codes
+        )
     warnings = doubtful(found, data)
     show(found, warnings)
     text = as_yaml(suited(found, data, name), found.rows) if isinstance(data, TableData) else ""
     if to is not None:
         save(text, to)
         has_classes = any(each.name == data.label and _is_of_classes(each) for each in found.columns)
-        say(f"written to {to}; next: {_next(to, data.label, has_classes)}")
+        texts = [each.name for each in found.columns if each.name != data.label and is_of_sentences(each)]
+        say(f"written to {to}; next: {_next(to, data.label, has_classes, texts)}")
     elif text:
         say("a config that suits it (--to my_conf/data/NAME.yaml writes it):")
         for line in text.rstrip().split("\n"):
@@ -81,13 +85,18 @@ def _is_of_classes(column: Column) -> bool:
     return column.kind in ("string", "boolean") or (two == {0.0, 1.0} and (column.distinct or 0) <= 2)
 
 
-def _next(to: Path, label: str | None, has_classes: bool) -> str:
+def _next(to: Path, label: str | None, has_classes: bool, texts: list[str]) -> str:
     """The words that fit a model on what was written.
 
     Args:
         has_classes: whether the label says of which of several classes a row is.
+        texts: columns of sentences.
     """
     model = "random_forest" if has_classes else "random_forest_regressor"
     folder = to.parent.parent if to.parent.name == "data" else Path("FOLDER_OF_data")
-    words = ["" if label else "data.label=…", "preprocessing=auto", f"model={model}"]
+    words = [
+        "" if label else "data.label=…",
+        words_of_sentences(texts[0]) if texts else "preprocessing=auto",
+        f"model={model}",
+    ]
     return " ".join(["experiments --config-dir", str(folder), override("data", to.stem), *filter(None, words)])

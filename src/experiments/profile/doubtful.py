@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,12 +10,14 @@ from experiments.data.doubts import (
     LEAK,
     LEAST_ROWS,
     MANY_VALUES,
+    SENTENCE,
     counts_rows,
     said_of_constant,
     said_of_counting,
     said_of_leaks,
     said_of_many_values,
     said_of_misread,
+    said_of_sentences,
 )
 from experiments.data.kinds import WHOLE
 from experiments.data.missing import query_without_gaps
@@ -28,8 +29,6 @@ from experiments.profile.look import Column, Profile
 
 # Whole numbers of so few values may be names.
 MOST_CODES = 20
-# Texts of so many words, in the mean, are sentences.
-SENTENCE = 3
 
 
 def doubtful(profile: Profile, data: DataConfig) -> list[str]:
@@ -43,13 +42,12 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     if profile.rows >= LEAST_ROWS:
         said += said_of_constant([column.name for column in features if is_constant(column)])
         said += said_of_counting([column.name for column in features if is_counting(column)])
-        named = [column for column in features if names_rows(column, data)]
-        sizes = {column.name: column.distinct or 0 for column in named if column.words < SENTENCE}
+        sizes = {column.name: column.distinct or 0 for column in features if names_rows(column, data)}
         said += said_of_many_values(sizes, profile.rows)
-        said += [_of_sentences(column) for column in named if column.words >= SENTENCE]
+        said += said_of_sentences({column.name: column.words for column in features if is_of_sentences(column)})
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
         said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])
-        said += _of_codes(features, data)
+        said += _of_codes(profile, features, data)
     return [*profile.warnings, *said]
 
 
@@ -81,14 +79,6 @@ def _of_missing(profile: Profile, data: DataConfig) -> list[str]:
     return said
 
 
-def _of_sentences(column: Column) -> str:
-    by_words = shlex.join(["preprocessing=[hash_text,auto]", f"preprocessing.words.inputCol={column.name}"])
-    return (
-        f"data has sentences in '{column.name}', about {column.words:.0f} words in each: {by_words} learns from their "
-        "words (no data.exclude may name it then)"
-    )
-
-
 def query_of_needed(profile: Profile, data: DataConfig, needed: Mapping[str, str]) -> str:
     """The rows that have a value in each of the columns; a text that stands for a missing one is none.
 
@@ -102,11 +92,12 @@ def query_of_needed(profile: Profile, data: DataConfig, needed: Mapping[str, str
     return query_without_gaps(data, needed, needed)
 
 
-def _of_codes(features: list[Column], data: DataConfig) -> list[str]:
+def _of_codes(profile: Profile, features: list[Column], data: DataConfig) -> list[str]:
     codes = [
         column.name
         for column in features
         if column.kind in WHOLE
+        and column.name not in profile.codes
         and 2 < (column.distinct or 0) <= MOST_CODES
         and not matches(column.name, data.categories)
     ]
@@ -139,10 +130,17 @@ def is_counting(column: Column) -> bool:
     return column.kind in WHOLE and bool(ends) and counts_rows(ends[0], ends[-1], column.mean, column.rows)
 
 
+def is_of_sentences(column: Column) -> bool:
+    """Whether a text is to be read by its words."""
+    is_varied = column.kind == "string" and column.look is None and (column.distinct or 0) > MOST_CODES
+    return is_varied and column.words >= SENTENCE
+
+
 def names_rows(column: Column, data: DataConfig) -> bool:
     """Whether a text has a value for every second row, and is nothing else."""
     return (
         column.kind == "string"
+        and not is_of_sentences(column)
         and (column.look is None or matches(column.name, data.categories))
         and (column.distinct or 0) > MANY_VALUES * column.rows
     )

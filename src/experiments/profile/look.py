@@ -70,12 +70,14 @@ class Profile:
         columns: in the table's order.
         warnings: of reading it.
         left_out: columns that are no features unless they are named.
+        codes: columns of numbers that lose zeros before them.
     """
 
     rows: int
     columns: list[Column]
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
 
 
 def profile(rows: DataFrame, data: DataConfig) -> Profile:

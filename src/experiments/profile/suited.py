@@ -49,6 +49,8 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
     for setting, value in settings_of(looks).items():
         key = setting.removeprefix("data.")
         said[key] = [*dict.fromkeys([*said.get(key, []), *value])] if isinstance(value, list) else value
+    if found := [name for name in profile.codes if name not in data.categories]:
+        said["categories"] = [*data.categories, *found]
     unused = [column.name for column in profile.columns if _is_unused(column, profile, data)]
     if unused and not data.features:
         said["exclude"] = [*dict.fromkeys([*data.exclude, *unused])]
@@ -88,6 +90,7 @@ _WHY = {
     "query": "Without rows that lack the label or a date, which nothing fills.",
     "missing_values": "Texts that stand for a missing value.",
     "label": "Column to predict.",
+    "categories": "Codes that lose the zeros before them as numbers.",
 }
 _NO_LABEL = "# Column to predict; without one: clustering and decomposition.\n# label: …\n"
 

@@ -139,9 +139,7 @@ class Answers:
             BadRows: a column that is not there or holds something else; values that are missing.
         """
         if not isinstance(rows, pd.DataFrame):
-            raise BadRows(
-                f"the rows must be a pandas frame, got {type(rows).__name__}; of one row: pandas.DataFrame([row])"
-            )
+            raise BadRows(f"the rows must be a pandas frame, got {type(rows).__name__}; pandas.DataFrame([row]) is one")
         self._check_names(rows)
         if not len(rows):  # of which Spark cannot tell how long vectors are
             names = itertools.chain(self.known["values"], *self.known["vectors"].values())
@@ -266,7 +264,8 @@ def arrow(name: str, kind: str, values: pd.Series) -> pa.Array:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError) as error:
         what = _IN_WORDS.get(base, "numbers" if base in (*DECIMALS, *WHOLE) else "lists of numbers")
-        raise BadRows(f"'{name}' must be {what}, as at the fit, got {values.dtype}: {error}") from error
+        said = "read the file with dtype=str there: zeros that are lost do not come back" if base == "string" else error
+        raise BadRows(f"'{name}' must be {what}, as at the fit, got {values.dtype}: {said}") from error
 
 
 def _numbers(values: pd.Series) -> pd.Series:
@@ -275,7 +274,9 @@ def _numbers(values: pd.Series) -> pd.Series:
     is_mixed = values.dtype == object
     found = [value for value in values if isinstance(value, others) and not pd.isna(value)] if is_mixed else []
     if found and isinstance(found[0], str):
-        raise ValueError(f"texts such as {found[0]!r}; pandas.to_numeric makes numbers of them")
+        raise ValueError(
+            f"texts such as {found[0]!r}; pandas.to_numeric makes numbers of them, without signs as $ and ,"
+        )
     if found or values.dtype.kind in "mM":
         raise ValueError("times or bytes, which are no numbers")
     numbers = pd.to_numeric(values)
