@@ -1,9 +1,12 @@
 """However a run ends, its status is true: docs/reliability.md says what becomes of it, and here it does."""
 
 import pytest
+
 from faults import GROUPS, PAGE, is_true, measured, of_group, table_of
 
 
+# One worker: two commands at a time are enough for the machine.
+@pytest.mark.xdist_group("faults")
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("group", GROUPS)

@@ -179,7 +179,8 @@ def earlier_choices(client: MlflowClient, sweep: RecordedSweep, most: int) -> di
 
 
 def close_gone(client: MlflowClient, experiments: Sequence[str] | None = None) -> list[str]:
-    """Close the runs that look as if they ran while their process, of this machine, is gone; returns their ids.
+    """Close the runs that look as if they ran while their process, of this machine, is gone, and their models that look
+    as if they were still written; returns the ids of the runs.
 
     Args:
         experiments: ids; None for all.
@@ -189,6 +190,9 @@ def close_gone(client: MlflowClient, experiments: Sequence[str] | None = None) -
     for run in list(runs_of(client, places, f"attributes.status = 'RUNNING' AND tags.`{PROCESS_TAG}` LIKE '%'")):
         if is_gone(run.data.tags[PROCESS_TAG]):
             client.set_tag(run.info.run_id, FAILURE_TAG, GONE)
+            for model in client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"):
+                if model.status.name == "PENDING":  # whose files nobody will finish
+                    client.finalize_logged_model(model.model_id, "FAILED")
             client.set_terminated(run.info.run_id, "KILLED")
             closed.append(run.info.run_id)
     return closed

@@ -2,7 +2,7 @@
 
 The tables of docs/reliability.md are made by
 
-    uv run --all-extras python tests/end_to_end/faults.py [--only SERVER]
+    uv run --all-extras python tests/faults.py [--only SERVER]
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from pathlib import Path
 
 import psutil
 from mlflow.tracking import MlflowClient
-from proxy import PASS, proxied
 
 from experiments import load
 from experiments.tracking.store import open_folder
 from experiments.tracking.sweeps import close_gone
 from experiments.tracking.sync import sync
+from proxy import PASS, proxied
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-BEGIN, END = "<!-- made by tests/end_to_end/faults.py -->\n", "<!-- until here -->"
+PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
+BEGIN, END = "<!-- made by tests/faults.py -->\n", "<!-- until here -->"
 PROGRAMS, HERE = Path(sys.executable).parent, Path(__file__).parent
 AT_ONCE = 2
 GONE = "RUNNING, after `doctor` "
@@ -49,6 +49,7 @@ TABLE = ["model=ridge", "data=table", "data.path=rows.csv", "data.label=y", "reg
 TROUBLED = ["--config-dir", "conf", "model=troubled", "allowed_packages=[troubled]", "registry=none"]
 NETWORK = ["model=keras_regressor", "model.estimator.numWorkers=1", "model.estimator.epochs=100000", "registry=none"]
 DIVERGES = ["model.estimator.optimizer=sgd", "model.estimator.learningRate=1e9", "data=diabetes"]
+UNREGISTERED = ["model=ridge", "registry=none"]
 STOPPED = signal.SIGSTOP
 RANKS = ["model=keras_horovod", "data=breast_cancer", "model.estimator.epochs=100000", "registry=none"]
 FOREST = ["model=random_forest", "data=wine", "model.estimator.numTrees=150"]
@@ -204,8 +205,8 @@ OF_MACHINES = {
     "a rank is killed": Fault("", RANKS, "epoch 2 of", kills("rank.worker"), says="rank"),
     "a rank is stopped": Fault(
         "", [*RANKS, "model.estimator.stallTimeout=5"], "epoch 2 of", kills("rank.worker", STOPPED), says="rank"),
-    "the disk of the artifacts is full": Fault("", ["model=ridge", "registry=none"], within=full("300k"), true="FINISHED"),
-    "the disk of the artifacts is read-only": Fault("", ["model=ridge", "registry=none"], within=full("300k", ",ro"), true="FINISHED"),
+    "the disk of the artifacts is full": Fault("", UNREGISTERED, within=full("300k"), true="FINISHED"),
+    "the disk of the artifacts is read-only": Fault("", UNREGISTERED, within=full("300k", ",ro"), true="FINISHED"),
     "Spark's own disk is full": Fault(
         "", ["model=ridge", "data.rows=3000000", "data.cache=DISK_ONLY"],
         within=full("20m"), variables={"SPARK_LOCAL_DIRS": "mlartifacts"}, says="No space left"),
