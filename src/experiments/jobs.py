@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from experiments.cluster.session import end_jobs
 from experiments.errors import (
     EXIT_BAD_CONFIG,
     EXIT_FAILED,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from experiments.sweeps.trials import Trials
 
 EXIT_INTERRUPTED = 130
+SECONDS_TO_STOP = 1
 _OPTIONS_WITH_VALUE = (
     *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--cfg", "-c", "--package", "-p"),
     *("--info", "-i", "--experimental-rerun"),
@@ -83,7 +86,11 @@ def run_words(words: Sequence[str]) -> int:
 
 
 def _heed_signals() -> None:
-    """A run that is told to end closes as KILLED, which takes an exception."""
+    """A run that is told to end closes as KILLED, which takes an exception.
+
+    Rows that are collected as Arrow are waited for even then, so Spark is told as well: by another thread, as this
+    one's connection to Java is in use, and once the trials of a sweep know that they were stopped.
+    """
     terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
     def end(number: int, _: object) -> None:
@@ -91,9 +98,14 @@ def _heed_signals() -> None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for stream in terminals:
                 os.dup2(nowhere, stream)
-        raise Terminated(128 + number)  # as shells say it
+        later = threading.Timer(SECONDS_TO_STOP, end_jobs)
+        later.daemon = True
+        later.start()
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)  # as shells say it
 
     signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, end)
     logging.getLogger().addFilter(_is_news)

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 
+_HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -93,7 +94,7 @@ def type_here(words, cluster_words):
 
     # Commands that run nothing take no cluster.
     cluster = () if words and words[0] in main.commands and words[0] != "profile" else cluster_words
-    arguments, before = sys.argv, {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    arguments, before = sys.argv, {number: signal.getsignal(number) for number in _HEEDED}
     try:
         with logging_left_alone():
             done = CliRunner().invoke(main, [*words, *cluster])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -220,6 +221,16 @@ def _warm_up(session: SparkSession) -> None:
     rows = session.range(0, 2, 1, 1).selectExpr("id", "xxhash64(id) AS hash").persist()
     rows.groupBy("id").agg({"hash": "sum"}).collect()
     rows.unpersist()
+
+
+def end_jobs() -> None:
+    """Have Spark end what it is at, if it is there."""
+    from pyspark import SparkContext
+
+    context = SparkContext._active_spark_context
+    if context is not None:
+        with contextlib.suppress(Exception):  # a session that is ending has nothing left to cancel
+            context.cancelAllJobs()
 
 
 def _end(gateway: Any) -> None:

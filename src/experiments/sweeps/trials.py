@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from experiments.cluster.session import end_jobs
 from experiments.config.schema import Config
 from experiments.experiment import Alone
 from experiments.sweeps.shared_data import SharedData
@@ -63,12 +64,7 @@ class Trials(Alone):
 
     def cancel(self) -> None:
         """End what Spark is at; each trial then finds that it was stopped."""
-        from pyspark import SparkContext
-
-        context = SparkContext._active_spark_context
-        if context is not None:
-            with contextlib.suppress(Exception):  # a session that is ending has nothing left to cancel
-                context.cancelAllJobs()
+        end_jobs()
 
 
 # Those that the job of this thread is one of, or None.
