@@ -1,6 +1,6 @@
 """What becomes of a run after each fault: real commands, signals, servers and disks of this machine.
 
-The tables of docs/reliability.md are made by
+All of them in tables, after a quarter of an hour; tests/end_to_end/test_faults.py asks whether each is true:
 
     uv run --all-extras python tests/faults.py [--only SERVER]
 """
@@ -31,8 +31,6 @@ from experiments.tracking.sweeps import close_gone
 from experiments.tracking.sync import sync
 from proxy import PASS, proxied
 
-PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
-BEGIN, END = "<!-- made by tests/faults.py -->\n", "<!-- until here -->"
 PROGRAMS, HERE = Path(sys.executable).parent, Path(__file__).parent
 AT_ONCE = 2
 GONE = "RUNNING, after `doctor` "
@@ -489,24 +487,16 @@ def _cell(found: Became) -> str:
     return f"{found.status} ({code})"
 
 
-def written(made: str) -> str:
-    """The page with the tables."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    return before + BEGIN + made + END + rest.partition(END)[2]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=GROUPS, help="measure one table, and write nothing")
+    parser.add_argument("--only", choices=GROUPS, help="measure one table")
     only = parser.parse_args().only
     found = {group: measured(group) for group in ([only] if only else GROUPS)}
     for group, of_them in found.items():
         for name, each in of_them.items():
             if not is_true(of_group(group)[name], each):
                 print(f"WRONG: {name}: {each}")
-    if not only:
-        made = "\n".join(table_of(group, of_them) for group, of_them in found.items())
-        PAGE.write_text(written(made), encoding="utf-8")
+        print(table_of(group, of_them))
 
 
 if __name__ == "__main__":

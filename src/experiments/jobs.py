@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from experiments.cluster.session import end_jobs
 from experiments.errors import (
     EXIT_BAD_CONFIG,
     EXIT_FAILED,
@@ -91,6 +90,9 @@ def _heed_signals() -> None:
     Rows that are collected as Arrow are waited for even then, so Spark is told as well: by another thread, as this
     one's connection to Java is in use, and once the trials of a sweep know that they were stopped.
     """
+    # Here, so that help and completion wait for no import.
+    from experiments.cluster.session import end_jobs
+
     terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
     def end(number: int, _: object) -> None:

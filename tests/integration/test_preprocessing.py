@@ -323,6 +323,6 @@ def test_sentences_beside_other_columns_are_read_by_their_words_and_a_gap_has_no
     assert by_words in said
     result = run(load([*chosen, *shlex.split(by_words)]))
     assert result.metrics["accuracy"] > 0.9 > warned.metrics["accuracy"]
-    loaded = load_model(result.model_uri, [f"tracking.folder={tmp_path / 'runs'}"])
+    loaded = load_model(result.model_uri, words)
     answers = loaded.predict(pd.DataFrame({"note": [None, "a praise", "a delay"], "size": 0.0}))["predicted_stays"]
     assert answers.tolist()[1:] == ["yes", "no"]
