@@ -65,7 +65,7 @@ RANKS = ["model=keras_horovod", *NETWORK, "model.estimator.numWorkers=2"]
 def test_a_run_is_killed_in_seconds_whatever_it_is_at(start, store, wait_for, words, after):
     """Long, as each phase takes a run of its own to reach."""
     process = start("experiments", *words, "registry=none")
-    wait_for(lambda: after in process.said)
+    wait_for(lambda: after in process.said, 400)
     told = time.monotonic()
     process.send_signal(signal.SIGTERM)
     process.wait(60)
