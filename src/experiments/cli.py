@@ -227,7 +227,7 @@ def synchronise(words: tuple[str, ...]) -> None:
     """Deliver runs that the tracking server did not take: [FOLDER of a store, else the spool] [tracking.…].
 
     Each arrives once, with its times, status, metrics, files, model and registered version, however often this is
-    done; what is there already stays as it is. Any folder with a mlflow.db can be delivered.
+    done. Any folder with a mlflow.db can be delivered.
     """
 
     def deliver() -> int:
