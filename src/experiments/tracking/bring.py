@@ -1,4 +1,4 @@
-"""One run with all that it holds, brought to a run of another store; what is there already stays as it is."""
+"""One run with all that it holds, brought to a run of another store; what has arrived is not made twice."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Delivered:
 
 def sync(config: Config, folder: Path, is_spool: bool, say: Callable[[str], None] = lambda _: None) -> Delivered:
     """Bring the runs of a sqlite store to the config's: parents first, each with its times, status, params, metrics,
-    inputs, artifacts, model and registered version. What is there already stays as it is.
+    inputs, artifacts, model and registered version. What has arrived is not brought again.
 
     Args:
         folder: of the store, where `mlflow.db` is.
