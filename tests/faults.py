@@ -1,8 +1,11 @@
 """What becomes of a run after each fault: real commands, signals, servers and disks of this machine.
 
-All of them in tables, after a quarter of an hour; tests/end_to_end/test_faults.py asks whether each is true:
+Written into the tables of docs/reliability.md, after a quarter of an hour; one table alone is printed:
 
     uv run --all-extras python tests/faults.py [--only SERVER]
+
+tests/end_to_end/test_faults.py does the same and asks whether each status is true, tests/unit/test_reliability.py
+whether the page is complete.
 """
 
 from __future__ import annotations
@@ -10,11 +13,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +32,10 @@ from experiments.tracking.store import open_folder
 from experiments.tracking.sweeps import close_gone
 from experiments.tracking.sync import sync
 from proxy import PASS, proxied
+from serving import PROGRAMS, Server, serving
 
-PROGRAMS, HERE = Path(sys.executable).parent, Path(__file__).parent
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "reliability.md"
 AT_ONCE = 2
 GONE = "RUNNING, after `doctor` "
 LONGEST = 200
@@ -167,6 +171,7 @@ PHASES = {
     "log": (": evaluate ", [*TROUBLED, "model.estimator.phase=log"], [], "the sum is wrong"),
     "register": (": log ", ["model=ridge", "data=diabetes"], [], "INVALID"),
 }
+ENDINGS = ("error", "INT", "TERM", "HUP", "KILL")
 ENDS = {"INT": "KILLED", "TERM": "KILLED", "HUP": "KILLED", "KILL": "KILLED"}
 
 
@@ -246,36 +251,10 @@ def told(command: Command, code: int) -> Became:
     return Became(code, status, " ".join(run.data.tags.get("experiments.failure", "") for run in runs))
 
 
-class Server:
-    """A tracking server that may be killed and started again, behind a proxy whose law may change."""
+class Fronted(Server):
+    """A tracking server behind a proxy, whose law may change."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.process, self.law = folder, None, lambda method, path: PASS
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-
-    def start(self) -> None:
-        words = [str(PROGRAMS / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        words += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
-        words += ["--artifacts-destination", f"{self.folder}/kept"]
-        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        log = (self.folder / "server.log").open("ab")
-        self.process = subprocess.Popen(
-            words, env={**os.environ, **quiet}, stdout=log, stderr=log, start_new_session=True
-        )
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.1)
-        raise AssertionError((self.folder / "server.log").read_text())
-
-    def stop(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
+    law: Callable[[str, str], object] = staticmethod(lambda method, path: PASS)
 
 
 @dataclass(frozen=True)
@@ -288,29 +267,29 @@ class Gone:
         true: how the run must be recorded once the server is there again and `experiments sync` was called.
     """
 
-    strike: Callable[[Server], None]
+    strike: Callable[[Fronted], None]
     at: str | None = ": load "
     true: str = "FINISHED"
 
 
-def answers(does: object) -> Callable[[Server], None]:
+def answers(does: object) -> Callable[[Fronted], None]:
     """From now on the server's proxy does so with each request."""
 
-    def strike(server: Server) -> None:
+    def strike(server: Fronted) -> None:
         server.law = lambda method, path: does
 
     return strike
 
 
-def restarts(server: Server) -> None:
-    server.stop()
+def restarts(server: Fronted) -> None:
+    server.kill()
     server.start()
 
 
 OF_SERVERS = {
-    "is not there": Gone(Server.stop, None, "no run"),
+    "is not there": Gone(Fronted.kill, None, "no run"),
     "does not know the password (401)": Gone(answers(401), None, "no run"),
-    "is killed": Gone(Server.stop),
+    "is killed": Gone(Fronted.kill),
     "is killed and starts again": Gone(restarts),
     "takes half a second for each answer": Gone(answers(0.5)),
     "does not answer in time": Gone(answers(8.0)),
@@ -321,9 +300,9 @@ OF_SERVERS = {
 
 
 def became_of_server(folder: Path, gone: Gone) -> Became:
-    server = Server(folder)
+    server = Fronted(folder)
     server.start()
-    with proxied(f"http://127.0.0.1:{server.port}", lambda method, path: server.law(method, path)) as uri:
+    with proxied(server.uri, lambda method, path: server.law(method, path)) as uri:
         try:
             command = Command(folder, uri)
             if gone.at is None:
@@ -333,12 +312,12 @@ def became_of_server(folder: Path, gone: Gone) -> Became:
                 command.wait_until(lambda: gone.at in command.said)
                 gone.strike(server)
             code = command.ended()
-            server.stop()
-            server.law = lambda method, path: PASS
+            server.kill()
+            server.law = Fronted.law
             server.start()
             return told(command, code)
         finally:
-            server.stop()
+            server.kill()
 
 
 SWEEP = ["-m", "model=ridge", "data=diabetes", "model.estimator.regParam=0.01,0.1,1,10", "registry=none"]
@@ -397,15 +376,10 @@ def became_of_sweep(command: Command, swept: Swept) -> Became:
 
 def at_register(command: Command, fault: Fault) -> Became:
     """Of a registry whose answer is long in coming, or which refuses."""
-    server = Server(command.folder)
-    server.start()
     does = 400 if fault.strike is None else 200.0
     law = lambda method, path: does if path.endswith("model-versions/create") else PASS  # noqa: E731
-    try:
-        with proxied(f"http://127.0.0.1:{server.port}", law) as uri:
-            return became(Command(command.folder, uri), fault)
-    finally:
-        server.stop()
+    with serving(command.folder) as server, proxied(server.uri, law) as uri:
+        return became(Command(command.folder, uri), fault)
 
 
 @contextlib.contextmanager
@@ -474,7 +448,7 @@ def table_of(group: str, found: dict[str, Became]) -> str:
         rows = ["| a run that is at … | an error | Ctrl-C | TERM | HUP (closed terminal) | kill -9 |"]
         rows.append("|---|---|---|---|---|---|")
         for phase in PHASES:
-            cells = [_cell(found[f"{phase}, {end}"]) for end in ("error", *ENDS)]
+            cells = [_cell(found[f"{phase}, {end}"]) for end in ENDINGS]
             rows.append(f"| {phase} | {' | '.join(cells)} |")
     else:
         rows = [f"| {GROUPS[group]} | recorded as (the command ends with) |", "|---|---|"]
@@ -487,16 +461,35 @@ def _cell(found: Became) -> str:
     return f"{found.status} ({code})"
 
 
+def between(group: str) -> re.Pattern[str]:
+    """Where a table is on the page."""
+    return re.compile(f"(?<=<!-- {group} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def on_page(group: str) -> dict[str, str]:
+    """The status that the page gives for each fault of a table, by name."""
+    table = between(group).search(PAGE.read_text()).group()
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+    names = [(f"{row[0]}, {end}" if group == "PHASES" else row[0]) for row in rows for end in ENDINGS[: len(row) - 1]]
+    cells = [cell for row in rows for cell in row[1:]]
+    return {name: cell.rpartition(" (")[0] for name, cell in zip(names, cells, strict=True)}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=GROUPS, help="measure one table")
+    parser = argparse.ArgumentParser(description="Do each fault to a real command and write what becomes of its run.")
+    parser.add_argument("--only", choices=GROUPS, help="measure one table, and print it")
     only = parser.parse_args().only
-    found = {group: measured(group) for group in ([only] if only else GROUPS)}
-    for group, of_them in found.items():
-        for name, each in of_them.items():
+    page = PAGE.read_text()
+    for group in [only] if only else GROUPS:
+        found = measured(group)
+        for name, each in found.items():
             if not is_true(of_group(group)[name], each):
                 print(f"WRONG: {name}: {each}")
-        print(table_of(group, of_them))
+        table = table_of(group, found)
+        print(table)
+        page = between(group).sub(lambda _, table=table: table, page)
+    if only is None:
+        PAGE.write_text(page)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,17 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 
+from serving import PROGRAMS, serving
+
 _HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PROGRAMS = Path(sys.executable).parent
 
 
 def heed_interrupts():
@@ -146,46 +144,12 @@ def runs():
     return search
 
 
-@contextlib.contextmanager
-def serving(folder, port=None):
-    """`mlflow server` on loopback, over the store in a folder and artifacts beside it: its URI, its process."""
-    if port is None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-    words = [
-        *(str(PROGRAMS / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "kept")),
-    ]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with open(folder / "server.log", "w") as log:
-        process = subprocess.Popen(words, env={**os.environ, **quiet}, stdout=log, stderr=log, start_new_session=True)
-    try:
-        uri = f"http://127.0.0.1:{port}"
-        end = time.monotonic() + 60
-        while not _answers(uri):
-            assert time.monotonic() < end, (folder / "server.log").read_text()
-            time.sleep(0.1)
-        yield uri, process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
-        process.wait()
-
-
-def _answers(uri):
-    with contextlib.suppress(OSError):
-        urllib.request.urlopen(f"{uri}/health", timeout=1).close()
-        return True
-    return False
-
-
 @pytest.fixture
 def server(tmp_path, new_store):
-    """A function that serves a store of the test's own, again if it is called again."""
+    """A tracking server of the test's own."""
     new_store(tmp_path / "served")
-    with contextlib.ExitStack() as stack:
-        yield lambda port=None: stack.enter_context(serving(tmp_path / "served", port))
+    with serving(tmp_path / "served") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -193,5 +157,5 @@ def shared_server(tmp_path_factory, new_store):
     """The URI of a server that the tests leave alone."""
     folder = tmp_path_factory.mktemp("served")
     new_store(folder)
-    with serving(folder) as (uri, _):
-        yield uri
+    with serving(folder) as server:
+        yield server.uri

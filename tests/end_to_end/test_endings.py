@@ -97,11 +97,10 @@ def test_a_run_that_waits_for_a_long_job_of_spark_s_ends_when_its_terminal_is_cl
 @pytest.mark.long
 def test_without_a_spool_a_server_that_goes_away_fails_the_run_in_words(start, server, environment, wait_for):
     """Long, as MLflow's client waits for it."""
-    uri, serving = server()
-    environment["MLFLOW_TRACKING_URI"] = uri
+    environment["MLFLOW_TRACKING_URI"] = server.uri
     process = start("experiments", "model=random_forest", "model.estimator.numTrees=150", "tracking.spool=null")
-    wait_for(lambda: fitting(MlflowClient(uri)))
-    os.killpg(serving.pid, signal.SIGKILL)
+    wait_for(lambda: fitting(MlflowClient(server.uri)))
+    server.kill()
     gone = time.monotonic()
     process.wait(180)
     assert time.monotonic() - gone < 120

@@ -1,7 +1,6 @@
 """What a server does not take lies in the spool, and arrives later: once, in order, with its true status."""
 
 import contextlib
-import os
 import random
 import signal
 import time
@@ -10,11 +9,11 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
-from proxy import LOSE, PASS, proxied
 
 from experiments import load
 from experiments.tracking.store import open_store
 from experiments.tracking.tags import PARENT
+from proxy import LOSE, PASS, proxied
 
 # Servers start, and MLflow's client waits for those that are gone.
 pytestmark = pytest.mark.long
@@ -37,27 +36,17 @@ def fitting(client):
     return any(run.info.status == "RUNNING" and "data.name" in run.data.params for run in client.search_runs(["1"]))
 
 
-def port_of(uri):
-    return int(uri.rpartition(":")[2])
-
-
-def killed(serving):
-    os.killpg(serving.pid, signal.SIGKILL)
-    serving.wait()
-
-
 def test_a_server_that_dies_in_the_middle_loses_nothing(start, command, server, environment, wait_for):
-    uri, serving = server()
-    environment["MLFLOW_TRACKING_URI"] = uri
+    environment["MLFLOW_TRACKING_URI"] = server.uri
     process = start("experiments", "model=random_forest", "data=wine", "model.estimator.numTrees=200")
-    client = MlflowClient(uri)
+    client = MlflowClient(server.uri)
     wait_for(lambda: fitting(client))
     (run,) = client.search_runs(["1"])
-    killed(serving)
+    server.kill()
     assert process.wait(240) == 0, process.said
     assert "has what the store did not take (Connection refused); once it does: experiments sync" in process.printed
     assert "Retrying" not in process.said
-    server(port_of(uri))
+    server.start()
     done = command("experiments", "sync")
     assert done.returncode == 0, done.stderr
     assert "1 run delivered" in done.stdout
@@ -69,7 +58,7 @@ def test_a_server_that_dies_in_the_middle_loses_nothing(start, command, server, 
     assert {"config.yaml", "confusion_matrix.png", "feature_importances.csv", "run.log"} <= files
     (version,) = client.search_model_versions()
     assert client.get_registered_model("wine").aliases == {"candidate": version.version}
-    mlflow.set_tracking_uri(uri)
+    mlflow.set_tracking_uri(server.uri)
     loaded = mlflow.pyfunc.load_model("models:/wine@candidate")
     assert loaded.metadata.run_id == found.info.run_id
     assert len(loaded.predict(loaded.input_example)) == 5
@@ -84,37 +73,36 @@ def test_a_server_that_dies_in_the_middle_loses_nothing(start, command, server, 
 def test_a_run_that_is_told_to_end_while_the_server_is_gone_is_killed_there_too(
     start, command, server, environment, wait_for
 ):
-    uri, serving = server()
-    environment["MLFLOW_TRACKING_URI"] = uri
+    environment["MLFLOW_TRACKING_URI"] = server.uri
     process = start("experiments", "model=random_forest", "model.estimator.numTrees=400", "model.estimator.maxDepth=9")
-    client = MlflowClient(uri)
+    client = MlflowClient(server.uri)
     wait_for(lambda: fitting(client))
-    killed(serving)
+    server.kill()
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
-    server(port_of(uri))
+    server.start()
     assert command("experiments", "sync").returncode == 0
     (found,) = client.search_runs(["1"])
     assert (found.info.status, found.data.tags["experiments.failure"]) == ("KILLED", "interrupted")
     assert "failure.txt" in {file.path for file in client.list_artifacts(found.info.run_id)}
 
 
+@pytest.mark.timeout(1800)
 def test_100_trials_over_a_server_that_dies_now_and_then_arrive_each_once(
     start, command, server, environment, wait_for
 ):
-    uri, serving = server()
-    environment["MLFLOW_TRACKING_URI"] = uri
+    environment["MLFLOW_TRACKING_URI"] = server.uri
     values = ",".join(f"{value / 100:.2f}" for value in range(1, 101))
     process = start("experiments", "model=ridge", "data=diabetes", f"model.estimator.regParam={values}", "-m")
     chance, deaths = random.Random(7), 0
-    client = MlflowClient(uri)
+    client = MlflowClient(server.uri)
     wait_for(lambda: client.get_experiment_by_name("diabetes") is not None)
     while process.poll() is None and deaths < 20:
         time.sleep(chance.uniform(1, 8))
-        killed(serving)
+        server.kill()
         deaths += 1
         time.sleep(chance.uniform(0, 6))
-        _, serving = server(port_of(uri))
+        server.start()
     assert process.wait(900) == 0, process.said[-3000:]
     assert deaths >= 3
     done = command("experiments", "sync")
@@ -155,14 +143,13 @@ def losing_answers(uri, paths):
 
 
 def test_what_is_made_is_made_once_though_the_answer_is_lost(command, server, environment):
-    uri, _ = server()
     made = ["/api/2.0/mlflow/runs/create", "/api/2.0/mlflow/logged-models", "/api/2.0/mlflow/model-versions/create"]
-    with losing_answers(uri, made) as (proxy, left):
+    with losing_answers(server.uri, made) as (proxy, left):
         environment["MLFLOW_TRACKING_URI"] = proxy
         done = command("experiments", "model=ridge", 'registry.name="O\'Brien"')
         assert done.returncode == 0, done.stderr
         assert left == []
-    client = MlflowClient(uri)
+    client = MlflowClient(server.uri)
     (run,) = client.search_runs(["1"])
     assert run.info.status == "FINISHED"
     (model,) = client.search_logged_models(["1"])
@@ -175,11 +162,10 @@ def test_runs_of_a_sweep_that_was_recorded_offline_keep_parents_and_models(typed
     monkeypatch.chdir(tmp_path)
     done = typed("model=ridge", "model.estimator.regParam=0.1,1", "-m", "tracking=offline")
     assert done.returncode == 0, done.stderr
-    uri, _ = server()
-    done = typed("sync", f"tracking.uri={uri}")
+    done = typed("sync", f"tracking.uri={server.uri}")
     assert done.returncode == 0, done.stderr
     assert "3 runs delivered" in done.stdout
-    there, here = MlflowClient(uri), open_store(load(["tracking=offline"]))
+    there, here = MlflowClient(server.uri), open_store(load(["tracking=offline"]))
     runs = {run.info.run_name: run for run in there.search_runs(["1"])}
     parent = next(run for run in runs.values() if PARENT not in run.data.tags)
     assert [run.data.tags.get(PARENT) for run in runs.values() if run is not parent] == [parent.info.run_id] * 2

@@ -168,11 +168,11 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(start, typed, store
 @pytest.mark.long
 @pytest.mark.parametrize("place", ["sqlite", "server"])
 def test_a_sweep_that_is_killed_again_and_again_ends_with_each_trial_once(
-    start, command, store, runs, server, environment, wait_for, place
+    start, command, store, runs, environment, wait_for, request, place
 ):
     """Long, as each kill takes a command of its own. When it comes is left to chance."""
     if place == "server":
-        store = environment["MLFLOW_TRACKING_URI"] = server()[0]
+        store = environment["MLFLOW_TRACKING_URI"] = request.getfixturevalue("server").uri
     client, chance = MlflowClient(store), random.Random()
     for _ in range(4):
         process, before, more = start("experiments", *RIDGE), finished(client), chance.randint(0, 3)
@@ -250,19 +250,18 @@ def test_without_a_spool_a_server_that_goes_away_ends_the_sweep_and_the_next_com
     start, typed, server, environment, monkeypatch, runs, wait_for
 ):
     """Long, as each trial that is left tries to reach it."""
-    uri, serving = server()
-    environment["MLFLOW_TRACKING_URI"] = uri
+    environment["MLFLOW_TRACKING_URI"] = server.uri
     process = start("experiments", *RIDGE, "tracking.spool=null")
-    client = MlflowClient(uri)
+    client = MlflowClient(server.uri)
     wait_for(lambda: finished(client) >= 8)
-    os.killpg(serving.pid, signal.SIGKILL)
+    server.kill()
     process.wait(240)
     assert process.returncode == 1
-    uri = server()[0]  # the same store, served again
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    server.start()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     done = typed(*RIDGE)
     assert done.returncode == 0, done.stderr
-    found = runs(uri, "houses")
+    found = runs(server.uri, "houses")
     assert "RUNNING" not in {run.info.status for run in found}
     parent, _ = sweep_of(found)
     assert parent.info.status == "FINISHED"
