@@ -3,6 +3,7 @@
 import contextlib
 import random
 import signal
+import sqlite3
 import time
 
 import mlflow
@@ -19,24 +20,19 @@ from proxy import LOSE, PASS, proxied
 pytestmark = pytest.mark.long
 
 
-def snapshot(client):
-    """All that a store has, without the times of its own making."""
-    made = []
-    for experiment in client.search_experiments():
-        for run in client.search_runs([experiment.experiment_id]):
-            histories = {name: client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
-            steps = {name: [(each.value, each.step) for each in history] for name, history in histories.items()}
-            files = sorted(file.path for file in client.list_artifacts(run.info.run_id))
-            models = [output.model_id for output in run.outputs.model_outputs]
-            made.append((run.info.run_id, run.info.status, run.data.params, run.data.tags, steps, files, models))
-    return made, [(each.name, each.version, each.run_id) for each in client.search_model_versions()]
+def snapshot(folder):
+    """All rows of the tables of a store that is served from a folder, and all its files."""
+    with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as store:
+        names = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = {name: sorted(map(repr, store.execute(f"SELECT * FROM {name}"))) for name in names}
+    return rows, sorted(path.relative_to(folder) for path in (folder / "kept").rglob("*"))
 
 
 def fitting(client):
     return any(run.info.status == "RUNNING" and "data.name" in run.data.params for run in client.search_runs(["1"]))
 
 
-def test_a_server_that_dies_in_the_middle_loses_nothing(start, command, server, environment, wait_for):
+def test_a_server_that_dies_in_the_middle_loses_nothing(start, command, server, environment, wait_for, tmp_path):
     environment["MLFLOW_TRACKING_URI"] = server.uri
     process = start("experiments", "model=random_forest", "data=wine", "model.estimator.numTrees=200")
     client = MlflowClient(server.uri)
@@ -62,12 +58,12 @@ def test_a_server_that_dies_in_the_middle_loses_nothing(start, command, server, 
     loaded = mlflow.pyfunc.load_model("models:/wine@candidate")
     assert loaded.metadata.run_id == found.info.run_id
     assert len(loaded.predict(loaded.input_example)) == 5
-    before = snapshot(client)
+    before = snapshot(tmp_path / "served")
     again = command("experiments", "sync")
     assert "nothing to deliver; 1 runs were delivered before" in again.stdout
     again = command("experiments", "sync", "spool")
     assert again.returncode == 0
-    assert snapshot(client) == before
+    assert snapshot(tmp_path / "served") == before
 
 
 def test_a_run_that_is_told_to_end_while_the_server_is_gone_is_killed_there_too(
@@ -89,7 +85,7 @@ def test_a_run_that_is_told_to_end_while_the_server_is_gone_is_killed_there_too(
 
 @pytest.mark.timeout(1800)
 def test_100_trials_over_a_server_that_dies_now_and_then_arrive_each_once(
-    start, command, server, environment, wait_for
+    start, command, server, environment, wait_for, tmp_path
 ):
     environment["MLFLOW_TRACKING_URI"] = server.uri
     values = ",".join(f"{value / 100:.2f}" for value in range(1, 101))
@@ -119,9 +115,9 @@ def test_100_trials_over_a_server_that_dies_now_and_then_arrive_each_once(
     assert all({"rmse", "validation_rmse", "seconds_fit"} <= run.data.metrics.keys() for run in children)
     assert parent.data.metrics["trials_finished"] == 100
     assert len(client.search_model_versions()) == 1
-    before = snapshot(client)
+    before = snapshot(tmp_path / "served")
     assert command("experiments", "sync", "spool").returncode == 0
-    assert snapshot(client) == before
+    assert snapshot(tmp_path / "served") == before
     # Nothing is left to do for the same command either.
     again = command("experiments", "model=ridge", "data=diabetes", f"model.estimator.regParam={values}", "--dry-run")
     assert "100 done already" in again.stdout

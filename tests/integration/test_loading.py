@@ -183,7 +183,7 @@ def test_text_among_numbers_is_named_with_the_stage_to_add(spark, table, cluster
     with pytest.raises(ExperimentError) as caught:
         run(load([*words, *cluster_words, f"tracking.folder={tmp_path}"]))
     assert "model.stages.features.inputCols must be numbers or vectors, got town (string)" in str(caught.value)
-    assert "preprocessing=one_hot" in str(caught.value)
+    assert "preprocessing=auto makes numbers" in str(caught.value)
 
 
 def test_a_code_that_gives_the_class_is_named(spark, table):

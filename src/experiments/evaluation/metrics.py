@@ -111,6 +111,8 @@ def _of_confusion(counts: np.ndarray[Any, Any]) -> dict[str, float]:
     found = {
         "accuracy": float(right.sum() / counts.sum()),
         "balanced_accuracy": float(recall[true > 0].mean()),
+        # Of the most frequent class for every row: what accuracy is to be held against.
+        "baseline_accuracy": float(weights.max()),
         "weighted_f1": float(weights @ f1),
         "weighted_precision": float(weights @ precision),
         "weighted_recall": float(weights @ recall),

@@ -24,14 +24,19 @@ MOST_NORMAL = 4096
 # No error at all is luck where few rows are held out, as of data sets to learn with.
 FLAWLESS = 0.9999
 LEAST_HELD_OUT = 200
+# Of a class with such a share of the rows, accuracy says little.
+LOPSIDED = 0.85
+# What is wrong on the training rows is less than this part of what is wrong on others: then it is learnt by heart.
+BY_HEART, LEAST_WRONG = 0.3, 0.1
 MOST_VALUES = 200
+_MEASURES = {Task.classification: "accuracy", Task.regression: "r2"}
 
 
 def doubts(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Output]) -> list[str]:
     """A sentence for each."""
     if scored.dataset.train_rows < LEAST_ROWS:
         return []
-    quality = [*_useless(scored, metrics), *_too_good(scored, metrics, outputs)]
+    quality = [*_useless(scored, metrics), *_by_heart(scored, metrics), *_too_good(scored, metrics, outputs)]
     return [*_unconverged(scored), *_categories(scored), *_spellings(scored), *quality]
 
 
@@ -47,15 +52,33 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
         for each in scored.confusions:
             if each.held_out is scored.judged_side:
                 of_class[each.true] += each.rows
-        most, rows = of_class.most_common(1)[0]
-        share = rows / of_class.total()
+        most, share = scored.dataset.class_name(int(of_class.most_common(1)[0][0])), metrics["baseline_accuracy"]
         if metrics["accuracy"] <= share:
             yield (
-                f"model is no better than to say '{scored.dataset.class_name(int(most))}' of every row, the most "
-                f"frequent of the rows that judge, which has accuracy {share:.4g} there (accuracy "
-                f"{metrics['accuracy']:.4g}); look at balanced_accuracy and the confusion matrix, and at "
-                "data.balance=classes"
+                f"model is no better than to say '{most}' of every row, the most frequent of the rows that judge, "
+                f"which has accuracy {share:.4g} there (accuracy {metrics['accuracy']:.4g}); look at "
+                "balanced_accuracy and the confusion matrix, and at data.balance=classes"
             )
+        elif share >= LOPSIDED:
+            yield (
+                f"data has '{most}' in {share:.1%} of the rows that judge, so that accuracy says little: look at "
+                "balanced_accuracy and average_precision, by which a sweep chooses with "
+                "'sweep.objectives=[average_precision]'; data.balance=classes weighs the classes alike"
+            )
+
+
+def _by_heart(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
+    """That a model is far better on the rows it was fitted on than on others."""
+    measure = _MEASURES.get(scored.task, "")
+    seen, unseen = metrics.get(f"train_{measure}"), metrics.get(measure)
+    if seen is None or unseen is None or scored.dataset.test_rows < LEAST_ROWS:
+        return
+    if 1 - unseen >= LEAST_WRONG and 1 - seen < BY_HEART * (1 - unseen):
+        yield (
+            f"model is far better on the rows it was fitted on (train_{measure} {seen:.4g}) than on those it has not "
+            f"seen ({measure} {unseen:.4g}): it has learnt many by heart; a simpler model (less depth, fewer "
+            "iterations, more of a penalty) or more rows may do better on new ones"
+        )
 
 
 def _unconverged(scored: Scored) -> Iterator[str]:
@@ -157,7 +180,7 @@ def _label_counts(indexer: Any) -> list[int]:
 def _too_good(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Output]) -> Iterator[str]:
     """That a model is right nearly always by one of several features, or always by several."""
     rows = next((output.rows for output in outputs if output.name == "feature_importances"), [])
-    measure = {Task.classification: "accuracy", Task.regression: "r2"}.get(scored.task, "")
+    measure = _MEASURES.get(scored.task, "")
     found = metrics.get(measure, 0.0)
     if len(rows) > 1 and rows[0]["importance"] >= DECIDES and found >= PERFECT:
         name = rows[0]["feature"]

@@ -206,14 +206,9 @@ def _check_types(stage: Stage, params: Mapping[str, Any], columns: _Columns) -> 
     if not wrong:
         return
     found = ", ".join(f"{name} ({kind})" for name, kind in wrong.items())
-    way_out = f"leave them out ({override('data.exclude', wrong)})"
-    kinds = set(wrong.values())
-    if kinds == {"string"}:
-        way_out += ", or make them numbers: preprocessing=one_hot for categories, preprocessing=hash_text for sentences"
-    elif kinds <= set(DATES):
-        way_out += ", or take them apart into year, month, day of the week and seconds: preprocessing=dates"
-    elif kinds <= {"string", *DATES}:
-        way_out += ", or make them numbers: 'preprocessing=[dates,one_hot]'"
+    way_out = f"leave them out: {override('data.exclude', wrong)}"
+    if set(wrong.values()) <= {"string", *DATES}:
+        way_out = f"preprocessing=auto makes numbers of texts and dates; or {way_out}"
     raise ExperimentError(f"{stage.key}.inputCols must be numbers or vectors, got {found}; {way_out}")
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST_VALUES = 8
 MOST_ODD = 200
 QUANTILES = 51
+# Relative deviation of the number of different values.
+WITHIN = 0.01
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Column:
         kind: Spark's short type name.
         rows: of the table.
         missing: of them, null, NaN or infinite.
-        distinct: different values, within a few percent; None where they are not compared.
+        distinct: different values, nearly; None where they are not compared.
         values: the most frequent with their rows, of texts, truths and whole numbers.
         quantiles: of numbers and of dates (seconds since 1970), from the least to the largest.
         mean, deviation: of numbers, else NaN.
@@ -139,7 +141,7 @@ def _asked(name: str, kind: str, spelling: Spelling, label: str | None) -> dict[
     is_plain = f"trim({column}) RLIKE r'^(?:{pattern})$'"
     return {
         "there": f"count({column})",
-        "distinct": f"approx_count_distinct({column})",
+        "distinct": f"approx_count_distinct({column}, {WITHIN})",
         "values": f"approx_top_k({column}, {MOST_VALUES})",
         "plain": f"count_if({is_plain})",
         "codes": rf"count_if(trim({column}) RLIKE r'^[+-]?0\d+$')",
@@ -153,7 +155,7 @@ def _spread(number: str) -> dict[str, str]:
     shares = ", ".join(f"{step / (QUANTILES - 1):.4f}" for step in range(QUANTILES))
     return {
         "there": f"count({number})",
-        "distinct": f"approx_count_distinct({number})",
+        "distinct": f"approx_count_distinct({number}, {WITHIN})",
         "quantiles": f"percentile_approx({number}, array({shares}))",
     }
 

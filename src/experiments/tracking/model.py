@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 _settling = threading.Lock()
 OUR_PACKAGE = Path(__file__).parents[1]
 _OTHER_STORE = "another is chosen by MLFLOW_TRACKING_URI, or by words such as tracking.folder=my_runs"
-PYFUNC = Path(__file__).with_name("experiments_pyfunc.py")
+PYFUNC = Path(__file__).with_name("experiments_pyfunc")
+MOST_NAMED = 20
 
 
 def save_model(
@@ -73,7 +74,7 @@ def save_model(
         dfs_tmpdir=shared_folder,
         code_paths=code,
     )
-    model.flavors["python_function"]["loader_module"] = PYFUNC.stem
+    model.flavors["python_function"]["loader_module"] = PYFUNC.name
     model.save(str(path / "MLmodel"))
     _check_parts(path / "sparkml")
 
@@ -187,19 +188,24 @@ def _place_of(client: MlflowClient, uri: str, where: str) -> str:
         try:
             client.get_registered_model(name)
         except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
             names = [each.name for each in client.search_registered_models()]
-            said = f"model must be registered in {where}, got '{name}'{suggest(name, names)}; {_OTHER_STORE}"
-            raise ConfigError([said]) from error
+            there = f" ({', '.join(sorted(names)[:MOST_NAMED])})" if names else ""
+            said = f"model must be registered in {where}{there}, got '{name}'{suggest(name, names)}; {_OTHER_STORE}"
+            raise ConfigError([said]) from None
         try:
             version_of = client.get_model_version_by_alias if mark == "@" else client.get_model_version
             return str(version_of(name, which).source)
         except MlflowException as error:
-            raise ConfigError([_no_version(client, name, which)]) from error
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            raise ConfigError([_no_version(client, name, which)]) from None
     try:
         return str(client.get_logged_model(name or _model_of_run(client, uri)).artifact_location)
-    except MlflowException as error:
+    except MlflowException:
         example = "models:/m-…, models:/houses@candidate or the id of a run that has logged a model"
-        raise ConfigError([f"model must be a URI such as {example}, got '{uri}'"]) from error
+        raise ConfigError([f"model must be a URI such as {example}, got '{uri}'"]) from None
 
 
 def _no_version(client: MlflowClient, name: str, which: str) -> str:

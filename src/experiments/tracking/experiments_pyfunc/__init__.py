@@ -1,13 +1,12 @@
 """How `mlflow.pyfunc` loads a model of ours: it takes frames as pandas makes them, and answers in the data's words.
 
-This file is copied into each logged model and loaded from there, so it imports nothing of this package. What it must
-know of the model stands in `MLmodel`, under `metadata: experiments`.
+This folder is copied into each logged model and loaded from there, so it imports nothing else of this package. What it
+must know of the model stands in `MLmodel`, under `metadata: experiments`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import itertools
 import re
 import warnings
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+
+from .arrow import NO_LIST, BadRows, arrow, is_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,12 +26,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 ROW = "_experiments_row"
-WHOLE = ("bigint", "int", "smallint", "tinyint")
-DECIMALS = ("double", "float", "decimal")
-# What stands where a list is missing; pandas has NaN there.
-_NO_LIST = (float, type(None))
-DATES = ("date", "timestamp", "timestamp_ntz")
-_IN_WORDS = dict.fromkeys(DATES, "dates") | {"string": "text", "boolean": "True or False"}
+NEW = "_experiments_new_"
+# Of more categories new ones are to be expected.
+MOST_CATEGORIES = 200
 
 
 def _load_pyfunc(path: str) -> Answers:
@@ -102,13 +98,6 @@ def _active_kept() -> Iterator[None]:
             before._jvm.SparkSession.setActiveSession(before._jsparkSession)
 
 
-class BadRows(MlflowException, ValueError):  # type: ignore[misc]  # MLflow has no types
-    """Rows that the model has no answer for. Of an MLflow's error a server answers the message, without a trace."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, error_code=INVALID_PARAMETER_VALUE)  # type: ignore[call-arg]
-
-
 class Answers:
     """A fitted pipeline that takes and gives pandas frames."""
 
@@ -155,11 +144,12 @@ class Answers:
             if reason is None:
                 raise
             raise BadRows(reason) from error
+        self._warn_of_new(answers)
         answers = answers.set_index(ROW).reindex(range(len(rows)))
         for name, entries in self.known["vectors"].items():
             vectors = answers.pop(name)
             empty = np.full(len(entries), np.nan)
-            table = np.array([empty if isinstance(vector, _NO_LIST) else vector for vector in vectors], float)
+            table = np.array([empty if isinstance(vector, NO_LIST) else vector for vector in vectors], float)
             parts = pd.DataFrame(table.reshape(len(rows), len(entries)), answers.index, list(entries))
             answers = pd.concat([answers, parts], axis=1)
         answers.index = rows.index
@@ -177,7 +167,8 @@ class Answers:
             places = [repr(name) for name in given if value and (rows[name].astype(str) == value[1]).any()]
             where, spelling = " or ".join(places) or "a value", self.known.get("date_format") or "yyyy-MM-dd"
             return f"{where} must be spelled as at the fit, dates as {spelling} or yyyy-MM-dd: {malformed[0]}"
-        lacking = [repr(name) for name in given if rows[name].isna().any()]
+        filled = _filled(self.pipeline)
+        lacking = [repr(name) for name in given if name not in filled and rows[name].isna().any()]
         return f"the model has no answer where a value is missing in {', '.join(lacking)}" if lacking else None
 
     def _check_names(self, rows: pd.DataFrame) -> None:
@@ -227,73 +218,46 @@ class Answers:
 
         columns = [F.col("`" + name.replace("`", "``") + "`") for name in self.known["values"]]
         columns += [vector_to_array(F.col(name)).alias(name) for name in self.known["vectors"]]
+        for name, values in _categories(self.pipeline).items():
+            text = F.col(name).cast("string")
+            columns.append(F.when(~text.isin(values), text).alias(f"{NEW}{name.strip('`')}"))
         return made.select(ROW, *columns)
 
-
-def is_numbers(kind: str) -> bool:
-    """Whether a type is an array of numbers."""
-    item = kind.removeprefix("array<").removesuffix(">").partition("(")[0]
-    return kind.startswith("array<") and item in (*WHOLE, *DECIMALS)
-
-
-def arrow(name: str, kind: str, values: pd.Series) -> pa.Array:
-    """A column of a frame as Spark is to have it. NaN and None are missing.
-
-    Args:
-        kind: Spark's short type name.
-
-    Raises:
-        BadRows: the values are something else.
-    """
-    base = kind.partition("(")[0]
-    try:
-        if base in DECIMALS:
-            return pa.array(_numbers(values), pa.float64(), from_pandas=True)
-        if base in WHOLE:
-            numbers = _numbers(values)
-            try:
-                return pa.array(numbers, pa.int64(), from_pandas=True)
-            except pa.ArrowInvalid:  # there are fractions
-                return pa.array(numbers, pa.float64(), from_pandas=True)
-        if base in DATES:
-            return _dates(values)
-        if base in ("boolean", "string"):
-            return pa.array(values, pa.bool_() if base == "boolean" else pa.string(), from_pandas=True)
-        if base == "vector" or is_numbers(kind):
-            return pa.array(_lists(values), pa.list_(pa.float64()))
-        return pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError) as error:
-        what = _IN_WORDS.get(base, "numbers" if base in (*DECIMALS, *WHOLE) else "lists of numbers")
-        said = "read the file with dtype=str there: zeros that are lost do not come back" if base == "string" else error
-        raise BadRows(f"'{name}' must be {what}, as at the fit, got {values.dtype}: {said}") from error
+    @staticmethod
+    def _warn_of_new(answers: pd.DataFrame) -> None:
+        """Of categories that were not among the training rows; their columns are taken away."""
+        for column in [name for name in answers.columns if name.startswith(NEW)]:
+            new = answers.pop(column).dropna()
+            if len(new):
+                warnings.warn(
+                    f"'{column.removeprefix(NEW)}' has values that the fit has not seen, such as {new.iloc[0]!r} "
+                    f"({len(new)} of {len(answers)} rows): the answers say nothing of them",
+                    stacklevel=4,
+                )
 
 
-def _numbers(values: pd.Series) -> pd.Series:
-    """Numbers, NaN where one is missing or infinite."""
-    others = (str, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
-    is_mixed = values.dtype == object
-    found = [value for value in values if isinstance(value, others) and not pd.isna(value)] if is_mixed else []
-    if found and isinstance(found[0], str):
-        raise ValueError(f"texts such as {found[0]!r}; without signs as $ pandas.to_numeric makes numbers of them")
-    if found or values.dtype.kind in "mM":
-        raise ValueError("times or bytes, which are no numbers")
-    numbers = pd.to_numeric(values)
-    return numbers if pd.api.types.is_integer_dtype(numbers) else numbers.replace([np.inf, -np.inf], np.nan)
+def _categories(pipeline: PipelineModel) -> dict[str, list[str]]:
+    """Columns whose texts were numbered, with the values that were seen, where they are few."""
+    found: dict[str, list[str]] = {}
+    for stage in pipeline.stages:
+        if hasattr(stage, "getValues"):
+            found |= dict(zip(_read_by(stage), stage.getValues(), strict=True))
+        elif hasattr(stage, "labelsArray"):
+            found |= dict(zip(_read_by(stage), stage.labelsArray, strict=True))
+    seen = {name: [value for value in values if value is not None] for name, values in found.items()}
+    return {name: values for name, values in seen.items() if 0 < len(values) <= MOST_CATEGORIES}
 
 
-def _dates(values: pd.Series) -> pa.Array:
-    """Times as they are; texts and whole numbers as texts, which the pipeline reads by the data's own spelling."""
-    if pd.api.types.is_integer_dtype(values):
-        values = values.astype(str)
-    if any(isinstance(value, str) for value in values):
-        return pa.array(values, pa.string(), from_pandas=True)
-    if pd.api.types.is_numeric_dtype(values) and values.notna().any():
-        raise ValueError("numbers with fractions or gaps; give texts or times")
-    times = pd.to_datetime(values)
-    if times.dt.tz is None:  # as texts, of which Spark takes an hour that a change of clocks left out for the next
-        return pa.array(times.dt.strftime("%Y-%m-%d %H:%M:%S.%f"), pa.string(), from_pandas=True)
-    return pa.array(times, pa.timestamp("us", str(times.dt.tz)), from_pandas=True, safe=False)
+def _filled(pipeline: PipelineModel) -> set[str]:
+    """Columns for whose gaps a stage has an answer."""
+    found: set[str] = set()
+    for stage in pipeline.stages:
+        keeps = hasattr(stage, "labelsArray") and stage.getHandleInvalid() == "keep"
+        if keeps or type(stage).__name__ in ("CategoryEncoderModel", "ImputerModel", "Words"):
+            found.update(name.strip("`") for name in _read_by(stage))
+    return found
 
 
-def _lists(values: pd.Series) -> list[list[float] | None]:
-    return [None if isinstance(value, _NO_LIST) else [float(entry) for entry in value] for value in values]
+def _read_by(stage: Any) -> list[str]:
+    is_of_many = stage.hasParam("inputCols") and stage.isSet("inputCols")
+    return list(stage.getInputCols()) if is_of_many else [stage.getInputCol()]
