@@ -162,7 +162,7 @@ def compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | N
     from experiments.config.choices import config_folder
     from experiments.config.explain import explain
     from experiments.config.schema import register_schemas
-    from experiments.config.words import open_override
+    from experiments.config.words import composable
     from experiments.terminal.completion import folder_of
 
     register_schemas()
@@ -176,7 +176,7 @@ def compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | N
             # One trial is a sweep too.
             options = [*(option for option in options if option not in ("--dry-run", "-m", "--multirun")), "-m"]
             overrides.append("sweep.dry_run=true")
-        sys.argv = ["experiments", *options, f"hydra.sweep.dir={folder}", *map(open_override, overrides)]
+        sys.argv = ["experiments", *options, f"hydra.sweep.dir={folder}", *map(composable, overrides)]
         try:
             main()
         except (HydraException, OmegaConfBaseException) as error:

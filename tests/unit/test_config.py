@@ -193,3 +193,33 @@ def test_nor_can_it_by_way_of_hydra_s_own_settings(foreign, hydra, options, tmp_
 def test_a_key_that_nobody_knows_is_refused_even_where_it_is_added(word, said):
     with pytest.raises(ConfigError, match=said):
         load([word])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_settings_of_which_one_is_named_as_another_begins_both_arrive(turned):
+    words = [
+        "cluster.conf.spark.speculation=true",
+        "cluster.conf.spark.speculation.quantile=0.9",
+        "cluster.conf.spark.hadoop.fs.s3a.endpoint=http://127.0.0.1:1",
+        "cluster.conf.spark.hadoop.fs.s3a.endpoint.region=eu",
+        "data=table",
+        "data.path=rows",
+        "data.options.kafka.bootstrap=a",
+        "data.options.kafka.bootstrap.servers=b",
+    ]
+    config = load(words[::-1] if turned else words)
+    conf = spark_conf(config.cluster)
+    assert (conf["spark.speculation"], conf["spark.speculation.quantile"]) == ("true", "0.9")
+    assert conf["spark.hadoop.fs.s3a.endpoint"] == "http://127.0.0.1:1"
+    assert conf["spark.hadoop.fs.s3a.endpoint.region"] == "eu"
+    assert config.data.options == {"kafka.bootstrap": "a", "kafka.bootstrap.servers": "b"}
+
+
+def test_a_file_may_set_what_a_word_s_setting_begins_with(tmp_path):
+    (tmp_path / "cluster").mkdir()
+    nested = "spark: {speculation: true, driver.memory: 1g}"
+    (tmp_path / "cluster" / "mine.yaml").write_text(f"master: local[1]\nconf:\n  {nested}\n  spark.ui.enabled: false\n")
+    words = ["cluster=mine", "cluster.conf.spark.speculation.quantile=0.9", "cluster.conf.spark.ui.enabled=true"]
+    conf = spark_conf(load(words, tmp_path).cluster)
+    assert conf["spark.speculation.quantile"] == "0.9"
+    assert (conf["spark.speculation"], conf["spark.driver.memory"], conf["spark.ui.enabled"]) == ("true", "1g", "true")

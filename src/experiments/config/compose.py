@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.config.explain import explain
 from experiments.config.loader import from_composed, hydra_on, resolved
 from experiments.config.schema import Config
-from experiments.config.words import open_override
+from experiments.config.words import composable
 from experiments.errors import ConfigError
 
 
@@ -37,7 +37,7 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None)
     """
     if isinstance(overrides, str):
         raise ConfigError([f"words must be a list, got the text '{overrides}'; put it in brackets"])
-    words = [open_override(word) for word in overrides]
+    words = [composable(word) for word in overrides]
     try:
         with hydra_on(config_dir):
             return resolved(words)

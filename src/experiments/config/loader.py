@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from hydra.core.singleton import Singleton
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.config.choices import config_folder
-from experiments.config.schema import Config, register_schemas
+from experiments.config.schema import Config, TableData, register_schemas
+from experiments.config.values import flatten
+from experiments.config.words import as_typed
 from experiments.errors import ConfigError, override, suggest
 
 TRUSTED = "EXPERIMENTS_ALLOWED_PACKAGES"
@@ -85,6 +87,10 @@ def from_composed(composed: DictConfig, words: Sequence[str]) -> Config:
     assert isinstance(config, Config)
     if added := list(_added(composed, config)):  # by a `+`; OmegaConf drops them
         raise ConfigError(added)
+    # One spelling of settings, which may be written nested or with dots.
+    config.cluster.conf = _dotted(config.cluster.conf)
+    if isinstance(config.data, TableData):
+        config.data.options = _dotted(config.data.options)
     named = [*_packages(words), *NAMED_BY_ENVIRONMENT]
     foreign = [package for package in config.allowed_packages if package not in named]
     if foreign:
@@ -96,6 +102,10 @@ def from_composed(composed: DictConfig, words: Sequence[str]) -> Config:
             ]
         )
     return config
+
+
+def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {as_typed(key): value for key, value in flatten(settings)}
 
 
 def _added(node: DictConfig, typed: Any, prefix: str = "") -> Iterator[str]:

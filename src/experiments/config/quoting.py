@@ -18,7 +18,7 @@ from experiments.errors import in_hydra_quotes
 from experiments.redaction import REDACTED, redact
 
 # Their keys are Spark's, whose values are texts.
-_SETTINGS = ("cluster.conf.", "data.options.")
+SETTINGS = ("cluster.conf.", "data.options.")
 Made = TypeVar("Made")
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
@@ -42,7 +42,7 @@ def parsed(word: str) -> Override | None:
 def kind_of(key: str) -> Kind | None:
     """What a key takes, as the schema says; None of a key that does not take texts."""
     key = key.lstrip("+")
-    return Kind.either if key.startswith(_SETTINGS) else _kinds().get(key)
+    return Kind.either if key.startswith(SETTINGS) else _kinds().get(key)
 
 
 def readable(word: str) -> str:

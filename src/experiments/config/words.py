@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from experiments.config.quoting import readable
+from experiments.config.quoting import SETTINGS, readable
 from experiments.config.schema import Config
 from experiments.redaction import redact_text
 
@@ -21,6 +21,26 @@ def open_override(word: str) -> str:
     """A command-line word as Hydra wants it: a new key in an open mapping needs `++`, some texts need quotes."""
     spelt = readable(word)
     return f"++{spelt}" if _OPEN_OVERRIDE.match(spelt) else spelt
+
+
+# Stands for a dot in the name of a setting: a tree of keys could not hold `spark.speculation` beside
+# `spark.speculation.quantile`.
+DOT = "$"
+
+
+def composable(word: str) -> str:
+    """A command-line word as it composes: as Hydra wants it, settings below no others."""
+    key, equals, value = open_override(word).partition("=")
+    group = next((group for group in SETTINGS if key.lstrip("+").startswith(group)), None)
+    if group is None or not equals:
+        return f"{key}{equals}{value}"
+    begin, found, name = key.partition(group)
+    return f"{begin}{found}{name.replace('.', DOT)}={value}"
+
+
+def as_typed(key: str) -> str:
+    """The key of a word that was made to compose."""
+    return key.replace(DOT, ".")
 
 
 NAMED = ("data", "preprocessing", "seed")

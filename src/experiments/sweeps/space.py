@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import OverrideParseException
 
-from experiments.config.words import open_override
+from experiments.config.words import as_typed, open_override
 from experiments.errors import ConfigError
 from experiments.redaction import REDACTED, redact
 
@@ -61,7 +61,7 @@ class Dimension:
 
     @property
     def key(self) -> str:
-        return self.element.lstrip("+")
+        return as_typed(self.element.lstrip("+"))
 
     @property
     def is_swept(self) -> bool:
