@@ -47,9 +47,10 @@ class TroubledModel(LinearRegressionModel):
         trouble = self.estimator.getOrDefault("trouble")
         return made.where(f"{NAP} IS NOT NULL" if trouble == "last" else "raise_error('the sum is wrong') IS NULL")
 
-    def write(self):
+    def _to_java(self):
+        """Asked when the pipeline is written, which Spark does as a whole."""
         act(self.estimator, "log")
-        return super().write()
+        return super()._to_java()
 
 
 def act(estimator, phase):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +29,26 @@ if TYPE_CHECKING:
 __all__ = ["compare", "load_model", "run", "sweep"]
 
 
+@contextlib.contextmanager
+def _heeding_ctrl_c() -> Iterator[None]:
+    """Within it Ctrl-C ends Spark's jobs too. Handlers of somebody else's stay as they are."""
+    from experiments.cluster.session import end_jobs_soon
+
+    def end(number: int, frame: object) -> None:
+        end_jobs_soon()
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def run(words: Sequence[str] = (), config_dir: str | Path | None = None, quiet: bool = False) -> Result:
     """Fit, judge and record one experiment, as `experiments WORDS…` does. The SparkSession stays for the next one.
 
@@ -43,7 +66,8 @@ def run(words: Sequence[str] = (), config_dir: str | Path | None = None, quiet: 
     """
     config = load(words, config_dir)
     name = run_name(config, words)
-    return run_config(config, name, Progress(name) if quiet else Progress(name, screen(stderr=True)))
+    with _heeding_ctrl_c():
+        return run_config(config, name, Progress(name) if quiet else Progress(name, screen(stderr=True)))
 
 
 def sweep(words: Sequence[str], config_dir: str | Path | None = None) -> pd.DataFrame:
@@ -80,7 +104,8 @@ def sweep(words: Sequence[str], config_dir: str | Path | None = None) -> pd.Data
     token, argv = command.listener.set(heard.append), sys.argv
     options = ["--config-dir", str(config_dir)] if config_dir is not None else []
     try:
-        compose_and_call(["-m", *options, *words], job)
+        with _heeding_ctrl_c():
+            compose_and_call(["-m", *options, *words], job)
     finally:
         command.listener.reset(token)
         sys.argv = argv

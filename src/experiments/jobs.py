@@ -11,7 +11,6 @@ import shlex
 import signal
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from experiments.sweeps.trials import Trials
 
 EXIT_INTERRUPTED = 130
-SECONDS_TO_STOP = 1
 _OPTIONS_WITH_VALUE = (
     *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--cfg", "-c", "--package", "-p"),
     *("--info", "-i", "--experimental-rerun"),
@@ -85,13 +83,9 @@ def run_words(words: Sequence[str]) -> int:
 
 
 def _heed_signals() -> None:
-    """A run that is told to end closes as KILLED, which takes an exception.
-
-    Rows that are collected as Arrow are waited for even then, so Spark is told as well: by another thread, as this
-    one's connection to Java is in use, and once the trials of a sweep know that they were stopped.
-    """
+    """A run that is told to end closes as KILLED, which takes an exception."""
     # Here, so that help and completion wait for no import.
-    from experiments.cluster.session import end_jobs
+    from experiments.cluster.session import end_jobs_soon
 
     terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
@@ -100,9 +94,7 @@ def _heed_signals() -> None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for stream in terminals:
                 os.dup2(nowhere, stream)
-        later = threading.Timer(SECONDS_TO_STOP, end_jobs)
-        later.daemon = True
-        later.start()
+        end_jobs_soon()
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)  # as shells say it
 
     signal.signal(signal.SIGTERM, end)

@@ -45,6 +45,16 @@ def test_an_interrupted_run_is_killed_and_its_java_ends(start, store, wait_for, 
     wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in java), seconds=30)
 
 
+NOTEBOOK = """
+import signal, experiments
+try:
+    experiments.run({words})
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+done = experiments.run(["model=ridge", "data=diabetes", "registry=none"])
+print("FINISHED", str(done.metrics["r2"])[:3], flush=True)
+"""
 FOREST = ["model=random_forest", "data.rows=50000", "model.estimator.numTrees=100", "model.estimator.maxDepth=12"]
 NETWORK = ["data=digits", "model.estimator.epochs=100000"]
 RANKS = ["model=keras_horovod", *NETWORK, "model.estimator.numWorkers=2"]
@@ -75,6 +85,21 @@ def test_a_run_is_killed_in_seconds_whatever_it_is_at(start, store, wait_for, wo
     assert "Traceback" not in process.said
     (run,) = MlflowClient(store).search_runs(["1"])
     assert run.info.status == "KILLED"
+
+
+@pytest.mark.long
+def test_ctrl_c_ends_a_run_that_python_has_called_and_the_session_goes_on(start, store, wait_for):
+    """Long, as rows are to be judged for a while. Of a notebook the process stays."""
+    words = ["model=logistic_regression", "data.rows=2000000", "model.estimator.maxIter=2", "registry=none"]
+    process = start("python", "-c", NOTEBOOK.format(words=words))
+    wait_for(lambda: ": fit " in process.said, 400)
+    told = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    wait_for(lambda: "stopped" in process.printed)
+    assert time.monotonic() - told < 15
+    assert process.wait(200) == 0, process.said
+    assert "FINISHED" in process.printed
+    assert {run.info.status for run in MlflowClient(store).search_runs(["1"])} == {"KILLED"}
 
 
 @pytest.mark.long

@@ -178,3 +178,8 @@ def test_files_that_are_something_else_are_called_what_they_are(raw, said):
     with pytest.raises(ExperimentError) as caught:
         check_kinds([head(raw)], "csv")
     assert said in str(caught.value)
+
+
+def test_the_date_that_is_shown_tells_the_day_from_the_month():
+    look = look_at({"1/2/2024": 9, "3/4/2024": 5, "2/25/2024": 1}, Spelling())
+    assert (look.spelling.date_format, look.example) == ("M/d/yyyy", "2/25/2024")

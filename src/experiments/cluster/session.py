@@ -6,15 +6,14 @@ import contextlib
 import logging
 import os
 import re
-import sys
 import tempfile
 import threading
 from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any
 
+from experiments.cluster.defaults import LOOPBACK, WORKERS_PYTHON, defaults, start_up_options
 from experiments.cluster.gateway import launch
 from experiments.cluster.java import Java, class_archive_options, find_java
-from experiments.cluster.master import local_cores
 from experiments.config.schema import ClusterConfig
 from experiments.config.values import spark_conf
 from experiments.errors import ConfigError, ExperimentError, readable_cause
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
 
 SECONDS_TO_END = 5
-LOOPBACK = "127.0.0.1"
-WORKERS_PYTHON = "spark.pyspark.python"
+# For the trials of a sweep to know that they were stopped.
+SECONDS_TO_STOP = 1.0
 
 
 class StartingSession:
@@ -187,7 +186,7 @@ def _running_session() -> SparkSession | None:
 def _conf(cluster: ClusterConfig, java: Java) -> SparkConf:
     from pyspark import SparkConf
 
-    settings = {**_defaults(cluster.master), **spark_conf(cluster)}
+    settings = {**defaults(cluster.master), **spark_conf(cluster)}
     own = settings.get("spark.driver.extraJavaOptions", "")
     # The user's come last, since of two options Java takes the later one.
     options = [*class_archive_options(java), *start_up_options(cluster.master, own), own]
@@ -223,6 +222,16 @@ def _warm_up(session: SparkSession) -> None:
     rows.unpersist()
 
 
+def end_jobs_soon() -> None:
+    """Have Spark end what it is at in a second, by another thread, as this one's connection to Java is in use.
+
+    For signals: rows that are collected as Arrow are waited for even then.
+    """
+    later = threading.Timer(SECONDS_TO_STOP, end_jobs)
+    later.daemon = True
+    later.start()
+
+
 def end_jobs() -> None:
     """Have Spark end what it is at, if it is there."""
     from pyspark import SparkContext
@@ -242,50 +251,6 @@ def _end(gateway: Any) -> None:
         gateway.proc.kill()
     if SparkContext._gateway is gateway:
         SparkContext._gateway = SparkContext._jvm = None
-
-
-def _defaults(master: str) -> dict[str, str]:
-    """Settings that suit us unless the config says otherwise."""
-    conf = {
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.execution.arrow.pyspark.enabled": "true",
-        "spark.scheduler.mode": "FAIR",
-    }
-    cores = local_cores(master)
-    if cores:
-        conf |= {
-            # No name lookups, and no port that other machines can reach.
-            "spark.driver.host": LOOPBACK,
-            "spark.driver.bindAddress": LOOPBACK,
-            # Spark's default of 200 is for a cluster.
-            "spark.sql.shuffle.partitions": str(cores),
-            # Workers otherwise run whatever `python3` is, without this environment's packages.
-            WORKERS_PYTHON: os.environ.get("PYSPARK_PYTHON", sys.executable),
-        }
-    return conf
-
-
-def start_up_options(master: str, own: str) -> list[str]:
-    """JVM options for a process of seconds to minutes, beside the user's own.
-
-    Java's optimising compiler competes with Python for the cores of a small machine while both start; ten times its
-    usual thresholds keep it for code that stays hot. Spark's classes fill more than 128 MiB, and each step in which the
-    room for them grows costs a full collection. So does what a forest's fit throws away when it outlives a young
-    generation of 1/200 of the machine, which is Java's first guess. With two cores, the threads of a parallel collector
-    compete too.
-    """
-    options = [
-        "-XX:Tier4InvocationThreshold=50000",
-        "-XX:Tier4MinInvocationThreshold=6000",
-        "-XX:Tier4CompileThreshold=150000",
-        "-XX:Tier4BackEdgeThreshold=400000",
-        "-XX:MetaspaceSize=256m",
-    ]
-    cores = local_cores(master)
-    if cores is not None and not re.search(r"-XX:\+Use\w+GC\b", own):
-        collector = "-XX:+UseSerialGC" if cores <= 2 else "-XX:+UseParallelGC"
-        options += [collector, "-XX:InitialRAMPercentage=12.5", "-XX:NewRatio=1"]
-    return options
 
 
 def _why(error: Exception, printed: IO[str]) -> str:

@@ -165,7 +165,9 @@ def look_at(values: Mapping[str, int], known: Spelling) -> Look | None:
         if len(tokens) > MOST_TOKENS or sum(tokens.values()) > (1 - LEAST_SHARE) * sum(values.values()):
             continue
         odd = [value for value in values if value not in tokens and not is_of(kind, value, known)]
-        example = next(iter(odd or [value for value in values if value not in tokens]))
+        candidates = odd or [value for value in values if value not in tokens]
+        # Of dates one that shows which of its numbers is the day.
+        example = min(candidates, key=_formats_of) if kind == "dates" else candidates[0]
         missing = (*known.missing, *sorted({value.strip() for value in tokens}))
         spelling = replace(spellings[0], missing=missing)
         other = replace(spellings[1], missing=missing) if len(spellings) > 1 else None
@@ -229,6 +231,11 @@ def _as_dates(values: Mapping[str, int], known: Spelling) -> list[Spelling]:
     most = max(counts.values())
     found = [name for name, count in counts.items() if count == most and most > 0]
     return [replace(known, date_format=name) for name in found]
+
+
+def _formats_of(value: str) -> int:
+    """By how many formats a text is a date."""
+    return sum(is_date(value.strip(), f"{date}{time}") for date, time in itertools.product(DATE_FORMATS, _TIMES))
 
 
 def is_date(value: str, spelled: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,15 @@ class Client(MlflowClient):  # type: ignore[misc]  # MLflow has no types
                 if twin.model_id != made.model_id:
                     self.delete_logged_model(twin.model_id)
         return made
+
+    def delete_logged_model(self, model_id: str) -> None:
+        """With its files, whose place nothing else would free."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        place = self.get_logged_model(model_id).artifact_location
+        super().delete_logged_model(model_id)
+        with contextlib.suppress(Exception):  # a store may not let go of files, or there are none yet
+            get_artifact_repository(place, tracking_uri=self.tracking_uri).delete_artifacts()
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, Any]) -> None:
         super().set_logged_model_tags(model_id, _clean(tags))
