@@ -161,6 +161,7 @@ def run(
         starting.allow()
         name = config.tracking.run or run_name or config.model.name
         with tracked_run(config, name, around.parent_of(config)) as tracked, around.interruptible():
+            progress.watch(starting.waiting)
             with _phase("start", progress, around):
                 spark = starting.result()
             progress.watch(functools.partial(active_tasks, spark))

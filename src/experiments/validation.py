@@ -32,4 +32,4 @@ def _check_cluster(config: Config) -> list[str]:
     settings = spark_conf(config.cluster)
     types = {stage.type for stage in stages_of(config) if hasattr(stage.type, "refused_settings")}
     refused = [problem for stage_type in types for problem in stage_type.refused_settings(settings)]
-    return [*check_cluster(settings), *refused]
+    return [*check_cluster(config.cluster, settings), *refused]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+
+from experiments.config.schema import ClusterConfig
+from experiments.config.values import SHORT
 
 # Spark's own law, as its own start says it: below it ends.
 _LEAST_BYTES = 471_859_200
 _BYTES = {"b": 1, "k": 1 << 10, "": 1 << 20, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 
 
-def check_cluster(settings: Mapping[str, str]) -> list[str]:
-    """A sentence for each of Spark's settings with which it does not start.
+def check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[str]:
+    """A sentence for each setting with which Spark does not start, or that it would not heed.
 
     Args:
         settings: as Spark takes them.
     """
-    problems = []
+    problems = _check_executors(cluster, settings)
     for key in ("spark.driver.memory", "spark.executor.memory"):
         value = settings.get(key, "").strip().lower()
         read = re.fullmatch(r"(\d+)([bkmgtp]?)b?", value)
@@ -24,5 +28,42 @@ def check_cluster(settings: Mapping[str, str]) -> list[str]:
             continue
         got = f"'{value}'" if read[2] else f"'{value}', which Spark reads as MiB"
         meant = f"{value}g" if not read[2] and 0 < int(value) <= 64 else "4g"
-        problems.append(f"cluster.conf.{key} must be 450m or more, got {got}; write cluster.conf.{key}={meant}")
+        name = next((short for short, long in SHORT.items() if long == key and getattr(cluster, short)), f"conf.{key}")
+        problems.append(f"cluster.{name} must be 450m or more, got {got}; write cluster.{name}={meant}")
     return problems
+
+
+def _check_executors(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[str]:
+    problems = []
+    if cluster.master.startswith("local"):
+        ways = {
+            "executors": "cluster=local_cluster rehearses several on one machine",
+            "cores": "write cluster.master=local[4]",
+            "memory": "write cluster.driver_memory=8g, which is all there is on one machine",
+            "memory_overhead": "write cluster.driver_memory=8g, which is all there is on one machine",
+        }
+        for key, way_out in ways.items():
+            if (value := getattr(cluster, key)) is not None:
+                problems.append(f"cluster.{key} must be unset on '{cluster.master}', got {value}; {way_out}")
+        return problems
+    for key in ("executors", "cores"):
+        if (count := getattr(cluster, key)) is not None and count < 1:
+            problems.append(f"cluster.{key} must be 1 or more, got {count}")
+    if cluster.master.startswith("spark://") and cluster.executors is not None and cluster.cores is None:
+        problems.append(
+            f"cluster.cores must say how many cores each of the {cluster.executors} executors has, as a standalone "
+            "cluster counts cores, got none; write cluster.cores=2"
+        )
+    # An administrator may have said it where we cannot look.
+    elsewhere = {"HADOOP_CONF_DIR", "SPARK_CONF_DIR", "SPARK_HOME"} & os.environ.keys()
+    if cluster.shared_folder is None and "spark.hadoop.fs.defaultFS" not in settings and not elsewhere:
+        problems.append(no_shared_folder(cluster.master))
+    return problems
+
+
+def no_shared_folder(master: str) -> str:
+    """The sentence for a cluster through whose executors no model could pass."""
+    return (
+        f"cluster.shared_folder must be a folder that the driver and all executors of '{master}' see, got none; "
+        "cluster.shared_folder=/nfs/experiments, or point cluster.conf.spark.hadoop.fs.defaultFS at HDFS or S3"
+    )

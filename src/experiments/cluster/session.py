@@ -12,8 +12,10 @@ from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any
 
 from experiments.cluster.defaults import LOOPBACK, WORKERS_PYTHON, defaults, start_up_options
+from experiments.cluster.executors import check_shared_folder, wait_for_executors
 from experiments.cluster.gateway import launch
 from experiments.cluster.java import Java, class_archive_options, find_java
+from experiments.cluster.master import unreachable
 from experiments.config.schema import ClusterConfig
 from experiments.config.values import spark_conf
 from experiments.errors import ConfigError, ExperimentError, readable_cause
@@ -36,19 +38,27 @@ class StartingSession:
     A session that somebody else has started in this process is taken as it is.
 
     Raises:
-        ConfigError: no usable Java.
+        ConfigError: no usable Java, or no cluster at the address.
     """
 
     def __init__(self, cluster: ClusterConfig) -> None:
         self.cluster = cluster
         self._allowed = threading.Event()
         self._abandoned = False
+        self._waiting = ""
         self._session: Future[SparkSession] = Future()
         self._thread: threading.Thread | None = None
         running = _running_session()
         if running is not None:
             self._session.set_result(running)
             return
+        if (why := unreachable(cluster.master)) is not None:
+            raise ConfigError(
+                [
+                    f"cluster.master must be the address of a cluster that answers, got '{cluster.master}' ({why}); "
+                    "its page, mostly at port 8080, says what it is"
+                ]
+            )
         java = find_java()
         os.environ["JAVA_HOME"] = str(java.home)
         # A daemon, so that a cluster that keeps us waiting does not keep an interrupted process alive.
@@ -73,9 +83,7 @@ class StartingSession:
             ExperimentError: the cluster does not start, with what the JVM said, or does not suit the config.
         """
         self.allow()
-        session = self._session.result()
-        _check_shared_folder(session, self.cluster)
-        return session
+        return self._session.result()
 
     def is_alive(self) -> bool:
         """Whether a session can still come of it."""
@@ -111,13 +119,26 @@ class StartingSession:
                     _end(gateway)
                     return
                 session = SparkSession(SparkContext(conf=conf, gateway=gateway))
+                if not self.cluster.master.startswith("local"):
+                    wait_for_executors(session, self.cluster, self._wait)
+                    check_shared_folder(session, self.cluster)
                 _warm_up(session)
                 self._session.set_result(session)
+            except ExperimentError as error:
+                _end(gateway)
+                self._session.set_exception(error)
             except Exception as error:  # PySpark, Py4J and the operating system each have their own
                 why = ExperimentError(f"Spark must start on '{self.cluster.master}', but: {_why(error, printed)}")
                 why.__cause__ = error
                 _end(gateway)
                 self._session.set_exception(why)
+
+    def _wait(self, what: str) -> None:
+        self._waiting = what
+
+    def waiting(self) -> str:
+        """What is waited for, as a line says it."""
+        return self._waiting
 
 
 # The session of this process, or the one on its way.
@@ -203,16 +224,6 @@ def _differs(first: ClusterConfig, other: ClusterConfig) -> str:
         "cluster must be the same for all runs of one process, which share one Spark session, got another "
         f"{', '.join(keys) or 'shared_folder'}; run them one command each"
     )
-
-
-def _check_shared_folder(session: SparkSession, cluster: ClusterConfig) -> None:
-    """Executors on other machines write a model's parts where the driver must find them."""
-    files = str(session.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS"))
-    if not cluster.master.startswith("local") and files.startswith("file:") and cluster.shared_folder is None:
-        raise ExperimentError(
-            f"cluster.shared_folder must be a folder that the driver and all executors of '{cluster.master}' see, got "
-            "none; set it, or point cluster.conf.spark.hadoop.fs.defaultFS at HDFS or S3"
-        )
 
 
 def _warm_up(session: SparkSession) -> None:

@@ -8,83 +8,19 @@ others: `preprocessing`, `model.stages` and `model.estimator` (Spark's parameter
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-
-class Task(Enum):
-    """What a model is for; decides metrics, curves and whether rows are held out."""
-
-    classification = "classification"
-    regression = "regression"
-    clustering = "clustering"
-    decomposition = "decomposition"
-
-    @property
-    def supervised(self) -> bool:
-        return self in (Task.classification, Task.regression)
-
-
-class Missing(Enum):
-    """What to do about rows with a null, NaN or infinite value among features or label."""
-
-    fail = "fail"
-    fill = "fill"
-    drop = "drop"
-    keep = "keep"
-
-
-class Balance(Enum):
-    """What rows weigh in the fit."""
-
-    none = "none"
-    classes = "classes"
-
-
-class LoggedModels(Enum):
-    """Which trials of a sweep log their models."""
-
-    all = "all"
-    best = "best"
-    none = "none"
-
-
-class SweepMethod(Enum):
-    """How the values of a sweep's trials are chosen."""
-
-    grid = "grid"
-    random = "random"
-    tpe = "tpe"
-
-
-class JudgedBy(Enum):
-    """Rows by which the best trial of a sweep is chosen."""
-
-    # A part of the training rows.
-    validation = "validation"
-    # Each part of the training rows once: the mean.
-    folds = "folds"
-    # Those that the metrics are reported of: what is chosen by them looks better than it is.
-    test = "test"
-
-
-class Moves(Enum):
-    """When the alias of a registered model moves to a new version."""
-
-    # If it is not worse on the same rows; of a clustering or decomposition, which cannot be compared, always.
-    better = "better"
-    always = "always"
-
-
-class TuningMethod(Enum):
-    """How candidates of a grid are compared on the training rows."""
-
-    none = "none"
-    cross_validation = "cross_validation"
-    train_validation = "train_validation"
+from experiments.config.enums import Balance as Balance
+from experiments.config.enums import JudgedBy as JudgedBy
+from experiments.config.enums import LoggedModels as LoggedModels
+from experiments.config.enums import Missing as Missing
+from experiments.config.enums import Moves as Moves
+from experiments.config.enums import SweepMethod as SweepMethod
+from experiments.config.enums import Task as Task
+from experiments.config.enums import TuningMethod as TuningMethod
 
 
 @dataclass
@@ -211,11 +147,24 @@ class TuningConfig:
 class ClusterConfig:
     """Where Spark runs."""
 
+    # Its address: local[*], spark://host:7077.
     master: str = "local[*]"
-    # Spark settings, written nested or with dots.
-    conf: dict[str, Any] = field(default_factory=dict)
+    # How many processes on the cluster's machines; unset: as many as Spark takes.
+    executors: int | None = None
+    # Of each executor: cores; memory, as 4g; memory beside Java's, for Python and networks.
+    cores: int | None = None
+    memory: str | None = None
+    memory_overhead: str | None = None
+    # Memory of the process that the command starts.
+    driver_memory: str | None = None
+    # Python of the executors, which must have the driver's version; MLlib's own models need none.
+    python: str | None = None
     # Folder that the driver and all executors see; models pass through it. Needed where the cluster has no HDFS or S3.
     shared_folder: str | None = None
+    # How long executors are waited for.
+    seconds_to_start: float = 120.0
+    # Spark's own settings, written nested or with dots; they win over those above.
+    conf: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -49,6 +49,21 @@ def short_keys(keys: Sequence[str]) -> list[str]:
     return [key if last.count(short) > 1 else short for key, short in zip(keys, last, strict=True)]
 
 
+# Settings of a cluster that have a short name here.
+SHORT = {
+    "executors": "spark.executor.instances",
+    "cores": "spark.executor.cores",
+    "memory": "spark.executor.memory",
+    "memory_overhead": "spark.executor.memoryOverhead",
+    "driver_memory": "spark.driver.memory",
+    "python": "spark.pyspark.python",
+}
+
+
 def spark_conf(cluster: ClusterConfig) -> dict[str, str]:
-    """`cluster.conf` as Spark takes it: dotted names, text values."""
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in flatten(cluster.conf)}
+    """A cluster's settings as Spark takes them: dotted names, text values. Those of `cluster.conf` win."""
+    named = {key: getattr(cluster, name) for name, key in SHORT.items() if getattr(cluster, name) is not None}
+    if cluster.master.startswith("spark://") and cluster.executors is not None and cluster.cores is not None:
+        named["spark.cores.max"] = cluster.executors * cluster.cores  # what such a cluster goes by
+    settings = {**named, **dict(flatten(cluster.conf))}
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}

@@ -1,0 +1,65 @@
+"""What must be there before work begins on a cluster: its executors, and a place that they and the driver see."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from experiments.cluster.checks import no_shared_folder
+from experiments.config.schema import ClusterConfig
+from experiments.errors import ExperimentError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def wait_for_executors(session: SparkSession, cluster: ClusterConfig, tell: Callable[[str], None]) -> None:
+    """Until those that were asked for are there, or one where nothing says how many.
+
+    Args:
+        tell: is told how many have come, as a line says it.
+
+    Raises:
+        ExperimentError: they do not come in time.
+    """
+    wanted, seconds = cluster.executors or 1, cluster.seconds_to_start
+    status, end = session.sparkContext._jsc.sc(), time.monotonic() + seconds
+    while (came := status.getExecutorMemoryStatus().size() - 1) < wanted:  # the driver is one of them
+        tell(f" · {came} of {wanted} executors")
+        if time.monotonic() > end:
+            raise ExperimentError(
+                f"cluster.seconds_to_start must be enough for {wanted} executor{'s' if wanted > 1 else ''} to come, got "
+                f"{seconds:g} and {came} that came; '{cluster.master}' has other work, or no machine that has "
+                "cluster.cores and cluster.memory to spare, as its page says: ask for less, or wait longer"
+            )
+        time.sleep(0.1)
+    tell("")
+
+
+def check_shared_folder(session: SparkSession, cluster: ClusterConfig) -> None:
+    """Have executors write where models will pass, and look whether it arrives: they may have disks of their own.
+
+    Raises:
+        ExperimentError: there is no such place, or what was written is not there.
+    """
+    context = session.sparkContext
+    settings, paths = context._jsc.hadoopConfiguration(), context._jvm.org.apache.hadoop.fs
+    if cluster.shared_folder is None:
+        if str(settings.get("fs.defaultFS")).startswith("file:"):
+            raise ExperimentError(no_shared_folder(cluster.master))
+        return
+    place = paths.Path(f"{cluster.shared_folder}/.probe-{uuid.uuid4().hex}")
+    files = place.getFileSystem(settings)
+    try:
+        session.range(0, 2, 1, 2).selectExpr("string(id)").write.text(place.toString())
+        arrived = len(files.globStatus(paths.Path(place, "part-*")))
+    finally:
+        files.delete(place, True)
+    if arrived < 2:
+        raise ExperimentError(
+            f"cluster.shared_folder must be a folder that the driver and all executors see, got '{cluster.shared_folder}', "
+            "where nothing arrived of what executors wrote; NFS or the like makes one, or "
+            "cluster.conf.spark.hadoop.fs.defaultFS=hdfs://…"
+        )
