@@ -30,8 +30,8 @@ def wait_for_executors(session: SparkSession, cluster: ClusterConfig, tell: Call
         tell(f" · {came} of {wanted} executors")
         if time.monotonic() > end:
             raise ExperimentError(
-                f"cluster.seconds_to_start must be enough for {wanted} executor{'s' if wanted > 1 else ''} to come, got "
-                f"{seconds:g} and {came} that came; '{cluster.master}' has other work, or no machine that has "
+                f"cluster.seconds_to_start must be enough for {wanted} executor{'s' if wanted > 1 else ''} to come, "
+                f"got {seconds:g} and {came} that came; '{cluster.master}' has other work, or no machine that has "
                 "cluster.cores and cluster.memory to spare, as its page says: ask for less, or wait longer"
             )
         time.sleep(0.1)
@@ -59,7 +59,7 @@ def check_shared_folder(session: SparkSession, cluster: ClusterConfig) -> None:
         files.delete(place, True)
     if arrived < 2:
         raise ExperimentError(
-            f"cluster.shared_folder must be a folder that the driver and all executors see, got '{cluster.shared_folder}', "
-            "where nothing arrived of what executors wrote; NFS or the like makes one, or "
+            "cluster.shared_folder must be a folder that the driver and all executors see, got "
+            f"'{cluster.shared_folder}', where nothing arrived of what executors wrote; NFS or the like makes one, or "
             "cluster.conf.spark.hadoop.fs.defaultFS=hdfs://…"
         )
