@@ -169,7 +169,7 @@ PHASES = {
     "tune": (": load ", [*TROUBLED, "model.estimator.phase=fit", "tuning=train_validation"], [], "the sum is wrong"),
     "evaluate": (": fit ", [*TROUBLED, "model.estimator.phase=evaluate"], [], "the sum is wrong"),
     "log": (": evaluate ", [*TROUBLED, "model.estimator.phase=log"], [], "the sum is wrong"),
-    "register": (": log ", ["model=ridge", "data=diabetes"], [], "INVALID"),
+    "register": (": log ", ["model=ridge", "data=diabetes"], [], "error code 400"),
 }
 ENDINGS = ("error", "INT", "TERM", "HUP", "KILL")
 ENDS = {"INT": "KILLED", "TERM": "KILLED", "HUP": "KILLED", "KILL": "KILLED"}

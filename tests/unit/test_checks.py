@@ -1,9 +1,15 @@
 """What can be known about data and registry without Java is said before Spark starts, all at once."""
 
+import socket
+
 import pytest
 
 from experiments import ConfigError, load
+from experiments.cluster.master import unreachable
+from experiments.config.values import spark_conf
 from experiments.validation import validate
+
+STANDALONE = ["cluster=standalone", "cluster.shared_folder=/nfs"]
 
 
 def problems(*words):
@@ -30,6 +36,12 @@ def problems(*words):
         (["data=table", "data.label=y"], "data.path must be set to read csv, got none"),
         (["data=iris", "data.bundled=irish"], "did you mean 'iris'?"),
         (["data=blobs"], "data.label must be a column to predict for regression, got none"),
+        (["cluster.executors=4"], "cluster.executors must be unset on 'local[*]', got 4; cluster=local_cluster"),
+        (["cluster.memory=4g"], "write cluster.driver_memory=8g, which is all there is on one machine"),
+        (["cluster.driver_memory=4"], "cluster.driver_memory must be 450m or more, got '4', which Spark reads as MiB"),
+        ([*STANDALONE, "cluster.executors=4"], "cluster.cores must say how many cores each of the 4 executors has"),
+        ([*STANDALONE, "cluster.cores=0"], "cluster.cores must be 1 or more, got 0"),
+        (["cluster=standalone"], "cluster.shared_folder must be a folder that the driver and all executors of 'spark:"),
         (["registry.name=a/b"], "registry.name must be a name without '/' and ':'"),
         (["registry.alias=latest"], "registry.alias must be letters"),
     ],
@@ -46,3 +58,23 @@ def test_problems_of_all_groups_come_together():
 
 def test_a_model_that_stays_with_its_run_needs_no_valid_name():
     validate(load(["registry=none", "registry.name=a/b"]))
+
+
+def test_short_names_of_a_cluster_are_settings_of_spark_over_which_conf_wins():
+    words = ["cluster.executors=3", "cluster.cores=2", "cluster.memory=2g", "cluster.python=/opt/python"]
+    config = load([*STANDALONE, *words, "cluster.conf.spark.executor.memory=3g"])
+    validate(config)
+    settings = spark_conf(config.cluster)
+    assert settings["spark.executor.instances"] == "3"
+    assert settings["spark.cores.max"] == "6"
+    assert settings["spark.executor.memory"] == "3g"
+    assert settings["spark.pyspark.python"] == "/opt/python"
+
+
+def test_a_master_that_does_not_answer_is_named_with_its_reason():
+    assert unreachable("local[*]") is None
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert unreachable(f"spark://127.0.0.1:9,127.0.0.1:{port}") is None
+    assert unreachable("spark://127.0.0.1:9") == "127.0.0.1:9: Connection refused"
+    assert "spark-master" in unreachable("spark://spark-master")

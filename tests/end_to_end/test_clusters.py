@@ -1,0 +1,90 @@
+"""The same commands on Spark's own cluster: a real master and real workers on loopback."""
+
+import re
+import shlex
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow.tracking import MlflowClient
+
+from standalone import standalone
+
+# Processes of a cluster start and are waited for.
+pytestmark = pytest.mark.long
+README = Path(__file__).parents[2] / "README.md"
+HERE = ["cluster.conf.spark.driver.host=127.0.0.1", "cluster.conf.spark.driver.bindAddress=127.0.0.1"]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with standalone(tmp_path_factory.mktemp("standalone")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def words(cluster, tmp_path):
+    """That choose the cluster."""
+    return ["cluster=standalone", f"cluster.master={cluster.address}", f"cluster.shared_folder={tmp_path}/nfs", *HERE]
+
+
+def test_the_commands_of_readme_run_on_the_cluster(cluster, start, command, store, tmp_path):
+    lines = re.findall(r"^ {4}(.*\bhead:7077.*)$", README.read_text(), re.MULTILINE)
+    worker, run = lines
+    assert worker == "spark-class org.apache.spark.deploy.worker.Worker spark://head:7077"
+    assert "    spark-class org.apache.spark.deploy.master.Master --host head --port 7077\n" in README.read_text()
+    said = run.replace("spark://head:7077", cluster.address).replace("/nfs/experiments", f"{tmp_path}/nfs")
+    done = command(*shlex.split(said), *HERE)
+    assert done.returncode == 0, done.stderr
+    client = MlflowClient(store)
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    assert client.get_logged_model(run.outputs.model_outputs[0].model_id).status == "READY"
+    settings = Path(client.download_artifacts(run.info.run_id, "spark.yaml", str(tmp_path))).read_text()
+    assert cluster.address in settings
+
+
+def test_a_sweep_of_networks_trains_on_two_executors(command, store, words, tmp_path):
+    two = ["cluster.executors=2", "cluster.cores=1", "cluster.memory=700m", f"cluster.python={psutil.Process().exe()}"]
+    network = ["model=keras_regressor", "model.estimator.engine=tensorflow", "model.estimator.numWorkers=2"]
+    done = command("experiments", "-m", *network, "model.estimator.epochs=3,4", "data=diabetes", *words, *two)
+    assert done.returncode == 0, done.stderr
+    found = MlflowClient(store).search_runs(["1"])
+    assert [run.info.status for run in found] == ["FINISHED"] * 3
+
+
+def test_a_worker_that_is_killed_costs_no_run(cluster, start, store, words, wait_for):
+    forest = ["model=random_forest", "data=wine", "model.estimator.numTrees=300", "model.estimator.maxDepth=12"]
+    process = start("experiments", *forest, *words, "registry=none")
+    wait_for(lambda: ": load " in process.said)
+    killed = cluster.workers.pop()
+    for each in [*psutil.Process(killed.pid).children(recursive=True), psutil.Process(killed.pid)]:
+        each.send_signal(signal.SIGKILL)
+    killed.wait()
+    try:
+        assert process.wait(300) == 0, process.said
+    finally:
+        cluster.add_worker(1, "1g")
+    (run,) = MlflowClient(store).search_runs(["1"])
+    assert run.info.status == "FINISHED"
+
+
+def test_executors_that_do_not_come_are_said(command, store, words):
+    many = ["cluster.executors=9", "cluster.cores=1", "cluster.seconds_to_start=3"]
+    done = command("experiments", "model=ridge", *words, *many)
+    assert done.returncode == 1
+    assert "cluster.seconds_to_start must be enough for 9 executors to come, got 3 and " in done.stderr
+    (run,) = MlflowClient(store).search_runs(["1"])
+    assert run.info.status == "FAILED"
+
+
+def test_a_cluster_that_is_not_there_is_said_in_seconds(command, words, store):
+    begun = time.monotonic()
+    done = command("experiments", "model=ridge", *words, "cluster.master=spark://127.0.0.1:9")
+    assert done.returncode == 2
+    assert "cluster.master must be the address of a cluster that answers" in done.stderr
+    assert "Connection refused" in done.stderr
+    assert time.monotonic() - begun < 30
+    assert MlflowClient(store).search_experiments(filter_string="name = 'houses'") == []
