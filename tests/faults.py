@@ -201,7 +201,7 @@ OF_MACHINES = {
         "", [*TABLE, "cluster.conf.spark.driver.memory=512m", f'data.query="SELECT *, {LONG} AS b FROM source"'],
         says="memory"),
     "Java is killed": Fault("", TROUBLED, ": load ", kills("java"), says="Java"),
-    "a Python worker is killed": Fault("", [*TROUBLED, "model.estimator.trouble=kill"], says="killed"),
+    "a Python worker is killed": Fault("", [*TROUBLED, "model.estimator.trouble=kill"], says="something ended a process"),
     "an executor is killed": Fault(
         "", [*FOREST, "cluster.master='local-cluster[2,1,1024]'", "model.estimator.maxDepth=12"], ": load ",
         kills("CoarseGrainedExecutorBackend"), "FINISHED"),
@@ -329,7 +329,7 @@ class Swept:
 
     Attributes:
         strike: does it while the sweep runs, and starts what comes after it.
-        true: how all its runs must be recorded, and how many there must be, the sweep's own among them.
+        true: how all its runs must be recorded, and how many are FINISHED where the sweep is done, its own among them.
     """
 
     strike: Callable[[Command], None]
@@ -359,7 +359,7 @@ def begun_twice(command: Command) -> None:
 
 
 OF_SWEEPS = {
-    "is killed with -9, and begun again": Swept(once_a_trial_has_ended(killed_and_begun_again)),
+    "is killed with -9, and begun again": Swept(once_a_trial_has_ended(killed_and_begun_again), "5 FINISHED, KILLED"),
     "is told to end (TERM)": Swept(once_a_trial_has_ended(sends(signal.SIGTERM)), "FINISHED, KILLED"),
     "is begun twice at the same instant": Swept(begun_twice),
     "finds the disk of the artifacts full": Swept(lambda command: None, within=full("100k")),
@@ -370,8 +370,8 @@ def became_of_sweep(command: Command, swept: Swept) -> Became:
     command.start(SWEEP, swept.within)
     swept.strike(command)
     found = told(command, command.ended())
-    count = f"{len(command.runs())} " if ", " not in found.status else ""
-    return replace(found, status=count + found.status)
+    finished = sum(run.info.status == "FINISHED" for run in command.runs())
+    return replace(found, status=f"{finished} {found.status}" if found.code == 0 else found.status)
 
 
 def at_register(command: Command, fault: Fault) -> Became:
@@ -487,7 +487,7 @@ def main() -> None:
                 print(f"WRONG: {name}: {each}")
         table = table_of(group, found)
         print(table)
-        page = between(group).sub(lambda _, table=table: table, page)
+        page = between(group).sub(lambda _, table=table: table, page, count=1)
     if only is None:
         PAGE.write_text(page)
 

@@ -181,7 +181,9 @@ _MEANINGS = (
 
 
 def _why(sentence: str) -> str:
-    return next((meaning for words, meaning in _MEANINGS if re.search(words, sentence)), "")
+    """What a sentence means, unless it says so already, as one that quotes another does."""
+    found = next((meaning for words, meaning in _MEANINGS if re.search(words, sentence)), "")
+    return "" if found in sentence else found
 
 
 def _spark_message(error: BaseException) -> str:
