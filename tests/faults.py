@@ -201,7 +201,7 @@ OF_MACHINES = {
         "", [*TABLE, "cluster.conf.spark.driver.memory=512m", f'data.query="SELECT *, {LONG} AS b FROM source"'],
         says="memory"),
     "Java is killed": Fault("", TROUBLED, ": load ", kills("java"), says="Java"),
-    "a Python worker is killed": Fault("", [*TROUBLED, "model.estimator.trouble=kill"], says="something ended a process"),
+    "a Python worker is killed": Fault("", [*TROUBLED, "model.estimator.trouble=kill"], says="ended a process"),
     "an executor is killed": Fault(
         "", [*FOREST, "cluster.master='local-cluster[2,1,1024]'", "model.estimator.maxDepth=12"], ": load ",
         kills("CoarseGrainedExecutorBackend"), "FINISHED"),
