@@ -46,7 +46,8 @@ class Standalone:
             process.wait(30)
 
     def _start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "127.0.0.1"}
+        here = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "127.0.0.1"}
+        environment = {**os.environ, **here, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
         with (self._folder / f"{name}.log").open("wb") as log:
             return subprocess.Popen([str(PROGRAMS / "spark-class"), *words], env=environment, stdout=log, stderr=log)
 

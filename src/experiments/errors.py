@@ -175,7 +175,7 @@ _MEANINGS = (
     ),
     (
         "raised ModuleNotFoundError",
-        "; the package is missing where Spark's workers run, whose Python is cluster.conf.spark.pyspark.python",
+        "; the package is missing where Spark's workers run, whose Python is cluster.python",
     ),
 )
 

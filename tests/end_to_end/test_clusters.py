@@ -3,6 +3,7 @@
 import re
 import shlex
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_the_commands_of_readme_run_on_the_cluster(cluster, start, command, stor
 
 
 def test_a_sweep_of_networks_trains_on_two_executors(command, store, words, tmp_path):
-    two = ["cluster.executors=2", "cluster.cores=1", "cluster.memory=700m", f"cluster.python={psutil.Process().exe()}"]
+    two = ["cluster.executors=2", "cluster.cores=1", "cluster.memory=700m", f"cluster.python={sys.executable}"]
     network = ["model=keras_regressor", "model.estimator.engine=tensorflow", "model.estimator.numWorkers=2"]
     done = command("experiments", "-m", *network, "model.estimator.epochs=3,4", "data=diabetes", *words, *two)
     assert done.returncode == 0, done.stderr
