@@ -1,6 +1,7 @@
 """What logged models make of frames that have not been through loading: other people's, as pandas reads them."""
 
 import datetime
+import warnings
 from pathlib import Path
 
 import mlflow
@@ -184,6 +185,24 @@ def test_texts_are_trimmed_and_emptied_as_loading_did(model, tmp_path):
     loaded = model(*words, "preprocessing=auto", "model=linear_regression", "model.estimator.regParam=0")
     asked = pd.DataFrame({"kind": [" Private", "Private", " ?", None], "x": [0.0] * 4})
     assert loaded.predict(asked)["prediction"].tolist() == pytest.approx([10, 10, 50, 50], abs=0.5)
+
+
+@pytest.mark.parametrize("preprocessing", ["auto", "one_hot"])
+def test_a_category_that_no_training_row_had_is_said(model, tmp_path, preprocessing):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"home.town": random.choice(["Rome", "Bonn"], 200), "x": random.normal(size=200)})
+    frame.assign(y=frame["x"] + (frame["home.town"] == "Rome")).to_csv(tmp_path / "rows.csv", index=False)
+    words = ("data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", "data.missing=keep", "model=ridge")
+    loaded = model(*words, f"preprocessing={preprocessing}")
+    with warnings.catch_warnings(action="error"):
+        known = loaded.predict(frame.head(3))
+    with pytest.warns(UserWarning, match=r"'home.town' has values that the fit has not seen, such as 'Roma' \(1 of 3 "):
+        answers = loaded.predict(frame.head(3).assign(**{"home.town": ["Roma", "Rome", "Bonn"]}))
+    assert list(answers.columns) == list(known.columns) == ["prediction"]
+    # A gap has an answer in one column, and is named in the other alone.
+    gaps = frame.head(3).assign(**{"home.town": [None, "Rome", "Bonn"], "x": [1.0, None, 2.0]})
+    with pytest.raises(ValueError, match=r"no answer where a value is missing in 'x'$"):
+        loaded.predict(gaps)
 
 
 def test_a_column_that_is_not_there_is_said(model):

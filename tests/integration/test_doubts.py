@@ -87,3 +87,18 @@ def test_no_error_is_divided_by_a_label_of_zero(told):
     frame = rows_of()
     assert "mape" in told(frame, "model=ridge")[0]
     assert not {"mape", "train_mape"} & set(told(frame.assign(y=frame["y"].round()), "model=ridge")[0])
+
+
+def test_a_model_that_has_learnt_its_rows_by_heart(told):
+    frame = rows_of(300).assign(y=lambda rows: rows["y"].sample(frac=1, random_state=1).to_numpy())
+    deep = ["model=decision_tree_regressor", "model.estimator.maxDepth=12", "model.estimator.minInstancesPerNode=1"]
+    (said,) = [each for each in told(frame, *deep)[1] if "by heart" in each]
+    assert said.startswith("model is far better on the rows it was fitted on (train_r2 0.9")
+    assert told(rows_of(), *deep[:1])[1] == []
+
+
+def test_a_class_with_nearly_all_rows_is_said_and_what_it_alone_would_have(told):
+    frame = rows_of(1_000).assign(y=lambda rows: np.where(rows["a"] > 1.2, "yes", "no"))
+    metrics, (said,) = told(frame, "model=logistic_regression")
+    assert metrics["accuracy"] > metrics["baseline_accuracy"] > 0.85
+    assert said.startswith(f"data has 'no' in {metrics['baseline_accuracy']:.1%} of the rows that judge")

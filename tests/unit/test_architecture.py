@@ -65,10 +65,10 @@ def test_scripts_import_modules_that_are_there():
 def test_the_folder_that_is_copied_into_models_knows_the_same_types():
     """It can import nothing of ours."""
     from experiments.data import kinds
-    from experiments.tracking.experiments_pyfunc import arrow
+    from experiments.tracking.experiments_pyfunc import frames
 
     for name in ("WHOLE", "DECIMALS", "DATES"):
-        assert getattr(arrow, name) == getattr(kinds, name)
+        assert getattr(frames, name) == getattr(kinds, name)
     copied = [text for name, text in FILES.items() if name.startswith("tracking/experiments_pyfunc/")]
     assert len(copied) == 2
     for text in copied:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from .arrow import NO_LIST, BadRows, arrow, is_numbers
+from .frames import NO_LIST, BadRows, arrow, is_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
