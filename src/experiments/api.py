@@ -34,8 +34,10 @@ def _heeding_ctrl_c() -> Iterator[None]:
     """Within it Ctrl-C ends Spark's jobs too. Handlers of somebody else's stay as they are."""
     from experiments.cluster.session import end_jobs_soon
 
+    told = []
+
     def end(number: int, frame: object) -> None:
-        end_jobs_soon()
+        told.append(end_jobs_soon())
         raise KeyboardInterrupt
 
     is_main = threading.current_thread() is threading.main_thread()
@@ -46,7 +48,10 @@ def _heeding_ctrl_c() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in told:
+            each.cancel()  # jobs that begin afterwards are others
+        if signal.getsignal(signal.SIGINT) is end:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run(words: Sequence[str] = (), config_dir: str | Path | None = None, quiet: bool = False) -> Result:

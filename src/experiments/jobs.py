@@ -168,7 +168,7 @@ def compose_and_call(words: Sequence[str], job: Callable[[DictConfig], float | N
             # One trial is a sweep too.
             options = [*(option for option in options if option not in ("--dry-run", "-m", "--multirun")), "-m"]
             overrides.append("sweep.dry_run=true")
-        sys.argv = ["experiments", *options, f"hydra.sweep.dir={folder}", *map(composable, overrides)]
+        sys.argv = ["experiments", *options, f"hydra.sweep.dir={folder}", *composable(overrides)]
         try:
             main()
         except (HydraException, OmegaConfBaseException) as error:

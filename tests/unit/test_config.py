@@ -217,9 +217,10 @@ def test_settings_of_which_one_is_named_as_another_begins_both_arrive(turned):
 
 def test_a_file_may_set_what_a_word_s_setting_begins_with(tmp_path):
     (tmp_path / "cluster").mkdir()
-    nested = "spark: {speculation: true, driver.memory: 1g}"
-    (tmp_path / "cluster" / "mine.yaml").write_text(f"master: local[1]\nconf:\n  {nested}\n  spark.ui.enabled: false\n")
+    conf = "spark.speculation: true, spark: {driver: {memory: 1g}}, spark.ui.enabled: false"
+    (tmp_path / "cluster" / "mine.yaml").write_text(f"master: local[1]\nconf: {{{conf}}}\n")
     words = ["cluster=mine", "cluster.conf.spark.speculation.quantile=0.9", "cluster.conf.spark.ui.enabled=true"]
-    conf = spark_conf(load(words, tmp_path).cluster)
+    conf = spark_conf(load([*words, "cluster.conf.spark.x=${cluster.conf.spark.driver.memory}"], tmp_path).cluster)
     assert conf["spark.speculation.quantile"] == "0.9"
     assert (conf["spark.speculation"], conf["spark.driver.memory"], conf["spark.ui.enabled"]) == ("true", "1g", "true")
+    assert conf["spark.x"] == "1g"

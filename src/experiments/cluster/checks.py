@@ -28,7 +28,8 @@ def check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[s
             continue
         got = f"'{value}'" if read[2] else f"'{value}', which Spark reads as MiB"
         meant = f"{value}g" if not read[2] and 0 < int(value) <= 64 else "4g"
-        name = next((short for short, long in SHORT.items() if long == key and getattr(cluster, short)), f"conf.{key}")
+        short = next(short for short, long in SHORT.items() if long == key)
+        name = f"conf.{key}" if key in cluster.conf else short
         problems.append(f"cluster.{name} must be 450m or more, got {got}; write cluster.{name}={meant}")
     return problems
 
@@ -42,6 +43,8 @@ def _check_executors(cluster: ClusterConfig, settings: Mapping[str, str]) -> lis
             "memory": "write cluster.driver_memory=8g, which is all there is on one machine",
             "memory_overhead": "write cluster.driver_memory=8g, which is all there is on one machine",
         }
+        if cluster.master.startswith("local-cluster"):
+            ways = dict.fromkeys(ways, "write cluster.master=local-cluster[EXECUTORS,CORES,MEBIBYTES]")
         for key, way_out in ways.items():
             if (value := getattr(cluster, key)) is not None:
                 problems.append(f"cluster.{key} must be unset on '{cluster.master}', got {value}; {way_out}")
@@ -55,7 +58,7 @@ def _check_executors(cluster: ClusterConfig, settings: Mapping[str, str]) -> lis
             "cluster counts cores, got none; write cluster.cores=2"
         )
     # An administrator may have said it where we cannot look.
-    elsewhere = {"HADOOP_CONF_DIR", "SPARK_CONF_DIR", "SPARK_HOME"} & os.environ.keys()
+    elsewhere = {"HADOOP_CONF_DIR", "YARN_CONF_DIR", "SPARK_CONF_DIR", "SPARK_HOME"} & os.environ.keys()
     if cluster.shared_folder is None and "spark.hadoop.fs.defaultFS" not in settings and not elsewhere:
         problems.append(no_shared_folder(cluster.master))
     return problems

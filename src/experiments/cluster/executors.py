@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from experiments.cluster.checks import no_shared_folder
 from experiments.config.schema import ClusterConfig
-from experiments.errors import ExperimentError
+from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -24,7 +24,10 @@ def wait_for_executors(session: SparkSession, cluster: ClusterConfig, tell: Call
     Raises:
         ExperimentError: they do not come in time.
     """
-    wanted, seconds = cluster.executors or 1, cluster.seconds_to_start
+    if session.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+        return  # they come when there is work
+    said = {"spark.executor.instances", "spark.executor.cores", "spark.cores.max"} & cluster.conf.keys()
+    wanted, seconds = (1 if said else cluster.executors or 1), cluster.seconds_to_start
     status, end = session.sparkContext._jsc.sc(), time.monotonic() + seconds
     while (came := status.getExecutorMemoryStatus().size() - 1) < wanted:  # the driver is one of them
         tell(f" · {came} of {wanted} executors")
@@ -52,14 +55,17 @@ def check_shared_folder(session: SparkSession, cluster: ClusterConfig) -> None:
         return
     place = paths.Path(f"{cluster.shared_folder}/.probe-{uuid.uuid4().hex}")
     files = place.getFileSystem(settings)
+    why = "where nothing arrived of what executors wrote"
     try:
         session.range(0, 2, 1, 2).selectExpr("string(id)").write.text(place.toString())
         arrived = len(files.globStatus(paths.Path(place, "part-*")))
+    except Exception as error:  # PySpark's and Py4J's own kinds
+        arrived, why = 0, readable_cause(error)
     finally:
         files.delete(place, True)
     if arrived < 2:
         raise ExperimentError(
             "cluster.shared_folder must be a folder that the driver and all executors see, got "
-            f"'{cluster.shared_folder}', where nothing arrived of what executors wrote; NFS or the like makes one, or "
+            f"'{cluster.shared_folder}': {why}; NFS or the like makes one, or "
             "cluster.conf.spark.hadoop.fs.defaultFS=hdfs://…"
         )

@@ -110,7 +110,7 @@ class StartingSession:
             elif os.environ.get(name) == LOOPBACK:
                 del os.environ[name]
         _say_errors_once()
-        gateway = None
+        gateway = session = None
         with tempfile.TemporaryFile("w+", errors="replace") as printed:
             try:
                 gateway = launch(conf, printed)
@@ -119,19 +119,24 @@ class StartingSession:
                     _end(gateway)
                     return
                 session = SparkSession(SparkContext(conf=conf, gateway=gateway))
-                if not self.cluster.master.startswith("local"):
-                    wait_for_executors(session, self.cluster, self._wait)
-                    check_shared_folder(session, self.cluster)
-                _warm_up(session)
+                self._make_ready(session)
                 self._session.set_result(session)
-            except ExperimentError as error:
-                _end(gateway)
-                self._session.set_exception(error)
             except Exception as error:  # PySpark, Py4J and the operating system each have their own
-                why = ExperimentError(f"Spark must start on '{self.cluster.master}', but: {_why(error, printed)}")
-                why.__cause__ = error
+                why = error
+                if not isinstance(error, ExperimentError):
+                    why = ExperimentError(f"Spark must start on '{self.cluster.master}', but: {_why(error, printed)}")
+                    why.__cause__ = error
+                if session is not None:
+                    with contextlib.suppress(Exception):
+                        session.stop()  # or the next run would take it for somebody else's
                 _end(gateway)
                 self._session.set_exception(why)
+
+    def _make_ready(self, session: SparkSession) -> None:
+        if not self.cluster.master.startswith("local"):
+            wait_for_executors(session, self.cluster, self._wait)
+            check_shared_folder(session, self.cluster)
+        _warm_up(session)
 
     def _wait(self, what: str) -> None:
         self._waiting = what
@@ -233,14 +238,15 @@ def _warm_up(session: SparkSession) -> None:
     rows.unpersist()
 
 
-def end_jobs_soon() -> None:
+def end_jobs_soon() -> threading.Timer:
     """Have Spark end what it is at in a second, by another thread, as this one's connection to Java is in use.
 
-    For signals: rows that are collected as Arrow are waited for even then.
+    For signals: rows that are collected as Arrow are waited for even then. What is returned can be cancelled.
     """
     later = threading.Timer(SECONDS_TO_STOP, end_jobs)
     later.daemon = True
     later.start()
+    return later
 
 
 def end_jobs() -> None:

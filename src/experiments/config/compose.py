@@ -37,7 +37,7 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None)
     """
     if isinstance(overrides, str):
         raise ConfigError([f"words must be a list, got the text '{overrides}'; put it in brackets"])
-    words = [composable(word) for word in overrides]
+    words = composable(overrides)
     try:
         with hydra_on(config_dir):
             return resolved(words)

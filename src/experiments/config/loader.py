@@ -88,9 +88,9 @@ def from_composed(composed: DictConfig, words: Sequence[str]) -> Config:
     if added := list(_added(composed, config)):  # by a `+`; OmegaConf drops them
         raise ConfigError(added)
     # One spelling of settings, which may be written nested or with dots.
-    config.cluster.conf = _dotted(config.cluster.conf)
+    config.cluster.conf = _dotted(config.cluster.conf, _typed_below("cluster.conf.", words))
     if isinstance(config.data, TableData):
-        config.data.options = _dotted(config.data.options)
+        config.data.options = _dotted(config.data.options, _typed_below("data.options.", words))
     named = [*_packages(words), *NAMED_BY_ENVIRONMENT]
     foreign = [package for package in config.allowed_packages if package not in named]
     if foreign:
@@ -104,8 +104,25 @@ def from_composed(composed: DictConfig, words: Sequence[str]) -> Config:
     return config
 
 
-def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {as_typed(key): value for key, value in flatten(settings)}
+def _dotted(settings: Mapping[str, Any], typed: Sequence[str]) -> dict[str, Any]:
+    """Settings by their names.
+
+    Args:
+        typed: names that were typed, whose values Hydra has written nested; a file's with dots may come after them.
+    """
+    flat = {as_typed(key): value for key, value in flatten(settings)}
+    for name in typed:
+        found: Any = settings
+        for part in name.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        if found is not None and not isinstance(found, Mapping):
+            flat[name] = found
+    return flat
+
+
+def _typed_below(group: str, words: Sequence[str]) -> list[str]:
+    keys = [word.partition("=")[0].lstrip("+") for word in words]
+    return [key.removeprefix(group) for key in keys if key.startswith(group)]
 
 
 def _added(node: DictConfig, typed: Any, prefix: str = "") -> Iterator[str]:

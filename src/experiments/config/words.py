@@ -23,19 +23,21 @@ def open_override(word: str) -> str:
     return f"++{spelt}" if _OPEN_OVERRIDE.match(spelt) else spelt
 
 
-# Stands for a dot in the name of a setting: a tree of keys could not hold `spark.speculation` beside
-# `spark.speculation.quantile`.
-DOT = "$"
+# Stands for a dot in the name of a setting that is the beginning of another's: a tree of keys could not hold
+# `spark.speculation` beside `spark.speculation.quantile`.
+DOT = "$dot$"
 
 
-def composable(word: str) -> str:
-    """A command-line word as it composes: as Hydra wants it, settings below no others."""
-    key, equals, value = open_override(word).partition("=")
-    group = next((group for group in SETTINGS if key.lstrip("+").startswith(group)), None)
-    if group is None or not equals:
-        return f"{key}{equals}{value}"
-    begin, found, name = key.partition(group)
-    return f"{begin}{found}{name.replace('.', DOT)}={value}"
+def composable(words: Sequence[str]) -> list[str]:
+    """The words of a command as they compose together."""
+    keys = [word.partition("=")[0].lstrip("+") for word in words]
+    made = []
+    for word, key in zip(words, keys, strict=True):
+        group = next((group for group in SETTINGS if key.startswith(group)), None)
+        if group is not None and any(other.startswith(f"{key}.") for other in keys):
+            word = word.replace(key, group + key.removeprefix(group).replace(".", DOT), 1)
+        made.append(open_override(word))
+    return made
 
 
 def as_typed(key: str) -> str:

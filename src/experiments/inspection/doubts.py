@@ -27,7 +27,7 @@ LEAST_HELD_OUT = 200
 # Of a class with such a share of the rows, accuracy says little.
 LOPSIDED = 0.85
 # What is wrong on the training rows is less than this part of what is wrong on others: then it is learnt by heart.
-BY_HEART, LEAST_WRONG = 0.3, 0.1
+BY_HEART, LEAST_WRONG = 0.3, 0.25
 MOST_VALUES = 200
 _MEASURES = {Task.classification: "accuracy", Task.regression: "r2"}
 
@@ -62,8 +62,8 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
         elif share >= LOPSIDED:
             yield (
                 f"data has '{most}' in {share:.1%} of the rows that judge, so that accuracy says little: look at "
-                "balanced_accuracy and average_precision, by which a sweep chooses with "
-                "'sweep.objectives=[average_precision]'; data.balance=classes weighs the classes alike"
+                "balanced_accuracy, by which a sweep chooses with 'sweep.objectives=[balanced_accuracy]'; "
+                "data.balance=classes weighs the classes alike in the fit"
             )
 
 
@@ -73,10 +73,11 @@ def _by_heart(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
     seen, unseen = metrics.get(f"train_{measure}"), metrics.get(measure)
     if seen is None or unseen is None or scored.dataset.test_rows < LEAST_ROWS:
         return
+    unseen = max(unseen, 0.0)  # of r2, which has no end below
     if 1 - unseen >= LEAST_WRONG and 1 - seen < BY_HEART * (1 - unseen):
         yield (
             f"model is far better on the rows it was fitted on (train_{measure} {seen:.4g}) than on those it has not "
-            f"seen ({measure} {unseen:.4g}): it has learnt many by heart; a simpler model (less depth, fewer "
+            f"seen ({measure} {metrics[measure]:.4g}): it has learnt many by heart; a simpler model (less depth, fewer "
             "iterations, more of a penalty) or more rows may do better on new ones"
         )
 

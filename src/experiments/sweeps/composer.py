@@ -11,6 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, read_write
 
+from experiments.config.words import as_typed
+
 MOST_KEPT = 32  # each is some hundred kilobytes
 
 
@@ -39,7 +41,7 @@ class Composer:
         try:
             return self._compose(words)
         except Exception as error:
-            error.words = [word.lstrip("+") for word in words]  # type: ignore[attr-defined]  # to explain it
+            error.words = [as_typed(word.lstrip("+")) for word in words]  # type: ignore[attr-defined]  # to explain it
             raise
 
     def _compose(self, words: Sequence[str]) -> DictConfig:

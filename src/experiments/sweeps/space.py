@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import OverrideParseException
 
-from experiments.config.words import as_typed, open_override
+from experiments.config.words import as_typed, composable
 from experiments.errors import ConfigError
 from experiments.redaction import REDACTED, redact
 
@@ -163,7 +163,7 @@ def space_of(loader: ConfigLoader, words: Sequence[str], cases: Sequence[str]) -
     for number, text in enumerate(cases):
         key = f"sweep.cases.{number}"
         try:
-            own = _dimensions(loader, [open_override(word) for word in shlex.split(text)])
+            own = _dimensions(loader, composable(shlex.split(text)))
         except (OverrideParseException, ValueError) as error:
             raise ConfigError(
                 [f"{key} must be words such as 'model=ridge seed=1,2', got some that are none"]

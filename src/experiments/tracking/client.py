@@ -76,10 +76,13 @@ class Client(MlflowClient):  # type: ignore[misc]  # MLflow has no types
         """With its files, whose place nothing else would free."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        place = self.get_logged_model(model_id).artifact_location
+        model = self.get_logged_model(model_id)
         super().delete_logged_model(model_id)
         with contextlib.suppress(Exception):  # a store may not let go of files, or there are none yet
-            get_artifact_repository(place, tracking_uri=self.tracking_uri).delete_artifacts()
+            versions = self.search_model_versions(f"run_id = '{model.source_run_id}'")
+            if not any(model_id in (version.source or "") for version in versions):  # whose files these are then
+                place = model.artifact_location
+                get_artifact_repository(place, tracking_uri=self.tracking_uri).delete_artifacts()
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, Any]) -> None:
         super().set_logged_model_tags(model_id, _clean(tags))

@@ -110,6 +110,7 @@ class Answers:
                 it makes; `time_zone`: in which days began at the fit.
         """
         self.pipeline, self.spark, self.known = pipeline, _as_at_the_fit(spark, known.get("time_zone")), known
+        self._categories = _categories(pipeline)
 
     def get_raw_model(self) -> PipelineModel:
         """The Spark pipeline."""
@@ -218,9 +219,9 @@ class Answers:
 
         columns = [F.col("`" + name.replace("`", "``") + "`") for name in self.known["values"]]
         columns += [vector_to_array(F.col(name)).alias(name) for name in self.known["vectors"]]
-        for name, values in _categories(self.pipeline).items():
-            text = F.col(name).cast("string")
-            columns.append(F.when(~text.isin(values), text).alias(f"{NEW}{name.strip('`')}"))
+        for name in self._categories.keys() & set(made.columns):
+            text = F.col("`" + name.replace("`", "``") + "`").cast("string")
+            columns.append(F.when(~text.isin(self._categories[name]), text).alias(f"{NEW}{name}"))
         return made.select(ROW, *columns)
 
     @staticmethod
@@ -240,9 +241,9 @@ def _categories(pipeline: PipelineModel) -> dict[str, list[str]]:
     """Columns whose texts were numbered, with the values that were seen, where they are few."""
     found: dict[str, list[str]] = {}
     for stage in pipeline.stages:
-        if hasattr(stage, "getValues"):
+        if type(stage).__name__ == "CategoryEncoderModel":
             found |= dict(zip(_read_by(stage), stage.getValues(), strict=True))
-        elif hasattr(stage, "labelsArray"):
+        elif type(stage).__name__ == "StringIndexerModel":
             found |= dict(zip(_read_by(stage), stage.labelsArray, strict=True))
     seen = {name: [value for value in values if value is not None] for name, values in found.items()}
     return {name: values for name, values in seen.items() if 0 < len(values) <= MOST_CATEGORIES}
@@ -252,12 +253,14 @@ def _filled(pipeline: PipelineModel) -> set[str]:
     """Columns for whose gaps a stage has an answer."""
     found: set[str] = set()
     for stage in pipeline.stages:
-        keeps = hasattr(stage, "labelsArray") and stage.getHandleInvalid() == "keep"
+        keeps = type(stage).__name__ == "StringIndexerModel" and stage.getHandleInvalid() == "keep"
         if keeps or type(stage).__name__ in ("CategoryEncoderModel", "ImputerModel", "Words"):
-            found.update(name.strip("`") for name in _read_by(stage))
+            found.update(_read_by(stage))
     return found
 
 
 def _read_by(stage: Any) -> list[str]:
+    """Names of the columns that a stage reads, as the data has them."""
     is_of_many = stage.hasParam("inputCols") and stage.isSet("inputCols")
-    return list(stage.getInputCols()) if is_of_many else [stage.getInputCol()]
+    names = stage.getInputCols() if is_of_many else [stage.getInputCol()]
+    return [name[1:-1].replace("``", "`") if name.startswith("`") else name for name in names]
