@@ -33,7 +33,7 @@ SAMPLES = {
     "ranks": "2",
     "wide": "",
     "learnt": "",
-    "cluster/checks.py key": "spark.driver.memory",
+    "cluster/checks.py name": "driver_memory",
     "sweeps/plan.py name": "trials",
     "tuning/grid.py key": "model.estimator.regParam",
     "tracking/registry.py alias": "better",
