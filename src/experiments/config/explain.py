@@ -26,6 +26,8 @@ from experiments.errors import ConfigError, suggest, wrong_choice
 
 def explain(cause: Exception, overrides: Sequence[str], config_dir: str | Path | None = None) -> ConfigError:
     """Every override that is wrong, each alone against a composition of the valid choices, else the cause's words."""
+    if config_dir is not None and not Path(config_dir).is_dir():
+        return ConfigError([f"--config-dir must be a folder with config groups, got '{config_dir}', which is none"])
     needs_multirun = "Ambiguous value" in str(cause) or "requires --multirun" in str(cause)
     problems = _sweeps(overrides) if needs_multirun else []
     # Where not even the valid choices compose, the cause itself is all that can be said.

@@ -26,6 +26,8 @@ FLAWLESS = 0.9999
 LEAST_HELD_OUT = 200
 # Of a class with such a share of the rows, accuracy says little.
 LOPSIDED = 0.85
+# Of balanced accuracy, times what chance has.
+BETTER_THAN_CHANCE = 1.1
 # What is wrong on the training rows is less than this part of what is wrong on others: then it is learnt by heart.
 BY_HEART, LEAST_WRONG = 0.3, 0.25
 MOST_VALUES = 200
@@ -53,7 +55,14 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
             if each.held_out is scored.judged_side:
                 of_class[each.true] += each.rows
         most, share = scored.dataset.class_name(int(of_class.most_common(1)[0][0])), metrics["baseline_accuracy"]
-        if metrics["accuracy"] <= share:
+        balanced, chance = metrics["balanced_accuracy"], 1 / (scored.dataset.classes or 2)
+        if metrics["accuracy"] <= share and balanced >= BETTER_THAN_CHANCE * chance:
+            yield (
+                f"model has accuracy {metrics['accuracy']:.4g}, and '{most}' of every row would have {share:.4g} there, "
+                "as where classes are weighed alike or one has nearly all rows; how well it tells them apart is in "
+                f"balanced_accuracy ({balanced:.4g}) and the confusion matrix"
+            )
+        elif metrics["accuracy"] <= share:
             yield (
                 f"model is no better than to say '{most}' of every row, the most frequent of the rows that judge, "
                 f"which has accuracy {share:.4g} there (accuracy {metrics['accuracy']:.4g}); look at "

@@ -205,7 +205,9 @@ def _place_of(client: MlflowClient, uri: str, where: str) -> str:
         return str(client.get_logged_model(name or _model_of_run(client, uri)).artifact_location)
     except MlflowException:
         example = "models:/m-…, models:/houses@candidate or the id of a run that has logged a model"
-        raise ConfigError([f"model must be a URI such as {example}, got '{uri}'"]) from None
+        names = [] if name else [each.name for each in client.search_registered_models()]
+        meant = f"; did you mean 'models:/{uri}@candidate'?" if uri in names else ""
+        raise ConfigError([f"model must be a URI such as {example}, got '{uri}'{meant}"]) from None
 
 
 def _no_version(client: MlflowClient, name: str, which: str) -> str:

@@ -7,9 +7,11 @@ must know of the model stands in `MLmodel`, under `metadata: experiments`.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import itertools
 import re
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pyspark.ml import PipelineModel
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 ROW = "_experiments_row"
 NEW = "_experiments_new_"
@@ -189,6 +191,10 @@ class Answers:
         kinds, optional = self.known["columns"], set(self.known["may_be_missing"])
         columns: dict[str, Any] = {ROW: pa.array(range(len(rows)), pa.int64())}
         absent = [name for name in kinds if name not in rows and name in optional]
+        others = [str(name) for name in rows.columns if name not in kinds]
+        for name in absent:
+            if near := difflib.get_close_matches(name, others, 1, 0.75):
+                raise BadRows(f"the rows must have the column '{name}', got '{near[0]}'; rename it, or leave it out")
         if absent:
             warnings.warn(
                 f"no column is called {', '.join(map(repr, absent))}: missing in every row, as the model sees it",
@@ -221,32 +227,56 @@ class Answers:
         columns += [vector_to_array(F.col(name)).alias(name) for name in self.known["vectors"]]
         for name in self._categories.keys() & set(made.columns):
             text = F.col("`" + name.replace("`", "``") + "`").cast("string")
-            columns.append(F.when(~text.isin(self._categories[name]), text).alias(f"{NEW}{name}"))
+            columns.append(self._categories[name].new(text).alias(f"{NEW}{name}"))
         return made.select(ROW, *columns)
 
-    @staticmethod
-    def _warn_of_new(answers: pd.DataFrame) -> None:
+    def _warn_of_new(self, answers: pd.DataFrame) -> None:
         """Of categories that were not among the training rows; their columns are taken away."""
         for column in [name for name in answers.columns if name.startswith(NEW)]:
-            new = answers.pop(column).dropna()
+            new, name = answers.pop(column).dropna(), column.removeprefix(NEW)
             if len(new):
-                warnings.warn(
-                    f"'{column.removeprefix(NEW)}' has values that the fit has not seen, such as {new.iloc[0]!r} "
-                    f"({len(new)} of {len(answers)} rows): the answers say nothing of them",
-                    stacklevel=4,
-                )
+                said = f"such as {new.iloc[0]!r} ({len(new)} of {len(answers)} rows)"
+                becomes = self._categories[name].becomes
+                warnings.warn(f"'{name}' has values that the fit has not seen, {said}: {becomes}", stacklevel=4)
 
 
-def _categories(pipeline: PipelineModel) -> dict[str, list[str]]:
-    """Columns whose texts were numbered, with the values that were seen, where they are few."""
-    found: dict[str, list[str]] = {}
+@dataclass(frozen=True)
+class Categories:
+    """What the fit has seen in a column.
+
+    Attributes:
+        values: that are there.
+        has_gaps: whether a missing value is another, or None where that is not known.
+        becomes: what a new one is to the model.
+    """
+
+    values: list[str]
+    has_gaps: bool | None
+    becomes: str
+
+    def new(self, text: Column) -> Column:
+        """The text where it was not seen, else null."""
+        from pyspark.sql import functions as F
+
+        new = F.when(~text.isin(self.values), text)
+        return new if self.has_gaps is not False else F.when(text.isNull(), F.lit("(missing)")).otherwise(new)
+
+
+def _categories(pipeline: PipelineModel) -> dict[str, Categories]:
+    """Columns whose texts were numbered, where they have few."""
+    found: dict[str, Categories] = {}
     for stage in pipeline.stages:
         if type(stage).__name__ == "CategoryEncoderModel":
-            found |= dict(zip(_read_by(stage), stage.getValues(), strict=True))
+            for name, values in zip(_read_by(stage), stage.getValues(), strict=True):
+                is_of_entries = len(values) <= stage.getOrDefault("mostValues")
+                most = f"they count as {values[0]!r}, the most frequent" if values else ""
+                becomes = most if is_of_entries else "they count as one that no row has"
+                there = [value for value in values if value is not None]
+                found[name] = Categories(there, None in values, becomes)
         elif type(stage).__name__ == "StringIndexerModel":
-            found |= dict(zip(_read_by(stage), stage.labelsArray, strict=True))
-    seen = {name: [value for value in values if value is not None] for name, values in found.items()}
-    return {name: values for name, values in seen.items() if 0 < len(values) <= MOST_CATEGORIES}
+            for name, labels in zip(_read_by(stage), stage.labelsArray, strict=True):
+                found[name] = Categories(list(labels), None, "what the model makes of them it has not learnt")
+    return {name: each for name, each in found.items() if 0 < len(each.values) <= MOST_CATEGORIES}
 
 
 def _filled(pipeline: PipelineModel) -> set[str]:
