@@ -213,7 +213,8 @@ def _fitted_and_recorded(
             model_uri = saved.result() if saved else None
     seconds = {f"seconds_{phase}": value for phase, value in progress.seconds.items()}
     tracked.log_metrics({**metrics, **dataset.counts, **seconds})
-    tracked.describe(note(config, metrics, dataset))
+    said = "".join(f"\n\n- {markdown(each)}" for each in [*dataset.warnings, *doubtful])
+    tracked.describe(note(config, metrics, dataset) + said)
     around.finished(config, fitted, spark, tracked, {**metrics, **seconds})
     registered = around.register(tracked, model_uri, config)
     ids = (tracked.run_id, tracked.experiment_id, tracked.experiment)

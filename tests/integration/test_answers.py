@@ -198,14 +198,12 @@ def test_a_category_that_no_training_row_had_is_said(model, tmp_path, preprocess
         known = loaded.predict(frame.head(3))
     with pytest.warns(UserWarning, match=r"'home.town' has values that the fit has not seen, such as 'Roma' \(1 of 3 "):
         answers = loaded.predict(frame.head(3).assign(**{"home.town": ["Roma", "Rome", "Bonn"]}))
-    with pytest.raises(ValueError, match="must have the column 'home.town', got 'home town'; rename it"):
+    with pytest.raises(ValueError, match="got 'home town'; rename it"):
         loaded.predict(frame.head(3).rename(columns={"home.town": "home town"}))
     assert list(answers.columns) == list(known.columns) == ["prediction"]
     gaps = frame.head(3).assign(**{"home.town": [None, "Rome", "Bonn"], "x": [1.0, None, 2.0]})
     if preprocessing == "auto":
-        with pytest.warns(
-            UserWarning, match=r"such as '\(missing\)' \(1 of 3 rows\): they count as '\w+', the most freq"
-        ):
+        with pytest.warns(UserWarning, match=r"'\(missing\)' \(1 of 3 rows\): they count as '\w+', the mo"):
             loaded.predict(gaps)
         assert loaded.predict(gaps)["prediction"].notna().all()
     else:  # of two columns with gaps the one is named for which no stage has an answer

@@ -58,8 +58,8 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
         balanced, chance = metrics["balanced_accuracy"], 1 / (scored.dataset.classes or 2)
         if metrics["accuracy"] <= share and balanced >= BETTER_THAN_CHANCE * chance:
             yield (
-                f"model has accuracy {metrics['accuracy']:.4g}, and '{most}' of every row would have {share:.4g} there, "
-                "as where classes are weighed alike or one has nearly all rows; how well it tells them apart is in "
+                f"model has accuracy {metrics['accuracy']:.4g}, and '{most}' of every row would have {share:.4g}, as "
+                "where classes are weighed alike or one has nearly all rows; how well it tells them apart is in "
                 f"balanced_accuracy ({balanced:.4g}) and the confusion matrix"
             )
         elif metrics["accuracy"] <= share:

@@ -95,11 +95,8 @@ def _said_of_order(metric: str, compared: pd.DataFrame) -> str:
     if metric.startswith(tuple(PREFIXES.values())):
         return f"the best first, by {metric}, by which sweeps choose: the held-out rows have no say in it"
     within = [name for name in within_training([metric]) if name in compared]
-    sweeps = (
-        f", which not all have; a sweep chooses by its objective within the training rows: --sort {within[0]}"
-        if within
-        else ""
-    )
+    chosen = "a sweep chooses by its objective within the training rows"
+    sweeps = f", which not all have; {chosen}: --sort {within[0]}" if within else ""
     return f"the best first, by {metric} of the rows that judge{f', not by {within[0]}' if within else ''}{sweeps}"
 
 

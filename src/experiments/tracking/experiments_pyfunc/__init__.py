@@ -269,7 +269,7 @@ def _categories(pipeline: PipelineModel) -> dict[str, Categories]:
         if type(stage).__name__ == "CategoryEncoderModel":
             for name, values in zip(_read_by(stage), stage.getValues(), strict=True):
                 is_of_entries = len(values) <= stage.getOrDefault("mostValues")
-                most = f"they count as {values[0]!r}, the most frequent" if values else ""
+                most = f"they count as {values[0] or '(missing)'!r}, the most frequent" if values else ""
                 becomes = most if is_of_entries else "they count as one that no row has"
                 there = [value for value in values if value is not None]
                 found[name] = Categories(there, None in values, becomes)
