@@ -88,9 +88,7 @@ def test_a_stage_that_is_null_is_left_out():
 
 
 def test_text_among_numbers_is_refused_with_the_preprocessing_to_add():
-    with pytest.raises(
-        ExperimentError, match=r"must be numbers or vectors, got town \(string\).*preprocessing=one_hot"
-    ):
+    with pytest.raises(ExperimentError, match=r"must be numbers or vectors, got town \(string\).*preprocessing=auto"):
         wired({"town": "string", "size": "double"}, "model=ridge")
 
 
