@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from experiments import ConfigError, ExperimentError, load
+from experiments import ConfigError, ExperimentError, load, load_model
 from experiments.experiment import run
+from experiments.tracking.store import check_store
 
 # The session of the ranks has less to do.
 pytestmark = pytest.mark.xdist_group("ranks")
@@ -278,3 +279,27 @@ def test_the_run_that_mlflow_run_opened_is_used(spark, store, words, monkeypatch
     result = run(load(["model=ridge", "data=diabetes", "model.estimator.tol=1e-5", *words]))
     assert result.run_id == opened.info.run_id
     assert client.get_run(result.run_id).data.params["composed.model.estimator.tol"] == "1e-05"
+
+
+@pytest.mark.parametrize("given", ["word", "variable"])
+def test_models_are_registered_where_the_registry_is(store, new_store, cluster_words, tmp_path, monkeypatch, given):
+    registry = new_store(tmp_path / "registry")
+    words = [f"tracking.uri={store}", *cluster_words, "registry.name=elsewhere"]
+    if given == "word":
+        words.append(f"tracking.registry_uri={registry}")
+    else:
+        monkeypatch.setenv("MLFLOW_REGISTRY_URI", registry)
+    result = run(load(["model=ridge", "data=diabetes", *words]))
+    (version,) = MlflowClient(registry_uri=registry, tracking_uri=store).search_model_versions("name = 'elsewhere'")
+    assert version.run_id == result.run_id
+    assert MlflowClient(registry_uri=store, tracking_uri=store).search_model_versions("name = 'elsewhere'") == []
+    loaded = load_model("models:/elsewhere@candidate", words)
+    assert len(loaded.predict(loaded_rows())) == 3
+    with pytest.raises(ConfigError, match=r"tracking.registry_uri must be a store that answers, got 'http"):
+        check_store(load([*words[:-1], "tracking.registry_uri=http://127.0.0.1:9"]).tracking)
+
+
+def loaded_rows():
+    from sklearn.datasets import load_diabetes
+
+    return load_diabetes(as_frame=True)["data"].head(3)

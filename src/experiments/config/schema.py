@@ -175,6 +175,8 @@ class TrackingConfig:
     uri: str | None = None
     # Folder of a sqlite store; with neither this nor `uri`: MLFLOW_TRACKING_URI, else the current folder.
     folder: str | None = None
+    # Where models are registered; unset: MLFLOW_REGISTRY_URI unless a folder is chosen, else where runs are recorded.
+    registry_uri: str | None = None
     # Experiment name; unset: the data's name.
     experiment: str | None = None
     # Run name; unset: the model and what was overridden.

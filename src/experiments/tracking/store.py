@@ -28,6 +28,7 @@ FILE, ARTIFACTS = "mlflow.db", "mlartifacts"
 # `mlflow run` puts the run that it opened here, and where it is.
 GIVEN_RUN = "MLFLOW_RUN_ID"
 GIVEN_URI = "MLFLOW_TRACKING_URI"
+GIVEN_REGISTRY = "MLFLOW_REGISTRY_URI"
 
 
 def tracking_uri(tracking: TrackingConfig) -> str:
@@ -37,6 +38,12 @@ def tracking_uri(tracking: TrackingConfig) -> str:
     if tracking.folder is None and os.environ.get(GIVEN_URI):
         return os.environ[GIVEN_URI]
     return f"sqlite:///{Path(tracking.folder or '.').resolve() / FILE}"
+
+
+def registry_uri(tracking: TrackingConfig) -> str:
+    """Where models are registered. A folder of one's own is no place that another registry could read."""
+    given = os.environ.get(GIVEN_REGISTRY) if tracking.folder is None or tracking.uri else None
+    return tracking.registry_uri or given or tracking_uri(tracking)
 
 
 def artifact_folder(tracking: TrackingConfig) -> str | None:
@@ -65,9 +72,11 @@ def how_to_look(tracking: TrackingConfig, experiment_id: str, run_id: str) -> st
 
 def words_of(tracking: TrackingConfig) -> list[str]:
     """The words that lead to the same store, secrets out; none where nobody chose one."""
+    registry = tracking.registry_uri
+    own = [f"tracking.registry_uri={redact_text(registry)}"] if registry else []
     if tracking.uri:
-        return [f"tracking.uri={redact_text(tracking.uri)}"]
-    return [f"tracking.folder={redact_text(tracking.folder)}"] if tracking.folder is not None else []
+        return [f"tracking.uri={redact_text(tracking.uri)}", *own]
+    return [*([f"tracking.folder={redact_text(tracking.folder)}"] if tracking.folder is not None else []), *own]
 
 
 def check_store(tracking: TrackingConfig) -> None:
@@ -92,15 +101,21 @@ def check_store(tracking: TrackingConfig) -> None:
                 "tracking.folder=… makes a database"
             ]
         )
+    _ask(uri, tracking.folder if not tracking.uri else None)
+    if registry_uri(tracking) != uri:
+        _ask(registry_uri(tracking), None, "tracking.registry_uri")
+
+
+def _ask(uri: str, folder: str | None, key: str = "tracking.uri") -> None:
     try:
-        if tracking.folder is not None and not tracking.uri:
-            Path(tracking.folder).mkdir(parents=True, exist_ok=True)
+        if folder is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
         if uri.startswith(("http://", "https://")):
             _ask_server(uri)
         elif not uri.startswith("databricks"):
             _ask_database(uri)
     except Exception as error:  # SQLAlchemy's drivers each have their own
-        raise no_store(uri, error) from error
+        raise no_store(uri, error, key) from error
 
 
 def _ask_server(uri: str) -> None:
@@ -126,12 +141,12 @@ def _ask_database(uri: str) -> None:
         engine.dispose()
 
 
-def no_store(uri: str, error: Exception) -> ConfigError:
+def no_store(uri: str, error: Exception, key: str = "tracking.uri") -> ConfigError:
     """The error for a store that cannot be used, with a way out."""
     way_out = "start it, or leave tracking=local to record in a folder"
     if uri.startswith("sqlite:"):
         way_out = "choose a folder that can be written: tracking.folder=…"
-    problem = f"tracking.uri must be a store that answers, got '{uri}': {readable_cause(error)}; {way_out}"
+    problem = f"{key} must be a store that answers, got '{uri}': {readable_cause(error)}; {way_out}"
     return ConfigError([redact_text(problem)])
 
 
@@ -157,7 +172,7 @@ def open_store(config: Config) -> MlflowClient:
     try:
         if file is not None:
             _make(file)
-        return Client(tracking_uri=uri, registry_uri=uri)
+        return Client(tracking_uri=uri, registry_uri=registry_uri(config.tracking))
     except ConfigError:
         raise
     except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
