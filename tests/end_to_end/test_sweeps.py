@@ -166,13 +166,8 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(start, typed, store
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("place", ["sqlite", "server"])
-def test_a_sweep_that_is_killed_again_and_again_ends_with_each_trial_once(
-    start, command, store, runs, environment, wait_for, request, place
-):
+def test_a_sweep_that_is_killed_again_and_again_ends_with_each_trial_once(start, command, store, runs, wait_for):
     """Long, as each kill takes a command of its own. When it comes is left to chance."""
-    if place == "server":
-        store = environment["MLFLOW_TRACKING_URI"] = request.getfixturevalue("server").uri
     client, chance = MlflowClient(store), random.Random()
     for _ in range(4):
         process, before, more = start("experiments", *RIDGE), finished(client), chance.randint(0, 3)
