@@ -25,7 +25,9 @@ class Watch(threading.Thread):
     def __init__(self):
         super().__init__(name="watch-ports", daemon=True)
         self.found = set()
-        self._others, self._fruitless = listening(), Counter()
+        # A session of Spark's may be there already; it is ours all the same.
+        self._others = {inode: place for inode, place in listening().items() if owner_of(inode) is None}
+        self._fruitless = Counter()
 
     def run(self):
         while True:
