@@ -231,10 +231,12 @@ def test_few_rows_and_many_are_doubted_alike(spark, tmp_path, monkeypatch, task)
             return dataset.warnings
 
     here = said()
-    monkeypatch.setattr("experiments.data.few.MOST_ROWS", 10)  # more than there seemed to be
+    monkeypatch.setattr("experiments.data.few.MOST_ROWS", 120)  # more than there seemed to be
     assert said() == here
     monkeypatch.setattr("experiments.data.loading.MOST_BYTES", 0)
     assert said() == here
+    monkeypatch.setattr("experiments.data.checking.MOST_HASHES", 50)
+    assert "has about " in said()[-1]
     assert [word in " ".join(here) for word in ("all rows: same;", "give the label: leak;", "has 10 of its 60 rows")]
     assert len(here) == 3
 

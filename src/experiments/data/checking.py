@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import Balance, DataConfig, Missing, TableData, Task
 from experiments.data.classes import balanced, class_values, positive_last, with_classes
 from experiments.data.dataset import HASH, HELD_OUT, MOST_CLASSES, Dataset, test_fraction
-from experiments.data.doubts import Doubts
-from experiments.data.few import groups_of, look, most_rows, taken
+from experiments.data.doubts import Doubts, Ends
+from experiments.data.few import groups_of, look, some_of, taken
 from experiments.data.kinds import DATES
 from experiments.data.missing import any_missing, check_missing
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.roles import check_weights
 from experiments.data.texts import check_texts
 from experiments.errors import ExperimentError, readable_cause
+
+# Of more rows a share is compared.
+MOST_HASHES = 200_000
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +61,7 @@ def checked_dataset(
         label,
         features,
         *(counts[False], counts[True], digests[False], digests[True]),
-        warnings=_warnings(rows, data, doubts, groups, few, is_small),
+        warnings=_warnings(rows, data, doubts, groups, few),
         weight=weight,
         fit_weight=weight,
         group=data.group,
@@ -83,7 +87,7 @@ def _counted(
         # Of texts and weights more is asked than few rows are worth on the driver.
         if is_small and not doubts.texts and weight is None and (few := taken(rows, doubts, sums)) is not None:
             return groups_of(few, sums), few
-        asked = [*_weights(weight), *doubts.of_texts(), *([] if is_small else doubts.of_numbers())]
+        asked = [*_weights(weight), *doubts.of_texts()]
         return _groups(rows, sums, asked, _class(doubts.task, doubts.label)), None
     except Exception as error:  # Spark raises Py4J and its own kinds
         raise ExperimentError(f"data={data.name} must be readable, but: {readable_cause(error)}") from error
@@ -111,43 +115,58 @@ def _groups(rows: DataFrame, sums: Mapping[str, Column], asked: Sequence[Column]
 
 
 def _warnings(
-    rows: DataFrame, data: DataConfig, doubts: Doubts, groups: Sequence[Any], few: pa.Table | None, is_small: bool
+    rows: DataFrame, data: DataConfig, doubts: Doubts, groups: Sequence[Any], few: pa.Table | None
 ) -> tuple[str, ...]:
     """What is doubtful about numbers, and rows that are known by heart.
 
     Args:
         few: the rows, if they are here already.
     """
+    has_test_set = isinstance(data, TableData) and data.test_path is not None
+    if not doubts.numbers and not has_test_set:
+        return ()
+    of_side = {side: sum(row["rows"] for row in groups if row[HELD_OUT] is side) for side in (False, True)}
+    count = sum(of_side.values())
+    share = 1.0
+    if few is None:
+        few, share = some_of(rows, doubts, count)
+    looked_at = look(few, doubts)
+    ends = doubts.ends(looked_at.sides) if looked_at.sides else {}
+    in_both, of = looked_at.in_both, 1
+    if share < 1:
+        ends = _ends(rows, doubts.suspicious(ends, count))
+        of = math.ceil(count / MOST_HASHES)
+        in_both = _in_both(rows, of) if has_test_set else 0
+    said = doubts.warnings(looked_at.sides, ends, count, looked_at.codes)
+    return (*said, *(_said_of_both(in_both, of, of_side[True]) if has_test_set and in_both else ()))
+
+
+def _ends(rows: DataFrame, names: Sequence[str]) -> dict[str, Ends]:
+    """Of all rows."""
     from pyspark.sql import functions as F
 
-    has_test_set = isinstance(data, TableData) and data.test_path is not None
-    is_few = is_small and sum(row["rows"] for row in groups) <= most_rows(doubts)
-    if few is None and is_few and (doubts.numbers or has_test_set):
-        few = taken(rows, doubts, {})
-    if few is not None:
-        looked_at = look(few, doubts)
-        sides, in_both, codes = looked_at.sides, looked_at.in_both, looked_at.codes
-    else:
-        if is_small and doubts.numbers:  # more rows than there seemed to be
-            asked = rows.groupBy(HELD_OUT, *_class(doubts.task, doubts.label))
-            summed = asked.agg(F.count("*").alias("rows"), *doubts.of_numbers())
-            groups = summed.limit(2 * MOST_CLASSES + 1).collect()
-        sides = [doubts.side_of(group, HELD_OUT) for group in groups]
-        in_both, codes = _count_in_both(rows) if has_test_set else 0, []
-    test_rows = sum(row["rows"] for row in groups if row[HELD_OUT])
-    return (*doubts.warnings(sides, codes), *(_said_of_both(in_both, test_rows) if has_test_set and in_both else ()))
+    if not names:
+        return {}
+    numbers = [F.expr(f"nanvl(double({quoted(name)}), NULL)") for name in names]
+    asked = [of(number) for number in numbers for of in (F.min, F.max, F.avg)]
+    found = [math.nan if value is None else value for value in rows.agg(*asked).collect()[0]]
+    return {name: Ends(*found[3 * place : 3 * place + 3]) for place, name in enumerate(names)}
 
 
-def _count_in_both(rows: DataFrame) -> int:
-    """Held out rows that are among the training rows."""
-    others = rows.where(f"NOT {HELD_OUT}").select(HASH)
-    return int(rows.where(HELD_OUT).select(HASH).join(others, HASH, "left_semi").count())
+def _in_both(rows: DataFrame, of: int) -> int:
+    """Held out rows that are among the training rows; those alone are compared whose hash is one of so many."""
+    from pyspark.sql import functions as F
+
+    chosen = rows.where(F.pmod(HASH, F.lit(of)) == 0).groupBy(HASH)
+    sides = chosen.agg(F.count_if(F.col(HELD_OUT)).alias("test"), F.count_if(~F.col(HELD_OUT)).alias("train"))
+    return int(sides.where("train > 0").agg(F.sum("test")).collect()[0][0] or 0)
 
 
-def _said_of_both(count: int, test_rows: int) -> tuple[str]:
+def _said_of_both(count: int, of: int, test_rows: int) -> tuple[str]:
+    said = f"about {min(count * of, test_rows):,}" if of > 1 else f"{count:,}"
     return (
-        f"data.test_path has {count:,} of its {test_rows:,} rows among the training rows too: they are known by heart, "
-        "so that metrics are better than they will be",
+        f"data.test_path has {said} of its {test_rows:,} rows among the training rows "
+        "too: they are known by heart, so that metrics are better than they will be",
     )
 
 

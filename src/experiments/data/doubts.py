@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Of more columns of text only so many are looked at: each costs a part of the aggregate.
 MOST_TEXTS = 200
 LEAST_ROWS = 20
+# Of fewer rows of a class, in the mean, nothing is said of what classes have in common.
+LEAST_OF_A_CLASS = 3
 # A column of text with a value for every second row says who a row is, and not what it is like.
 MANY_VALUES = 0.5
 # Texts of so many words, in the mean, are sentences.
@@ -52,6 +54,14 @@ class Side:
     variance: NDArray[np.float64]
 
 
+class Ends(NamedTuple):
+    """Of a number: its least and largest value among those that are there, and the mean."""
+
+    least: float
+    largest: float
+    mean: float
+
+
 @dataclass(frozen=True)
 class Doubts:
     """What is asked of the columns of one data set.
@@ -75,32 +85,6 @@ class Doubts:
     @property
     def texts(self) -> list[str]:
         return [name for name, kind in self.kinds.items() if kind == "string"][:MOST_TEXTS]
-
-    def of_numbers(self) -> list[Column]:
-        """Aggregates over the rows of a side, for `side_of`.
-
-        Numbers are summed up as one vector, of a regression with the label and each number's product with it behind
-        them: an aggregate for each of a thousand columns takes Spark longer to compile than to run.
-        """
-        from pyspark.ml.functions import array_to_vector
-        from pyspark.ml.stat import Summarizer
-        from pyspark.sql import functions as F
-
-        if not self.numbers:
-            return []
-        values = ", ".join(f"double({quoted(name)})" for name in self.numbers)
-        entries = f"array({values})"
-        if self.task is Task.regression and self.label is not None:
-            label = f"double({quoted(self.label)})"
-            entries = f"concat(array({values}, {label}), transform(array({values}), v -> v * {label}))"
-        vector = array_to_vector(F.expr(f"transform({entries}, v -> coalesce(v, double('NaN')))"))
-        return [Summarizer.metrics("min", "max", "mean", "variance").summary(vector).alias("_numbers")]
-
-    def side_of(self, group: Any, held_out: str) -> Side:
-        """What `of_numbers` has yielded for a group, with its `rows`."""
-        ends = ("min", "max", "mean", "variance")
-        found = (group["_numbers"][end].toArray() if self.numbers else np.empty(0) for end in ends)
-        return Side(group["rows"], group[held_out], *found)
 
     def of_texts(self) -> list[Column]:
         """Aggregates over the rows, for `check_letters` and `suspects`."""
@@ -137,23 +121,43 @@ class Doubts:
             and _sum(groups, f"_typed_{place}") >= 0.5 * count
         ]
 
-    def warnings(self, sides: Sequence[Side], codes: Sequence[str] = ()) -> list[str]:
+    def ends(self, sides: Sequence[Side]) -> dict[str, Ends]:
+        """Of each number over all sides."""
+        rows = np.array([side.rows for side in sides])
+        least = np.fmin.reduce([side.least for side in sides], axis=0)
+        largest = np.fmax.reduce([side.largest for side in sides], axis=0)
+        mean = rows @ np.array([side.mean for side in sides]) / rows.sum()
+        of_each = zip(least.tolist(), largest.tolist(), mean.tolist(), strict=True)
+        return {name: Ends(*found) for name, found in zip(self.numbers, of_each, strict=False)}  # products come last
+
+    def suspicious(self, ends: Mapping[str, Ends], rows: int) -> list[str]:
+        """Numbers that may have one value in all rows, or count them, by the ends among some of the rows.
+
+        Args:
+            rows: how many there are in all.
+        """
+        return [
+            name
+            for name, (least, largest, _) in ends.items()
+            if least == largest or (self.kinds[name] in WHOLE and rows / 2 < largest - least + 1 <= rows)
+        ]
+
+    def warnings(self, sides: Sequence[Side], ends: Mapping[str, Ends], rows: int, codes: Sequence[str]) -> list[str]:
         """What a person should know before believing the metrics.
 
         Args:
+            sides: of all rows or of some.
+            ends: over all rows, of all numbers or of those that are suspicious.
+            rows: how many there are in all.
             codes: numbers each of whose values has one class only.
         """
-        rows = sum(side.rows for side in sides)
         if rows < LEAST_ROWS or not self.numbers:
             return []
-        least = np.fmin.reduce([side.least for side in sides], axis=0)
-        largest = np.fmax.reduce([side.largest for side in sides], axis=0)
-        mean = np.array([side.rows for side in sides]) @ np.array([side.mean for side in sides]) / rows
-        constant = [name for place, name in enumerate(self.numbers) if least[place] == largest[place]]
+        constant = [name for name, (least, largest, _) in ends.items() if least == largest]
         counting = [
             name
-            for place, name in enumerate(self.numbers)
-            if self.kinds[name] in WHOLE and counts_rows(least[place], largest[place], mean[place], rows)
+            for name, (least, largest, mean) in ends.items()
+            if self.kinds[name] in WHOLE and counts_rows(least, largest, mean, rows)
         ]
         straight = self._leaks([side for side in sides if not side.is_held_out])
         leaks = [name for name in self.numbers if name in {*straight, *codes} and name not in {*counting, *constant}]
@@ -166,6 +170,8 @@ class Doubts:
     def _leaks(self, train: Sequence[Side]) -> list[str]:
         """Numbers of which the label is a straight line, or whose means by class are all that varies."""
         if not train or not self.task.supervised:
+            return []
+        if sum(side.rows for side in train) < LEAST_ROWS:
             return []
         shares = _correlations(train[0]) if self.task is Task.regression else _explained(train)
         return [name for name, share in zip(self.numbers, shares.tolist(), strict=True) if share > LEAK]
@@ -182,6 +188,8 @@ def _correlations(side: Side) -> NDArray[np.float64]:
 def _explained(train: Sequence[Side]) -> NDArray[np.float64]:
     """Share of each number's variance that is between the classes."""
     rows = np.array([side.rows for side in train])[:, None]
+    if rows.sum() < LEAST_OF_A_CLASS * len(rows):  # a row of each class explains everything
+        return np.zeros(len(train[0].mean))
     means = np.array([side.mean for side in train])
     spreads = np.array([side.variance for side in train]) * (rows - 1)
     between = (rows * (means - (rows * means).sum(axis=0) / rows.sum()) ** 2).sum(axis=0)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 16 * 1024 * 1024
 MOST_ROWS = 20_000
 MOST_CELLS = MOST_BYTES // 8
+# Of the most that come, so many are wanted where there are more: a share is drawn row by row, and may yield a few more.
+SOME = 0.9
 # A number of so few values, each of which so many rows have, may be a code.
 MOST_CODES = 20
 LEAST_OF_A_CODE = 10
@@ -63,6 +65,19 @@ def taken(rows: DataFrame, doubts: Doubts, sums: Mapping[str, Column]) -> pa.Tab
         chosen.append(F.col(quoted(doubts.label)).alias("_class"))
     table = rows.select(*chosen).limit(most + 1).toArrow()
     return table if table.num_rows <= most else None
+
+
+def some_of(rows: DataFrame, doubts: Doubts, count: int) -> tuple[pa.Table, float]:
+    """All of the rows where they are few, else some, as `taken` has them; and which share that is.
+
+    Args:
+        count: how many rows there are.
+    """
+    most = most_rows(doubts)
+    share = 1.0 if count <= most else SOME / count * most
+    while (table := taken(rows if share == 1 else rows.sample(share, seed=0), doubts, {})) is None:
+        share /= 2  # which chance seldom asks for
+    return table, share
 
 
 def groups_of(table: pa.Table, sums: Mapping[str, Column]) -> list[dict[str, Any]]:
