@@ -39,7 +39,7 @@ OBJECTIVES = {
 
 # Task to the metrics that a person wants first, where a model has them; of several in one place the first there is.
 _KEY_METRICS = {
-    Task.classification: (("accuracy",), ("f1", "weighted_f1"), ("auc_roc",), ("log_loss",)),
+    Task.classification: (("accuracy",), ("balanced_accuracy",), ("f1", "weighted_f1"), ("auc_roc",), ("log_loss",)),
     Task.regression: (("rmse",), ("mae",), ("r2",)),
     Task.clustering: (("silhouette",), ("training_cost",)),
     Task.decomposition: (("explained_variance",), ("reconstruction_error",), ("perplexity",)),
