@@ -21,7 +21,7 @@ from experiments.evaluation.metrics import evaluate
 from experiments.evaluation.objectives import key_metrics, objective
 from experiments.inspection import inspect
 from experiments.inspection.candidates import candidates
-from experiments.inspection.doubts import doubts
+from experiments.inspection.doubts import doubts, is_a_guess
 from experiments.pipeline.fitting import Prepared, check_estimator, fit_stages
 from experiments.pipeline.wiring import Wired, wire_to
 from experiments.terminal.harmless import markdown
@@ -205,10 +205,10 @@ def _fitted_and_recorded(
             scored = stack.enter_context(score(fitted, transformed, dataset, config.model.task))
             metrics = {**evaluate(scored), **(tuned.metrics if tuned else {})}
             outputs = [*inspect(scored), *(candidates(tuned) if tuned else ())]
-            doubtful = doubts(scored, metrics, outputs)
-        _warn([*dataset.warnings, *doubtful], len(dataset.warnings), tracked, progress)
+            doubtful, is_guess = doubts(scored, metrics, outputs), is_a_guess(scored, metrics)
+        _warn([*dataset.warnings, *doubtful], len(dataset.warnings), tracked, progress, is_guess)
         with phase("log"):
-            tracked.log_data(dataset, config.data.name)
+            tracked.log_data(dataset, config)
             tracked.log_outputs(outputs)
             model_uri = saved.result() if saved else None
     seconds = {f"seconds_{phase}": value for phase, value in progress.seconds.items()}
@@ -250,8 +250,10 @@ def note(config: Config, metrics: Mapping[str, float], dataset: Dataset) -> str:
     return f"{what}{': ' if figures else ''}{figures} ({rows})"
 
 
-def _warn(warnings: Sequence[str], known: int, tracked: TrackedRun, progress: Progress) -> None:
-    """Record all warnings, and show those that are new."""
+def _warn(warnings: Sequence[str], known: int, tracked: TrackedRun, progress: Progress, is_guess: bool = False) -> None:
+    """Record all warnings, and that a model is a guess, and show the warnings that are new."""
+    if is_guess:
+        tracked.mark_as_guess()
     if len(warnings) > known:
         tracked.log_warnings(warnings)
         progress.warn(warnings[known:])

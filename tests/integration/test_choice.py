@@ -42,6 +42,8 @@ def contrary(tmp_path):
 )
 def test_the_best_is_chosen_on_the_rows_that_are_asked_for(spark, words, contrary, client, judged_by, metric, best):
     swept = ["model=ridge", "model.estimator.regParam=0.001,1000000", f"sweep.judged_by={judged_by}", "data.name=c"]
+    # On rows without a law the best is no better than a guess.
+    swept.append("registry.moves=always")
     table = experiments.sweep([*contrary, *swept, *words])
     assert table["metric"].tolist() == [metric] * 2
     assert table["model.estimator.regParam"].tolist()[0] == best
@@ -92,18 +94,33 @@ def test_the_alias_moves_only_to_what_is_not_worse_on_the_same_rows(spark, words
         return made.version, str(named.version), made.alias
 
     assert registered() == ("1", "1", "candidate is version 1")
-    version, named, said = registered("model.estimator.regParam=100000")
+    version, named, said = registered("model.estimator.regParam=100")
     assert (version, named) == ("2", "1")
-    assert said.startswith("candidate stays; rmse ")
+    assert said.startswith("candidate does not move; rmse ")
     assert " of version 1 on the same rows" in said
     assert "registry.moves=always" in said
     assert registered()[:2] == ("3", "3")  # as good is not worse
-    assert registered("model.estimator.regParam=100000", "registry.moves=always")[:2] == ("4", "4")
-    version, named, said = registered("model.estimator.regParam=100001", "seed=2")
+    assert registered("model.estimator.regParam=100", "registry.moves=always")[:2] == ("4", "4")
+    version, named, said = registered("model.estimator.regParam=101", "seed=2")
     assert (version, named) == ("5", "4")
     assert "judged on other rows" in said
     description = client.get_model_version("diabetes", "1").description
     assert description.startswith("ridge on diabetes, progression: rmse ")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        ["model=elastic_net", "data=diabetes", "model.estimator.regParam=100000"],
+        ["model=logistic_regression", "data=breast_cancer", "model.estimator.regParam=1000"],
+    ],
+)
+def test_a_model_no_better_than_a_guess_gets_no_alias(spark, words, client, own):
+    name = own[1].removeprefix("data=")
+    made = run(experiments.load([*own, *words])).registered
+    assert made.alias.startswith("candidate does not move; the model is no better than one answer for all rows")
+    assert client.get_registered_model(name).aliases == {}
+    assert run(experiments.load([*own, "registry.moves=always", *words])).registered.alias == "candidate is version 2"
 
 
 def test_python_runs_compares_and_scores(spark, words, tmp_path):

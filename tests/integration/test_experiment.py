@@ -64,6 +64,8 @@ def test_ridge_on_houses_finds_the_generators_coefficients(spark, store, words):
     assert learnt["distance"] == pytest.approx(-0.5, abs=0.03)
     assert learnt["(intercept)"] == pytest.approx(3000, abs=25)
     assert {item.tags[0].value for item in tracked.inputs.dataset_inputs} == {"train", "test"}
+    source = json.loads(tracked.inputs.dataset_inputs[0].dataset.source)
+    assert source["tags"] == {"generator": "houses", "rows": 10_000, "seed": 42, "noise": 100.0}
 
 
 def test_ridge_on_diabetes_is_scikit_learns_on_the_same_rows(spark, store, words):

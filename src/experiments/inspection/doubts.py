@@ -42,9 +42,19 @@ def doubts(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Outpu
     return [*_unconverged(scored), *_categories(scored), *_spellings(scored), *quality]
 
 
+def is_a_guess(scored: Scored, metrics: Mapping[str, float]) -> bool:
+    """Whether one answer for all rows would be as good: the mean of the label, or its most frequent class."""
+    if scored.task is Task.regression:
+        return metrics.get("r2", 1.0) <= 0
+    if scored.task is not Task.classification or metrics["accuracy"] > metrics["baseline_accuracy"]:
+        return False
+    return metrics["balanced_accuracy"] < BETTER_THAN_CHANCE / (scored.dataset.classes or 2)
+
+
 def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
     """That one answer for all rows would be as good."""
-    if scored.task is Task.regression and metrics.get("r2", 1.0) <= 0:
+    is_guess = is_a_guess(scored, metrics)
+    if scored.task is Task.regression and is_guess:
         yield (
             f"model is no better than the mean of the label, which has r2 0 on the rows that judge (r2 "
             f"{metrics['r2']:.4g}); other features, or less of a penalty, may say more"
@@ -55,14 +65,13 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
             if each.held_out is scored.judged_side:
                 of_class[each.true] += each.rows
         most, share = scored.dataset.class_name(int(of_class.most_common(1)[0][0])), metrics["baseline_accuracy"]
-        balanced, chance = metrics["balanced_accuracy"], 1 / (scored.dataset.classes or 2)
-        if metrics["accuracy"] <= share and balanced >= BETTER_THAN_CHANCE * chance:
+        if metrics["accuracy"] <= share and not is_guess:
             yield (
                 f"model has accuracy {metrics['accuracy']:.4g}, and '{most}' of every row would have {share:.4g}, as "
                 "where classes are weighed alike or one has nearly all rows; how well it tells them apart is in "
-                f"balanced_accuracy ({balanced:.4g}) and the confusion matrix"
+                f"balanced_accuracy ({metrics['balanced_accuracy']:.4g}) and the confusion matrix"
             )
-        elif metrics["accuracy"] <= share:
+        elif is_guess:
             yield (
                 f"model is no better than to say '{most}' of every row, the most frequent of the rows that judge, "
                 f"which has accuracy {share:.4g} there (accuracy {metrics['accuracy']:.4g}); look at "

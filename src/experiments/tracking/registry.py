@@ -14,7 +14,7 @@ from experiments.errors import override
 from experiments.evaluation.objectives import deciding, larger_is_better, merit
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.runs import judged_on
-from experiments.tracking.tags import NOTE_TAG, VERSIONS_TAG
+from experiments.tracking.tags import GUESS_TAG, NOTE_TAG, VERSIONS_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -121,11 +121,13 @@ def _registered(client: MlflowClient, run: TrackedRun, run_id: str, model_id: st
     known, this = json.loads(logged.tags.get(VERSIONS_TAG, "[]")), {"name": name, "version": str(made.version)}
     client.set_logged_model_tags(model_id, {VERSIONS_TAG: json.dumps([*known, *([] if this in known else [this])])})
     is_moved, why = True, ""
-    if wanted.moves is Moves.better:
+    if wanted.moves is Moves.better and GUESS_TAG in ours.data.tags:
+        is_moved, why = False, f"; the model is no better than one answer for all rows{_ALL_THE_SAME}"
+    elif wanted.moves is Moves.better:
         is_moved, why = _compared(client, ours, str(made.version), wanted)
     if is_moved:
         client.set_registered_model_alias(name, alias, made.version)
-    what = f"is version {made.version}" if is_moved else "stays"
+    what = f"is version {made.version}" if is_moved else "does not move"
     return Registered(name, str(made.version), f"{alias} {what}{why}")
 
 

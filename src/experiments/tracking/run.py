@@ -18,11 +18,12 @@ import yaml
 from experiments.config.identity import config_hash
 from experiments.config.schema import Config
 from experiments.config.values import flatten, plain
-from experiments.data.dataset import HELD_OUT, Dataset
+from experiments.data.dataset import Dataset
 from experiments.errors import ExperimentError, readable_cause
 from experiments.figures.output import Output
 from experiments.figures.process import draw
 from experiments.redaction import redact, redact_text
+from experiments.tracking.data_inputs import data_inputs
 from experiments.tracking.model import save_model
 from experiments.tracking.owner import process_tag
 from experiments.tracking.spool import Recorded, Spool, once, said_of
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 from experiments.tracking.spreadsheet import cell
-from experiments.tracking.tags import FAILURE_TAG, HASH_TAG, LONGEST_PARAM, NOTE_TAG, WARNING_TAG
+from experiments.tracking.tags import FAILURE_TAG, GUESS_TAG, HASH_TAG, LONGEST_PARAM, NOTE_TAG, WARNING_TAG
 
 # Groups of the config that say nothing of what is computed; where it runs is worth knowing.
 _UNTOLD = ("sweep", "tracking", "registry")
@@ -113,6 +114,10 @@ class TrackedRun(Recorded):
         if warnings:
             self._set_tag(WARNING_TAG, redact_text("\n".join(warnings))[:5000])
 
+    def mark_as_guess(self) -> None:
+        """That the model is no better than one answer for all rows."""
+        self._set_tag(GUESS_TAG, "true")
+
     def warnings_of(self, run_id: str) -> list[str]:
         """The same of another run; none where its store does not say."""
         with contextlib.suppress(Exception):
@@ -126,24 +131,9 @@ class TrackedRun(Recorded):
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
         self.log_params({f"best.{key}": text for key, text in texts.items()})
 
-    def log_data(self, dataset: Dataset, name: str) -> None:
-        """Train and test as dataset inputs: schema, row count, digest of the content."""
-        from mlflow.entities import Dataset as DatasetEntity
-        from mlflow.entities import DatasetInput, InputTag
-
-        schema = json.dumps({"columns": dict(dataset.rows.drop(HELD_OUT).dtypes)})
-        sides = {
-            "train": (dataset.train_digest, dataset.train_rows),
-            "test": (dataset.test_digest, dataset.test_rows),
-        }
-        inputs = [
-            DatasetInput(
-                DatasetEntity(name, digest, "spark", "{}", schema, json.dumps({"num_rows": rows})),
-                [InputTag("mlflow.data.context", side)],
-            )
-            for side, (digest, rows) in sides.items()
-            if rows
-        ]
+    def log_data(self, dataset: Dataset, config: Config) -> None:
+        """The training and the held-out rows as dataset inputs."""
+        inputs = data_inputs(dataset, config.data, config.seed)
         self.record(lambda client, run_id: client.log_inputs(run_id, inputs))
 
     def log_outputs(self, outputs: Sequence[Output]) -> None:

@@ -11,6 +11,8 @@ FAILURE_TAG = "experiments.failure"
 SWEEP_TAG = "experiments.sweep"
 STUDY_TAG = "experiments.study"
 WARNING_TAG = "experiments.warning"
+# Of a run whose model is no better than one answer for all rows.
+GUESS_TAG = "experiments.no_better_than_a_guess"
 CHOICE_TAG = "experiments.choice"
 # Of a run or model that is made: the same wherever it is recorded.
 ONCE_TAG = "experiments.once"

@@ -1,0 +1,68 @@
+"""The data of a run as MLflow records it: what it came from, its columns, rows and a digest of its content."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from experiments.config.schema import BundledData, DataConfig, GeneratedData, TableData
+from experiments.data.dataset import HELD_OUT, Dataset
+from experiments.data.table import paths_of
+from experiments.redaction import redact, redact_text
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+
+
+def data_inputs(dataset: Dataset, data: DataConfig, seed: int) -> list[DatasetInput]:
+    """The training and the held-out rows, in the context `train` and `test`.
+
+    Args:
+        seed: by which rows that are generated are made.
+    """
+    from mlflow.entities import Dataset as DatasetEntity
+    from mlflow.entities import DatasetInput, InputTag
+
+    schema = json.dumps({"columns": dict(dataset.rows.drop(HELD_OUT).dtypes)})
+    sides = {
+        "train": (dataset.train_digest, dataset.train_rows),
+        "test": (dataset.test_digest, dataset.test_rows),
+    }
+    inputs = []
+    for side, (digest, rows) in sides.items():
+        if rows:
+            kind, source = source_of(data, seed, is_held_out=side == "test")
+            profile = json.dumps({"num_rows": rows})
+            entity = DatasetEntity(data.name, digest, kind, json.dumps(source), schema, profile)
+            inputs.append(DatasetInput(entity, [InputTag("mlflow.data.context", side)]))
+    return inputs
+
+
+def source_of(data: DataConfig, seed: int, is_held_out: bool = False) -> tuple[str, Mapping[str, Any]]:
+    """MLflow's name for a kind of source, and where the rows came from, secrets out.
+
+    Args:
+        is_held_out: whether the rows of `data.test_path` are meant, where there is one.
+    """
+    if isinstance(data, GeneratedData):
+        return "code", {"tags": {"generator": data.generator, "rows": data.rows, "seed": seed, **data.parameters}}
+    if isinstance(data, BundledData):
+        return "code", {"tags": {"bundled": f"scikit-learn {data.bundled}"}}
+    assert isinstance(data, TableData)
+    if data.table is not None:
+        place: dict[str, Any] = {"table_name": data.table}
+    else:
+        paths = [_absolute(item) for item in paths_of((is_held_out and data.test_path) or data.path)]
+        place = {"path": paths[0] if len(paths) == 1 else paths} if paths else {}
+        place |= {"format": data.format}
+    # With the version of a table, as `versionAsOf` of Delta and `snapshot-id` of Iceberg.
+    more = {"options": redact(dict(data.options)), "query": data.query}
+    return "spark", {**place, **{key: value for key, value in more.items() if value}}
+
+
+def _absolute(path: str) -> str:
+    """An address as it can be found again from another folder."""
+    return redact_text(path if urlparse(path).scheme else os.path.abspath(path))
