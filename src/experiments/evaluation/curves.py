@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from pyspark.sql import Column, DataFrame
 
+from experiments.data.caching import cached
 from experiments.data.dataset import HELD_OUT
 
 MOST_CURVES = 20
@@ -118,17 +119,20 @@ def by_score(
         `class`, `step`, the keys and sums, `rows`, `positives` (rows of the class), `low` and `high` (the ends of the
         scores), and `probability` (its sum, null of a margin).
     """
+    scored = _scored(rows, label, classes, keys, sums)
     if count * (1 if classes == 2 else classes) <= MOST_EXACT:
-        return _fetched(_grouped(rows, label, classes, "_score", keys, sums))
+        return _fetched(_grouped(scored, "_score", keys, sums))
     step = f"round(asinh(_score * {UNIT}) * {STEPS})"
-    counted = _fetched(_grouped(rows, label, classes, step, keys, sums))
-    crowded = _crowded(counted)
-    if not crowded:
-        return counted
-    entries = ", ".join(f"{key}D, struct({low!r}D, {width!r}D, {parts}D)" for key, low, width, parts in crowded)
-    ends = f"try_element_at(map({entries}), class * {_CLASS}D + {step})"
-    place = f"floor(least((_score - {ends}.col1) / {ends}.col2, 0.9999D) * {ends}.col3) / {ends}.col3"
-    return _fetched(_grouped(rows, label, classes, f"{step} + coalesce({place}, 0D)", keys, sums))
+    # Of more classes the model's own answers are kept already, and these rows are many times as many.
+    with cached(scored, "MEMORY_AND_DISK" if classes == 2 else "NONE") as kept:
+        counted = _fetched(_grouped(kept, step, keys, sums))
+        crowded = _crowded(counted)
+        if not crowded:
+            return counted
+        entries = ", ".join(f"{key}D, struct({low!r}D, {width!r}D, {parts}D)" for key, low, width, parts in crowded)
+        ends = f"try_element_at(map({entries}), class * {_CLASS}D + {step})"
+        place = f"floor(least((_score - {ends}.col1) / {ends}.col2, 0.9999D) * {ends}.col3) / {ends}.col3"
+        return _fetched(_grouped(kept, f"{step} + coalesce({place}, 0D)", keys, sums))
 
 
 def _fetched(groups: DataFrame) -> list[dict[str, Any]]:
@@ -155,14 +159,8 @@ def _crowded(counted: Sequence[Any]) -> list[tuple[float, float, float, int]]:
     ]
 
 
-def _grouped(
-    rows: DataFrame, label: str, classes: int, step: str, keys: Sequence[str], sums: Mapping[str, Column]
-) -> DataFrame:
-    """`by_score` with steps of one's own.
-
-    Args:
-        step: SQL of `_score`, the score of a row for a class.
-    """
+def _scored(rows: DataFrame, label: str, classes: int, keys: Sequence[str], sums: Mapping[str, Column]) -> DataFrame:
+    """The keys and sums of each row and class, with `_true`, `class`, `_score` and `_probability` (null of a margin)."""
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
 
@@ -179,13 +177,25 @@ def _grouped(
         scored = known.selectExpr("*", "posexplode(_values) AS (class, _value)")
         value, rest = "_value", "1 - _value"
     score = _log_odds(value, rest) if has_probability else value
-    scored = scored.selectExpr("*", f"{score} AS _score")
+    probability = value if has_probability else "CAST(NULL AS DOUBLE)"
+    others = (f"`{name}`" for name in dict.fromkeys((*keys, *sums)))
+    return scored.selectExpr("_true", "class", f"{score} AS _score", f"{probability} AS _probability", *others)
+
+
+def _grouped(scored: DataFrame, step: str, keys: Sequence[str], sums: Mapping[str, Column]) -> DataFrame:
+    """`by_score` with steps of one's own.
+
+    Args:
+        step: SQL of `_score`, the score of a row for a class.
+    """
+    from pyspark.sql import functions as F
+
     return scored.groupBy("class", F.expr(step).alias("step"), *keys).agg(
         F.expr("count(*)").alias("rows"),
         F.expr("count_if(_true = class)").alias("positives"),
         F.expr("min(_score)").alias("low"),
         F.expr("max(_score)").alias("high"),
-        F.expr(f"sum({value if has_probability else 'CAST(NULL AS DOUBLE)'})").alias("probability"),
+        F.expr("sum(_probability)").alias("probability"),
         *(F.sum(name).alias(name) for name in sums),
     )
 
