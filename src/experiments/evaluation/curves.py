@@ -160,7 +160,7 @@ def _crowded(counted: Sequence[Any]) -> list[tuple[float, float, float, int]]:
 
 
 def _scored(rows: DataFrame, label: str, classes: int, keys: Sequence[str], sums: Mapping[str, Column]) -> DataFrame:
-    """The keys and sums of each row and class, with `_true`, `class`, `_score` and `_probability` (null of a margin)."""
+    """Each row and class: the keys, the sums, `_true`, `class`, `_score` and `_probability` (null of a margin)."""
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
 
