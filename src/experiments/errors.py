@@ -121,11 +121,12 @@ def readable_cause(error: BaseException) -> str:
         return _short(raised + _why(raised))
     kept = []
     for line in text.split("JVM stacktrace:")[0].splitlines():
-        if line.lstrip().startswith(("at ", "File ", "Traceback ")):
+        # Hadoop says `File file:/data/x.csv does not exist`, Python's traces `File "x.py", line 3`.
+        if line.lstrip().startswith(("at ", 'File "', "Traceback ")):
             break
         if line.strip():
             kept.append(line.strip())
-    sentence = " ".join(kept[:6]).removeprefix("requirement failed: ")
+    sentence = " ".join(kept[:6]).removeprefix("requirement failed: ") or type(error).__name__
     return _short(sentence + _why(sentence))
 
 

@@ -56,6 +56,29 @@ def test_a_sweep_of_networks_trains_on_two_executors(command, store, words, tmp_
     assert [run.info.status for run in found] == ["FINISHED"] * 3
 
 
+def test_a_training_whose_executor_is_killed_goes_on_from_its_checkpoint(
+    cluster, start, command, store, words, wait_for
+):
+    two = ["cluster.executors=2", "cluster.cores=1", "cluster.memory=700m", f"cluster.python={sys.executable}"]
+    network = ["model=keras_regressor", "model.estimator.engine=tensorflow", "model.estimator.numWorkers=2"]
+    network += ["model.estimator.epochs=60", "data=diabetes", "registry=none"]
+    kept = words[2].partition("=")[2] + "/kept"
+    whole = command("experiments", *network, *words, *two)
+    assert whole.returncode == 0, whole.stderr
+    process = start("experiments", *network, f"model.estimator.checkpointDir={kept}", *words, *two)
+    wait_for(lambda: "fit · epoch 2 of" in process.said, 200)
+    executors = [each for worker in cluster.workers for each in psutil.Process(worker.pid).children()]
+    assert len(executors) == 2
+    executors[0].kill()
+    assert process.wait(300) == 0, process.said
+    assert "an executor was lost: the training starts again (1 of 3)" in process.said
+    client = MlflowClient(store)
+    again, first = client.search_runs(["1"])
+    assert again.data.metrics["rmse"] == first.data.metrics["rmse"]
+    log = Path(client.download_artifacts(again.info.run_id, "rank_0.log")).read_text()
+    assert "resumed after epoch" in log
+
+
 def test_a_worker_that_is_killed_costs_no_run(cluster, start, store, words, wait_for):
     forest = ["model=random_forest", "data=wine", "model.estimator.numTrees=300", "model.estimator.maxDepth=12"]
     process = start("experiments", *forest, *words, "registry=none")

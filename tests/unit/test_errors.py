@@ -70,6 +70,8 @@ ValueError: a lemon
         (TRACE.replace("ValueError: a", "ModuleNotFoundError: No module named 'a"), "the package is missing where"),
         (TRACE + "\n\tat org.apache.spark.Worker.run(Worker.scala)", "raised ValueError: a lemon (stage.py, line 7)"),
         ("Python worker exited unexpectedly (crashed).", "most often the machine as its memory ran out"),
+        ("File file:/data/x.csv does not exist", "File file:/data/x.csv does not exist"),
+        ("\tat org.apache.spark.Worker.run(Worker.scala)", "RuntimeError"),
         ("Job aborted: Connection reset", "something ended a process"),
         ("[Errno 28] No space left on device: '/data/x'", "the disk is full that holds the path"),
         ("java.lang.OutOfMemoryError: Java heap space", "cluster.conf.spark.driver.memory=8g"),

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import logging
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -19,11 +20,15 @@ from experiments.training.spec import TrainingSpec
 from experiments.training.task.train import SCHEMA, Order, train_rank
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 logger = logging.getLogger(__name__)
 
 _SECONDS_TO_REGISTER = 30
+# How often a training starts again whose executor or machine was lost.
+MOST_RESTARTS = 3
+# Spark ends a training whole, and its error holds the reason; what a rank raises comes as a row instead.
+_LOST = re.compile("ExecutorLostFailure|FetchFailed")
 
 
 class TrainingError(RuntimeError):
@@ -60,8 +65,9 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
     token, heard = secrets.token_hex(16), set[int]()
 
     def hear(row: dict[str, Any]) -> None:
-        _announce(row, spec.epochs)
-        heard.add(row["epoch"])  # else it is said again at the end
+        if row["epoch"] not in heard:  # as it is once more where a training has started again
+            _announce(row, spec.epochs)
+            heard.add(row["epoch"])  # else it is said again at the end
 
     context, tag = spark.sparkContext, f"training-{token[:8]}"
     host = context.getConf().get("spark.driver.host", "127.0.0.1").strip("[]")
@@ -70,7 +76,7 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
         rows = dealt(counted, spec.validation_rows, spec.world_size, spec.seed)
         context.addJobTag(tag)
         try:
-            found = rows.mapInArrow(run, SCHEMA, barrier=True).collect()
+            found = _collected(rows.mapInArrow(run, SCHEMA, barrier=True), spec.world_size)
         except BaseException:
             context.cancelJobsWithTag(tag)
             raise
@@ -81,6 +87,21 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
         if row["epoch"] not in heard:  # where the driver could not be reached
             heard_or_warned(row, hear)
     return model, summary
+
+
+def _collected(trained: DataFrame, ranks: int) -> list[Any]:
+    """What the ranks yield, also where an executor is lost while they train: they begin again where the checkpoint is,
+    else at the first epoch, and come to the same weights."""
+    for restarts in range(MOST_RESTARTS + 1):
+        try:
+            found: list[Any] = trained.collect()
+            return found
+        except Exception as error:  # PySpark's and Py4J's own kinds
+            if restarts == MOST_RESTARTS or not _LOST.search(str(error)):
+                raise
+            logger.warning("an executor was lost: the training starts again (%d of %d)", restarts + 1, MOST_RESTARTS)
+        check_cluster(trained.sparkSession, ranks)
+    raise AssertionError  # the last attempt has returned or raised
 
 
 def refused_settings(settings: Mapping[str, str]) -> list[str]:
