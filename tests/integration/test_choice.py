@@ -13,6 +13,8 @@ from experiments.tracking.tags import NOTE_TAG
 
 # The session of the ranks has less to do.
 pytestmark = pytest.mark.xdist_group("ranks")
+# A penalty with which each coefficient is 0.
+NOTHING_LEFT = ("regParam=1000", "elasticNetParam=1")
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ def test_the_alias_moves_only_to_what_is_not_worse_on_the_same_rows(spark, words
     "own",
     [
         ["model=elastic_net", "data=diabetes", "model.estimator.regParam=100000"],
-        ["model=logistic_regression", "data=breast_cancer", "model.estimator.regParam=1000"],
+        ["model=logistic_regression", "data=breast_cancer", *(f"model.estimator.{each}" for each in NOTHING_LEFT)],
     ],
 )
 def test_a_model_no_better_than_a_guess_gets_no_alias(spark, words, client, own):
@@ -121,6 +123,19 @@ def test_a_model_no_better_than_a_guess_gets_no_alias(spark, words, client, own)
     assert made.alias.startswith("candidate does not move; the model is no better than one answer for all rows")
     assert client.get_registered_model(name).aliases == {}
     assert run(experiments.load([*own, "registry.moves=always", *words])).registered.alias == "candidate is version 2"
+
+
+def test_a_model_that_ranks_a_rare_class_is_no_guess(spark, words, client, tmp_path):
+    """It never says the class, as its probabilities are small; its scores are of use all the same."""
+    random = np.random.default_rng(2)
+    x = random.normal(size=4000)
+    y = (random.random(4000) < 0.03 / (1 + np.exp(-1.5 * x))).astype(int)
+    pd.DataFrame({"x": x, "y": y}).to_csv(tmp_path / "rare.csv", index=False)
+    own = ["model=logistic_regression", "data=table", f"data.path={tmp_path / 'rare.csv'}", "data.label=y"]
+    made = run(experiments.load([*own, "data.name=rare", "data.stratified=true", *words]))
+    assert made.metrics["balanced_accuracy"] == 0.5
+    assert made.metrics["auc_roc"] > 0.6
+    assert made.registered.alias == "candidate is version 1"
 
 
 def test_python_runs_compares_and_scores(spark, words, tmp_path):

@@ -1,6 +1,7 @@
 """Tables of all kinds: columns that are no features, several files, types, and what is doubtful."""
 
 import datetime
+import re
 import zipfile
 
 import numpy as np
@@ -216,7 +217,7 @@ def test_a_zipped_file_is_called_that(spark, tmp_path):
 
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_few_rows_and_many_are_doubted_alike(spark, tmp_path, monkeypatch, task):
-    """Few are looked at on the driver, more by Spark; one way must say what the other says."""
+    """Few are looked at on the driver, of more some, and by Spark what is suspicious; both ways must say the same."""
     random = np.random.default_rng(4)
     frame = pd.DataFrame({"row": range(200), "same": 0.1, "x": random.normal(size=200)})
     frame["y"] = random.normal(size=200) if task == "regression" else random.choice(["a", "b"], 200)
@@ -235,10 +236,45 @@ def test_few_rows_and_many_are_doubted_alike(spark, tmp_path, monkeypatch, task)
     assert said() == here
     monkeypatch.setattr("experiments.data.loading.MOST_BYTES", 0)
     assert said() == here
-    monkeypatch.setattr("experiments.data.checking.MOST_HASHES", 50)
+    monkeypatch.setattr("experiments.data.checking.MOST_TEST_ROWS", 30)
     assert "has about " in said()[-1]
-    assert [word in " ".join(here) for word in ("all rows: same;", "give the label: leak;", "has 10 of its 60 rows")]
+    assert all(word in " ".join(here) for word in ("all rows: same;", "give the label: leak;", "has 10 of its 60 rows"))
     assert len(here) == 3
+
+
+def test_what_some_rows_seem_to_show_is_asked_of_all(spark, tmp_path, monkeypatch):
+    """Among some rows a rare mark has one value, or stands with a rare class by chance."""
+    random = np.random.default_rng(4)
+    frame = pd.DataFrame({f"x{number}": (random.random(4000) < 0.002) * 1.0 for number in range(40)})
+    frame["y"] = np.where(random.random(4000) < 0.002, "b", "a")
+    frame.to_csv(tmp_path / "marks.csv", index=False)
+    data = load(["data=table", f"data.path={tmp_path / 'marks.csv'}", "data.label=y"]).data
+    monkeypatch.setattr("experiments.data.few.MOST_ROWS", 300)
+    with load_data(spark, data, Task.classification, 1) as dataset:
+        assert [said for said in dataset.warnings if "data.exclude" in said] == []
+
+
+def test_a_label_of_a_number_for_each_row_is_refused_at_once(spark, tmp_path, monkeypatch):
+    frame = pd.DataFrame({"x": np.arange(9000) % 7, "y": np.random.default_rng(1).normal(size=9000)})
+    frame.to_csv(tmp_path / "numbers.csv", index=False)
+    data = load(["data=table", f"data.path={tmp_path / 'numbers.csv'}", "data.label=y"]).data
+    monkeypatch.setattr("experiments.data.few.MOST_ROWS", 300)
+    monkeypatch.setattr("experiments.data.checking.look", None)  # which would take long
+    with pytest.raises(ExperimentError, match="y"), load_data(spark, data, Task.classification, 1):
+        pass
+
+
+def test_rows_that_are_in_both_sets_are_found_however_alike_they_are(spark, tmp_path, monkeypatch):
+    frame = pd.DataFrame({"x": np.arange(6000) % 3, "y": np.arange(6000) % 2})
+    for name in ("train", "test"):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    monkeypatch.setattr("experiments.data.few.MOST_ROWS", 300)
+    monkeypatch.setattr("experiments.data.checking.MOST_TEST_ROWS", 600)
+    data = load(["data=table", f"data.path={tmp_path / 'train.csv'}", f"data.test_path={tmp_path / 'test.csv'}",
+                 "data.label=y"]).data  # fmt: skip
+    with load_data(spark, data, Task.regression, 1) as dataset:
+        about = re.search(r"about ([\d,]+) of its 6,000 rows", " ".join(dataset.warnings))
+        assert int(about[1].replace(",", "")) == pytest.approx(6000, rel=0.2)
 
 
 def test_filling_many_columns_changes_nothing_else(spark, tmp_path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.schema import Balance, DataConfig, Missing, TableData, Task
 from experiments.data.classes import balanced, class_values, positive_last, with_classes
 from experiments.data.dataset import HASH, HELD_OUT, MOST_CLASSES, Dataset, test_fraction
-from experiments.data.doubts import Doubts, Ends
+from experiments.data.doubts import Doubts, Side
 from experiments.data.few import groups_of, look, some_of, taken
 from experiments.data.kinds import DATES
 from experiments.data.missing import any_missing, check_missing
@@ -18,12 +18,12 @@ from experiments.data.roles import check_weights
 from experiments.data.texts import check_texts
 from experiments.errors import ExperimentError, readable_cause
 
-# Of more rows a share is compared.
-MOST_HASHES = 200_000
-
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
+
+# Of more held out rows a share is looked for among the training rows.
+MOST_TEST_ROWS = 200_000
 
 
 def checked_dataset(
@@ -123,43 +123,42 @@ def _warnings(
         few: the rows, if they are here already.
     """
     has_test_set = isinstance(data, TableData) and data.test_path is not None
-    if not doubts.numbers and not has_test_set:
+    if (not doubts.numbers and not has_test_set) or len(groups) > 2 * MOST_CLASSES:  # so many are no classes
         return ()
-    of_side = {side: sum(row["rows"] for row in groups if row[HELD_OUT] is side) for side in (False, True)}
-    count = sum(of_side.values())
-    share = 1.0
+    count, test_rows = (sum(row["rows"] for row in groups if row[HELD_OUT] or not is_test) for is_test in (False, True))
+    share, of = 1.0, 1
     if few is None:
         few, share = some_of(rows, doubts, count)
     looked_at = look(few, doubts)
-    ends = doubts.ends(looked_at.sides) if looked_at.sides else {}
-    in_both, of = looked_at.in_both, 1
+    sides, in_both, codes = looked_at.sides, looked_at.in_both, looked_at.codes
     if share < 1:
-        ends = _ends(rows, doubts.suspicious(ends, count))
-        of = math.ceil(count / MOST_HASHES)
+        doubts, codes = doubts.suspicious(sides, count) if sides else doubts, []
+        sides = _sides(rows, doubts)
+        of = math.ceil(test_rows / MOST_TEST_ROWS)
         in_both = _in_both(rows, of) if has_test_set else 0
-    said = doubts.warnings(looked_at.sides, ends, count, looked_at.codes)
-    return (*said, *(_said_of_both(in_both, of, of_side[True]) if has_test_set and in_both else ()))
+    said = doubts.warnings(sides, codes)
+    return (*said, *(_said_of_both(in_both, of, test_rows) if has_test_set and in_both else ()))
 
 
-def _ends(rows: DataFrame, names: Sequence[str]) -> dict[str, Ends]:
+def _sides(rows: DataFrame, doubts: Doubts) -> list[Side]:
     """Of all rows."""
     from pyspark.sql import functions as F
 
-    if not names:
-        return {}
-    numbers = [F.expr(f"nanvl(double({quoted(name)}), NULL)") for name in names]
-    asked = [of(number) for number in numbers for of in (F.min, F.max, F.avg)]
-    found = [math.nan if value is None else value for value in rows.agg(*asked).collect()[0]]
-    return {name: Ends(*found[3 * place : 3 * place + 3]) for place, name in enumerate(names)}
+    if not doubts.numbers:
+        return []
+    grouped = rows.groupBy(HELD_OUT, *_class(doubts.task, doubts.label))
+    found = grouped.agg(F.count("*").alias("rows"), *doubts.of_numbers()).limit(2 * MOST_CLASSES).collect()
+    return [doubts.side_of(group, HELD_OUT) for group in found]
 
 
 def _in_both(rows: DataFrame, of: int) -> int:
-    """Held out rows that are among the training rows; those alone are compared whose hash is one of so many."""
+    """Held out rows that are among the training rows; of many held out rows one in so many is looked for."""
     from pyspark.sql import functions as F
 
-    chosen = rows.where(F.pmod(HASH, F.lit(of)) == 0).groupBy(HASH)
-    sides = chosen.agg(F.count_if(F.col(HELD_OUT)).alias("test"), F.count_if(~F.col(HELD_OUT)).alias("train"))
-    return int(sides.where("train > 0").agg(F.sum("test")).collect()[0][0] or 0)
+    test = rows.where(HELD_OUT).select(HASH)
+    wanted = (test if of == 1 else test.sample(1 / of, seed=0)).groupBy(HASH).count()
+    found = rows.where(f"NOT {HELD_OUT}").select(HASH).join(F.broadcast(wanted), HASH)
+    return int(found.groupBy(HASH).agg(F.first("count").alias("count")).agg(F.sum("count")).collect()[0][0] or 0)
 
 
 def _said_of_both(count: int, of: int, test_rows: int) -> tuple[str]:

@@ -1,11 +1,11 @@
-"""What makes a table's columns doubtful, asked in the aggregate that loads it anyway, and said before it misleads."""
+"""What makes a table's columns doubtful, and how it is said before it misleads."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,14 +54,6 @@ class Side:
     variance: NDArray[np.float64]
 
 
-class Ends(NamedTuple):
-    """Of a number: its least and largest value among those that are there, and the mean."""
-
-    least: float
-    largest: float
-    mean: float
-
-
 @dataclass(frozen=True)
 class Doubts:
     """What is asked of the columns of one data set.
@@ -71,20 +63,49 @@ class Doubts:
         label: name of a label, or None.
         task: what the data is for.
         names: columns that are names, whatever they look like.
+        chosen: the numbers that are asked about; all without.
     """
 
     kinds: Mapping[str, str]
     label: str | None
     task: Task
     names: Sequence[str]
+    chosen: Sequence[str] | None = None
 
     @property
     def numbers(self) -> list[str]:
-        return [name for name, kind in self.kinds.items() if kind in _NUMBERS and name != self.label]
+        known = [name for name, kind in self.kinds.items() if kind in _NUMBERS and name != self.label]
+        return known if self.chosen is None else [name for name in known if name in self.chosen]
 
     @property
     def texts(self) -> list[str]:
         return [name for name, kind in self.kinds.items() if kind == "string"][:MOST_TEXTS]
+
+    def of_numbers(self) -> list[Column]:
+        """Aggregates over the rows of a side, for `side_of`.
+
+        Numbers are summed up as one vector, of a regression with the label and each number's product with it behind
+        them: an aggregate for each of a thousand columns takes Spark longer to compile than to run.
+        """
+        from pyspark.ml.functions import array_to_vector
+        from pyspark.ml.stat import Summarizer
+        from pyspark.sql import functions as F
+
+        if not self.numbers:
+            return []
+        values = ", ".join(f"double({quoted(name)})" for name in self.numbers)
+        entries = f"array({values})"
+        if self.task is Task.regression and self.label is not None:
+            label = f"double({quoted(self.label)})"
+            entries = f"concat(array({values}, {label}), transform(array({values}), v -> v * {label}))"
+        vector = array_to_vector(F.expr(f"transform({entries}, v -> coalesce(v, double('NaN')))"))
+        return [Summarizer.metrics("min", "max", "mean", "variance").summary(vector).alias("_numbers")]
+
+    def side_of(self, group: Any, held_out: str) -> Side:
+        """What `of_numbers` has yielded for a group, with its `rows`."""
+        ends = ("min", "max", "mean", "variance")
+        found = (group["_numbers"][end].toArray() if self.numbers else np.empty(0) for end in ends)
+        return Side(group["rows"], group[held_out], *found)
 
     def of_texts(self) -> list[Column]:
         """Aggregates over the rows, for `check_letters` and `suspects`."""
@@ -121,43 +142,36 @@ class Doubts:
             and _sum(groups, f"_typed_{place}") >= 0.5 * count
         ]
 
-    def ends(self, sides: Sequence[Side]) -> dict[str, Ends]:
-        """Of each number over all sides."""
-        rows = np.array([side.rows for side in sides])
-        least = np.fmin.reduce([side.least for side in sides], axis=0)
-        largest = np.fmax.reduce([side.largest for side in sides], axis=0)
-        mean = rows @ np.array([side.mean for side in sides]) / rows.sum()
-        of_each = zip(least.tolist(), largest.tolist(), mean.tolist(), strict=True)
-        return {name: Ends(*found) for name, found in zip(self.numbers, of_each, strict=False)}  # products come last
-
-    def suspicious(self, ends: Mapping[str, Ends], rows: int) -> list[str]:
-        """Numbers that may have one value in all rows, or count them, by the ends among some of the rows.
+    def suspicious(self, sides: Sequence[Side], rows: int) -> Doubts:
+        """What is left to be asked of all rows, once some have shown of which numbers it is not.
 
         Args:
+            sides: of some rows.
             rows: how many there are in all.
         """
-        return [
-            name
-            for name, (least, largest, _) in ends.items()
-            if least == largest or (self.kinds[name] in WHOLE and rows / 2 < largest - least + 1 <= rows)
-        ]
+        least, largest = _ends(sides)
+        is_seen = (least == largest) | ((largest - least >= rows / 2) & (largest - least < rows))
+        leaks = self._leaks([side for side in sides if not side.is_held_out])
+        return replace(
+            self, chosen=[name for place, name in enumerate(self.numbers) if is_seen[place] or name in leaks]
+        )
 
-    def warnings(self, sides: Sequence[Side], ends: Mapping[str, Ends], rows: int, codes: Sequence[str]) -> list[str]:
+    def warnings(self, sides: Sequence[Side], codes: Sequence[str] = ()) -> list[str]:
         """What a person should know before believing the metrics.
 
         Args:
-            sides: of all rows or of some.
-            ends: over all rows, of all numbers or of those that are suspicious.
-            rows: how many there are in all.
             codes: numbers each of whose values has one class only.
         """
+        rows = sum(side.rows for side in sides)
         if rows < LEAST_ROWS or not self.numbers:
             return []
-        constant = [name for name, (least, largest, _) in ends.items() if least == largest]
+        least, largest = _ends(sides)
+        mean = np.array([side.rows for side in sides]) @ np.array([side.mean for side in sides]) / rows
+        constant = [name for place, name in enumerate(self.numbers) if least[place] == largest[place]]
         counting = [
             name
-            for name, (least, largest, mean) in ends.items()
-            if self.kinds[name] in WHOLE and counts_rows(least, largest, mean, rows)
+            for place, name in enumerate(self.numbers)
+            if self.kinds[name] in WHOLE and counts_rows(least[place], largest[place], mean[place], rows)
         ]
         straight = self._leaks([side for side in sides if not side.is_held_out])
         leaks = [name for name in self.numbers if name in {*straight, *codes} and name not in {*counting, *constant}]
@@ -175,6 +189,13 @@ class Doubts:
             return []
         shares = _correlations(train[0]) if self.task is Task.regression else _explained(train)
         return [name for name, share in zip(self.numbers, shares.tolist(), strict=True) if share > LEAK]
+
+
+def _ends(sides: Sequence[Side]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least and the largest of each number that is there."""
+    return np.fmin.reduce([side.least for side in sides], axis=0), np.fmax.reduce(
+        [side.largest for side in sides], axis=0
+    )
 
 
 def _correlations(side: Side) -> NDArray[np.float64]:

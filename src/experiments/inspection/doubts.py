@@ -43,12 +43,20 @@ def doubts(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Outpu
 
 
 def is_a_guess(scored: Scored, metrics: Mapping[str, float]) -> bool:
-    """Whether one answer for all rows would be as good: the mean of the label, or its most frequent class."""
+    """Whether one answer for all rows would be as good: the mean of the label, or its most frequent class.
+
+    A model that never says a rare class may still give its rows the higher scores. Of few rows nobody can tell.
+    """
+    dataset = scored.dataset
+    if min(dataset.train_rows, dataset.test_rows or dataset.train_rows) < LEAST_ROWS:
+        return False
     if scored.task is Task.regression:
         return metrics.get("r2", 1.0) <= 0
     if scored.task is not Task.classification or metrics["accuracy"] > metrics["baseline_accuracy"]:
         return False
-    return metrics["balanced_accuracy"] < BETTER_THAN_CHANCE / (scored.dataset.classes or 2)
+    chance = 1 / max(2, dataset.judged_classes or dataset.classes or 2)
+    ranks = metrics.get("auc_roc", 0.5) >= BETTER_THAN_CHANCE * 0.5
+    return metrics["balanced_accuracy"] < BETTER_THAN_CHANCE * chance and not ranks
 
 
 def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
@@ -69,7 +77,8 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
             yield (
                 f"model has accuracy {metrics['accuracy']:.4g}, and '{most}' of every row would have {share:.4g}, as "
                 "where classes are weighed alike or one has nearly all rows; how well it tells them apart is in "
-                f"balanced_accuracy ({metrics['balanced_accuracy']:.4g}) and the confusion matrix"
+                f"balanced_accuracy ({metrics['balanced_accuracy']:.4g}) and the confusion matrix, and of their scores "
+                "in auc_roc; of two classes model.threshold says from which score on a row is of the second"
             )
         elif is_guess:
             yield (

@@ -119,8 +119,9 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
         models: URIs by the numbers of the trials, empty of those without a model.
     """
     numbers, others = {trial.number for trial in best.values()}, other_metrics(plan.config)
-    top = {(row["metric"], row["value"]) for row in rows if row["trial"] in numbers}
-    tied = {row["trial"] for row in rows if (row["metric"], row["value"]) in top} - numbers
+    # Of several kinds a value says nothing of the other's; a seed is no setting to choose.
+    top = {row["value"] for row in rows if row["trial"] in numbers and len(best) == 1 and list(plan.swept) != ["seed"]}
+    tied = {row["trial"] for row in rows if row["value"] in top} - numbers
     made = [
         (
             "best" if row["trial"] in numbers else "as good" if row["trial"] in tied else "",
@@ -147,9 +148,7 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
                 said = f", {where!r}" if where else ""
                 say(f"score    experiments.load_model('{uri}'{said}).predict(frame)")
     if tied:
-        say(
-            f"{len(tied)} other{' is' if len(tied) == 1 else 's are'} as good: of equals the first of the plan is taken"
-        )
+        say(f"{len(tied)} other{' is' if len(tied) == 1 else 's are'} as good: of equals the first is taken")
     if list(plan.swept) == ["seed"]:
         _say_over_seeds(rows)
     say(f"sweep    {run.run_id}")

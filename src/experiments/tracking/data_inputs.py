@@ -11,10 +11,13 @@ from urllib.parse import urlparse
 from experiments.config.schema import BundledData, DataConfig, GeneratedData, TableData
 from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.data.table import paths_of
-from experiments.redaction import redact, redact_text
+from experiments.redaction import redact
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
+
+
+LONGEST = 60_000  # of MLflow's tables it is 65,535
 
 
 def data_inputs(dataset: Dataset, data: DataConfig, seed: int) -> list[DatasetInput]:
@@ -35,8 +38,10 @@ def data_inputs(dataset: Dataset, data: DataConfig, seed: int) -> list[DatasetIn
     for side, (digest, rows) in sides.items():
         if rows:
             kind, source = source_of(data, seed, is_held_out=side == "test")
-            profile = json.dumps({"num_rows": rows})
-            entity = DatasetEntity(data.name, digest, kind, json.dumps(source), schema, profile)
+            text, profile = json.dumps(source), json.dumps({"num_rows": rows})
+            if len(text) > LONGEST:
+                text = json.dumps({"description": "too long for a source; see config.yaml"})
+            entity = DatasetEntity(data.name, digest, kind, text, schema, profile)
             inputs.append(DatasetInput(entity, [InputTag("mlflow.data.context", side)]))
     return inputs
 
@@ -48,7 +53,8 @@ def source_of(data: DataConfig, seed: int, is_held_out: bool = False) -> tuple[s
         is_held_out: whether the rows of `data.test_path` are meant, where there is one.
     """
     if isinstance(data, GeneratedData):
-        return "code", {"tags": {"generator": data.generator, "rows": data.rows, "seed": seed, **data.parameters}}
+        tags = {"generator": data.generator, "rows": data.rows, "seed": seed, **data.parameters}
+        return "code", redact({"tags": tags})
     if isinstance(data, BundledData):
         return "code", {"tags": {"bundled": f"scikit-learn {data.bundled}"}}
     assert isinstance(data, TableData)
@@ -59,10 +65,10 @@ def source_of(data: DataConfig, seed: int, is_held_out: bool = False) -> tuple[s
         place = {"path": paths[0] if len(paths) == 1 else paths} if paths else {}
         place |= {"format": data.format}
     # With the version of a table, as `versionAsOf` of Delta and `snapshot-id` of Iceberg.
-    more = {"options": redact(dict(data.options)), "query": data.query}
-    return "spark", {**place, **{key: value for key, value in more.items() if value}}
+    more = {"options": dict(data.options), "query": data.query}
+    return "spark", redact({**place, **{key: value for key, value in more.items() if value}})
 
 
 def _absolute(path: str) -> str:
     """An address as it can be found again from another folder."""
-    return redact_text(path if urlparse(path).scheme else os.path.abspath(path))
+    return path if urlparse(path).scheme else os.path.abspath(path)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from experiments.errors import readable_cause
 from experiments.training.channel import heard_or_warned, listening
 from experiments.training.driver.announcements import announce
 from experiments.training.driver.handoff import Counted, dealt
@@ -97,7 +98,7 @@ def _collected(trained: DataFrame, ranks: int) -> list[Any]:
             found: list[Any] = trained.collect()
             return found
         except Exception as error:  # PySpark's and Py4J's own kinds
-            if restarts == MOST_RESTARTS or not _LOST.search(str(error)):
+            if restarts == MOST_RESTARTS or not _LOST.search(readable_cause(error)):
                 raise
             logger.warning("an executor was lost: the training starts again (%d of %d)", restarts + 1, MOST_RESTARTS)
         check_cluster(trained.sparkSession, ranks)
