@@ -39,7 +39,7 @@ def checked_dataset(
 
     Args:
         narrowed: the rows before any of them was dropped, all of which the config's words must read.
-        is_small: whether the rows are so few, by what is known before, that numbers are looked at on the driver.
+        is_small: whether the rows seem so few, by what is known before, that one look on the driver answers all.
     """
     kinds = dict(rows.dtypes)
     weight = plain_name(data.weight, features) if data.weight else None

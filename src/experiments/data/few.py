@@ -1,4 +1,4 @@
-"""Few rows, looked at on the driver: another job of Spark's would take longer than all that is asked here."""
+"""Few rows, or some of many, looked at on the driver: what is asked of all would take Spark longer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LEAST_OF_A_CODE = 10
 
 @dataclass(frozen=True)
 class Few:
-    """What a look at all rows has shown.
+    """What a look at the rows that were taken has shown.
 
     Attributes:
         sides: of the split and, of a classification, of each class.

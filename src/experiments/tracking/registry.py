@@ -96,7 +96,7 @@ class Registration:
 
 
 def register(run: TrackedRun, model_uri: str, wanted: Registration) -> Registered:
-    """Make the model a version, which the alias then names unless it is worse than the one it names now.
+    """Make the model a version, which the alias then names unless it is worse than the one it names now, or a guess.
 
     A model that is one already, as nobody knew what became of an earlier attempt, stays the same version.
     """

@@ -9,7 +9,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
         rows = dealt(counted, spec.validation_rows, spec.world_size, spec.seed)
         context.addJobTag(tag)
         try:
-            found = _collected(rows.mapInArrow(run, SCHEMA, barrier=True), spec.world_size)
+            found = _collected(rows, run, spec.world_size)
         except BaseException:
             context.cancelJobsWithTag(tag)
             raise
@@ -90,18 +90,19 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
     return model, summary
 
 
-def _collected(trained: DataFrame, ranks: int) -> list[Any]:
+def _collected(rows: DataFrame, run: Callable[..., Any], ranks: int) -> list[Any]:
     """What the ranks yield, also where an executor is lost while they train: they begin again where the checkpoint is,
     else at the first epoch, and come to the same weights."""
     for restarts in range(MOST_RESTARTS + 1):
         try:
-            found: list[Any] = trained.collect()
+            # Planned anew each time, as a plan keeps how it ended.
+            found: list[Any] = rows.mapInArrow(run, SCHEMA, barrier=True).collect()
             return found
         except Exception as error:  # PySpark's and Py4J's own kinds
             if restarts == MOST_RESTARTS or not _LOST.search(readable_cause(error)):
                 raise
             logger.warning("an executor was lost: the training starts again (%d of %d)", restarts + 1, MOST_RESTARTS)
-        check_cluster(trained.sparkSession, ranks)
+        check_cluster(rows.sparkSession, ranks)
     raise AssertionError  # the last attempt has returned or raised
 
 
