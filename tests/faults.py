@@ -355,7 +355,10 @@ def begun_twice(command: Command) -> None:
     """At the same instant; which of them runs is theirs to settle."""
     first = command.process
     command.start(SWEEP)
-    first.wait(LONGEST)
+    if command.process.wait(LONGEST) == 2:  # refused, as the other has it
+        command.process = first
+    else:
+        assert first.wait(LONGEST) == 2
 
 
 OF_SWEEPS = {

@@ -1,4 +1,4 @@
-"""Spark's own cluster on loopback: real processes of a master and of workers."""
+"""Spark's own cluster: real processes of a master and of workers, on loopback or on machines of their own."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from machines import Machines
 from serving import PROGRAMS
 
 _DEPLOY = "org.apache.spark.deploy"
@@ -20,23 +21,25 @@ class Standalone:
         workers: their processes.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, machines: Machines | None = None) -> None:
+        self._folder, self._machines = folder, machines
+        host = "127.0.0.1" if machines is None else "head"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self.address = f"spark://127.0.0.1:{port}"
+        self.address = f"spark://{host}:{port}"
         self.workers: list[subprocess.Popen[bytes]] = []
-        own = ["--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]
-        self._master = self._start("master", f"{_DEPLOY}.master.Master", *own)
+        own = ["--host", host, "--port", str(port), "--webui-port", "0"]
+        self._master = self._start("master", host, f"{_DEPLOY}.master.Master", *own)
         self._wait_for("master", "Starting Spark master")
 
-    def add_worker(self, cores: int, memory: str) -> None:
-        """Another machine, as it were."""
+    def add_worker(self, cores: int, memory: str, host: str = "127.0.0.1") -> None:
+        """Another machine, as it were, or one of the machines."""
         name = f"worker{len(self.workers)}"
-        has = ["--cores", str(cores), "--memory", memory, "--work-dir", str(self._folder / name)]
-        own = ["--host", "127.0.0.1", "--webui-port", "0", *has]
-        self.workers.append(self._start(name, f"{_DEPLOY}.worker.Worker", *own, self.address))
+        has = ["--cores", str(cores), "--memory", memory]
+        has += ["--work-dir", str(self._folder / name) if self._machines is None else "/tmp/work"]
+        own = ["--host", host, "--webui-port", "0", *has]
+        self.workers.append(self._start(name, host, f"{_DEPLOY}.worker.Worker", *own, self.address))
         self._wait_for(name, "Successfully registered with master")
 
     def stop(self) -> None:
@@ -45,11 +48,13 @@ class Standalone:
         for process in [*self.workers, self._master]:
             process.wait(30)
 
-    def _start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
-        here = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "127.0.0.1"}
+    def _start(self, name: str, host: str, *words: str) -> subprocess.Popen[bytes]:
+        here = {"SPARK_LOCAL_IP": host, "SPARK_LOCAL_HOSTNAME": host}
         environment = {**os.environ, **here, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+        there = [] if self._machines is None else self._machines.on(host)
         with (self._folder / f"{name}.log").open("wb") as log:
-            return subprocess.Popen([str(PROGRAMS / "spark-class"), *words], env=environment, stdout=log, stderr=log)
+            words = (*there, str(PROGRAMS / "spark-class"), *words)
+            return subprocess.Popen(words, env=environment, stdout=log, stderr=log)
 
     def _wait_for(self, name: str, said: str) -> None:
         log, end = self._folder / f"{name}.log", time.monotonic() + 60
@@ -59,12 +64,12 @@ class Standalone:
 
 
 @contextlib.contextmanager
-def standalone(folder: Path):
+def standalone(folder: Path, machines: Machines | None = None):
     """A cluster of two workers with a core each."""
-    cluster = Standalone(folder)
+    cluster = Standalone(folder, machines)
     try:
-        for _ in range(2):
-            cluster.add_worker(1, "1g")
+        for host in ("127.0.0.1", "127.0.0.1") if machines is None else ("one", "two"):
+            cluster.add_worker(1, "1g", host)
         yield cluster
     finally:
         cluster.stop()
