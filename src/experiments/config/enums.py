@@ -64,7 +64,8 @@ class JudgedBy(Enum):
 class Moves(Enum):
     """When the alias of a registered model moves to a new version."""
 
-    # If it is not worse on the same rows, nor as bad as one answer for all of them; of a clustering or decomposition, which cannot be compared, always.
+    # If it is not worse on the same rows, nor as bad as one answer for all of them; of a clustering or decomposition,
+    # which cannot be compared, always.
     better = "better"
     always = "always"
 
