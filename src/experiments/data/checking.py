@@ -125,7 +125,8 @@ def _warnings(
     has_test_set = isinstance(data, TableData) and data.test_path is not None
     if (not doubts.numbers and not has_test_set) or len(groups) > 2 * MOST_CLASSES:  # so many are no classes
         return ()
-    count, test_rows = (sum(row["rows"] for row in groups if row[HELD_OUT] or not is_test) for is_test in (False, True))
+    count = sum(row["rows"] for row in groups)
+    test_rows = sum(row["rows"] for row in groups if row[HELD_OUT])
     share, of = 1.0, 1
     if few is None:
         few, share = some_of(rows, doubts, count)

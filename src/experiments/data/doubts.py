@@ -193,9 +193,9 @@ class Doubts:
 
 def _ends(sides: Sequence[Side]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The least and the largest of each number that is there."""
-    return np.fmin.reduce([side.least for side in sides], axis=0), np.fmax.reduce(
-        [side.largest for side in sides], axis=0
-    )
+    least = np.fmin.reduce([side.least for side in sides], axis=0)
+    largest = np.fmax.reduce([side.largest for side in sides], axis=0)
+    return least, largest
 
 
 def _correlations(side: Side) -> NDArray[np.float64]:
