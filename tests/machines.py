@@ -69,13 +69,6 @@ class Machines:
         enter = ["unshare", "--mount", "--uts", "sh", "-c", _ENTER, name, str(self._folder)]
         return ["ip", "netns", "exec", self._space(name), *enter]
 
-    def cut(self, name: str) -> None:
-        """Nothing comes through to it any more."""
-        _ip("link", "set", self._cable(name), "down")
-
-    def join(self, name: str) -> None:
-        _ip("link", "set", self._cable(name), "up")
-
     def _space(self, name: str) -> str:
         return f"{self._mark}-{name}"
 

@@ -12,7 +12,7 @@ from machines import DESK, SHARED, machines, why_there_are_none
 from standalone import standalone
 
 # Processes of a cluster start and are waited for.
-pytestmark = [pytest.mark.long, pytest.mark.skipif(why_there_are_none() is not None, reason=str(why_there_are_none()))]
+pytestmark = pytest.mark.long
 SCORE = """
 import experiments, pandas
 rows = pandas.DataFrame({{"size": [100.0], "age": [10.0], "distance": [1000.0]}})
@@ -23,6 +23,8 @@ PYTHON = f"cluster.python={sys.executable}"
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
+    if (why := why_there_are_none()) is not None:
+        pytest.skip(why)
     with machines(tmp_path_factory.mktemp("machines")) as hosts:
         yield hosts
 
