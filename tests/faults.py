@@ -329,7 +329,7 @@ class Swept:
 
     Attributes:
         strike: does it while the sweep runs, and starts what comes after it.
-        true: how all its runs must be recorded, and how many are FINISHED where the sweep is done, its own among them.
+        true: how all its runs must be recorded, and where the sweep is done how many are FINISHED: trials and itself.
     """
 
     strike: Callable[[Command], None]
@@ -373,8 +373,9 @@ def became_of_sweep(command: Command, swept: Swept) -> Became:
     command.start(SWEEP, swept.within)
     swept.strike(command)
     found = told(command, command.ended())
-    finished = sum(run.info.status == "FINISHED" for run in command.runs())
-    return replace(found, status=f"{finished} {found.status}" if found.code == 0 else found.status)
+    # Each trial once: the best one may have been fitted again for its model.
+    finished = {run.info.run_name for run in command.runs() if run.info.status == "FINISHED"}
+    return replace(found, status=f"{len(finished)} {found.status}" if found.code == 0 else found.status)
 
 
 def at_register(command: Command, fault: Fault) -> Became:

@@ -87,6 +87,19 @@ def test_what_is_doubtful_is_said_with_the_word_that_helps(spark, sales):
     assert "town" not in said
 
 
+def test_a_label_with_one_class_in_nearly_all_rows_is_said(spark):
+    frame = pd.DataFrame({"size": np.arange(200.0), "left": [0] * 184 + [1] * 16, "even": [0, 1] * 100})
+    for words, is_said in [
+        (["data.label=left"], True),
+        (["data.label=even"], False),
+        (["data.label=size"], False),
+        (["data.label=left", "data.balance=classes"], False),
+    ]:
+        _, warnings = columns_of(spark, frame, words)
+        assert any("data.label=left is '0' in 92.0% of the rows" in each for each in warnings) is is_said
+        assert not is_said or any("data.balance=classes" in each for each in warnings)
+
+
 def test_what_it_writes_leads_to_a_model_at_once(spark, sales, cluster_words, store, tmp_path, capsys):
     sales.drop(columns="tax").to_csv(tmp_path / "sales.csv", index=False)
     to = tmp_path / "my_conf" / "data" / "our_sales.yaml"

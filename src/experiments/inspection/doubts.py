@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.config.schema import Task
-from experiments.data.doubts import LEAST_ROWS, SENTENCE, said_of_many_values, said_of_sentences
+from experiments.data.doubts import LEAST_ROWS, LOPSIDED, SENTENCE, said_of_many_values, said_of_sentences
 from experiments.data.names import unquoted
 from experiments.errors import override
 from experiments.evaluation.judged import Scored, summary_of
@@ -24,8 +24,6 @@ MOST_NORMAL = 4096
 # No error at all is luck where few rows are held out, as of data sets to learn with.
 FLAWLESS = 0.9999
 LEAST_HELD_OUT = 200
-# Of a class with such a share of the rows, accuracy says little.
-LOPSIDED = 0.85
 # Of balanced accuracy, times what chance has.
 BETTER_THAN_CHANCE = 1.1
 # What is wrong on the training rows is less than this part of what is wrong on others: then it is learnt by heart.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from experiments.config.schema import DataConfig, TableData
+from experiments.config.schema import Balance, DataConfig, TableData
 from experiments.data.doubts import (
     LEAK,
     LEAST_ROWS,
+    LOPSIDED,
     MANY_VALUES,
     SENTENCE,
     counts_rows,
@@ -48,6 +49,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
         said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])
         said += _of_codes(profile, features, data)
+        said += _of_lopsided([column for column in profile.columns if column.name == data.label], data)
     return [*profile.warnings, *said]
 
 
@@ -107,6 +109,19 @@ def _of_codes(profile: Profile, features: list[Column], data: DataConfig) -> lis
         f"data has whole numbers of few values: {', '.join(codes)}; they are read as numbers: where they are names, "
         + override("data.categories", codes)
     ]
+
+
+def _of_lopsided(labels: list[Column], data: DataConfig) -> Iterator[str]:
+    """Of a label that has one class in nearly all rows; one of many numbers is no class."""
+    for label in labels:
+        (most, rows), *others = label.values or (("", 0),)
+        is_class = others and (label.distinct or 0) <= MOST_CODES
+        if is_class and rows >= LOPSIDED * label.rows and data.balance is Balance.none:
+            yield (
+                f"data.label={data.label} is '{most}' in {rows / label.rows:.1%} of the rows, so that accuracy will "
+                "say little: look at balanced_accuracy and the confusion matrix; data.balance=classes weighs the "
+                "classes alike in the fit"
+            )
 
 
 def typed_columns(profile: Profile, data: DataConfig) -> list[Column]:
