@@ -171,23 +171,24 @@ for _name, _group, _what in (
 
 
 @main.command()
+@click.option("--close", is_flag=True, help="Close runs whose process is gone, as after kill -9, and look at no more.")
+@click.option("--json", "as_json", is_flag=True, help="What was found as JSON.")
+@_config_dir
 @_words
-def doctor(words: tuple[str, ...]) -> None:
-    """Close runs that look as if they ran while their process is gone, as after kill -9 (words: tracking.…)."""
+def doctor(words: tuple[str, ...], close: bool, as_json: bool, config_dir: str | None) -> None:
+    """Look whether all that a run needs is there: Java, packages, the store, executors, data (model=… cluster=…).
 
-    def close() -> None:
+    Nothing is changed. Ends with 1 where something has failed.
+    """
+
+    def look() -> int:
         from experiments.config.compose import load
-        from experiments.tracking.store import check_store, open_store
-        from experiments.tracking.sweeps import close_gone
+        from experiments.doctor.command import close_gone_runs, examine
 
-        config = load(words)
-        check_store(config.tracking)
-        closed = close_gone(open_store(config))
-        for run_id in closed:
-            click.echo(f"run {run_id} is KILLED: its process is gone")
-        click.echo(f"{len(closed)} runs were closed; runs of other machines are looked at by `doctor` there")
+        config = load(words, config_dir)
+        return close_gone_runs(config) if close else examine(config, as_json)
 
-    _exit_by(close)
+    _exit_by(look)
 
 
 @main.command()

@@ -12,6 +12,13 @@ from experiments.config.values import SHORT
 # Spark's own law, as its own start says it: below it ends.
 _LEAST_BYTES = 471_859_200
 _BYTES = {"b": 1, "k": 1 << 10, "": 1 << 20, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_SIZE = re.compile(r"(\d+)([bkmgtp]?)b?")
+
+
+def bytes_of(size: str) -> int:
+    """Of memory as Spark takes it, as 4g and 512m; 0 where that is no size."""
+    read = _SIZE.fullmatch(size.strip().lower())
+    return int(read[1]) * _BYTES[read[2]] if read else 0
 
 
 def check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[str]:
@@ -23,8 +30,8 @@ def check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[s
     problems = _check_executors(cluster, settings)
     for key in ("spark.driver.memory", "spark.executor.memory"):
         value = settings.get(key, "").strip().lower()
-        read = re.fullmatch(r"(\d+)([bkmgtp]?)b?", value)
-        if read is None or int(read[1]) * _BYTES[read[2]] >= _LEAST_BYTES:
+        read = _SIZE.fullmatch(value)
+        if read is None or bytes_of(value) >= _LEAST_BYTES:
             continue
         got = f"'{value}'" if read[2] else f"'{value}', which Spark reads as MiB"
         meant = f"{value}g" if not read[2] and 0 < int(value) <= 64 else "4g"

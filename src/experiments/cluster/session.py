@@ -37,12 +37,15 @@ class StartingSession:
     seconds and a cluster's resources: it starts with `allow`, while MLflow is imported and the run is opened.
     A session that somebody else has started in this process is taken as it is.
 
+    Args:
+        is_tried: whether its executors have come, and have written to the shared folder, once it has started.
+
     Raises:
         ConfigError: no usable Java, or no cluster at the address.
     """
 
-    def __init__(self, cluster: ClusterConfig) -> None:
-        self.cluster = cluster
+    def __init__(self, cluster: ClusterConfig, is_tried: bool = True) -> None:
+        self.cluster, self._is_tried = cluster, is_tried
         self._allowed = threading.Event()
         self._abandoned = False
         self._waiting = ""
@@ -133,10 +136,11 @@ class StartingSession:
                 self._session.set_exception(why)
 
     def _make_ready(self, session: SparkSession) -> None:
-        if not self.cluster.master.startswith("local"):
+        if self._is_tried and not self.cluster.master.startswith("local"):
             wait_for_executors(session, self.cluster, self._wait)
             check_shared_folder(session, self.cluster)
-        _warm_up(session)
+        if self._is_tried:
+            _warm_up(session)
 
     def _wait(self, what: str) -> None:
         self._waiting = what

@@ -28,20 +28,23 @@ def say(text: object, console: Console | None = None) -> None:
     (console or screen()).print(Text(harmless(text)), soft_wrap=True)
 
 
-def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", folded: int = 0) -> None:
+def show_table(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", folded: int | Sequence[int] = 0
+) -> None:
     """A table on standard output; without lines between its cells where other programs read it.
 
     Args:
         headers: of its columns; with none there is no line for them.
-        folded: a column whose long texts are wrapped and never cut.
+        folded: a column, or several, whose long texts are wrapped and never cut.
     """
     console = screen()
     if title and not console.is_terminal:
         say(title, console)
     table = Table(title=Text(harmless(title)) if title and console.is_terminal else None, show_header=any(headers))
     table.box = box.HEAVY_HEAD if console.is_terminal and any(headers) else None
+    wrapped = (folded,) if isinstance(folded, int) else folded
     for number, header in enumerate(headers):
-        table.add_column(Text(harmless(header)), overflow="fold" if number == folded else "ellipsis")
+        table.add_column(Text(harmless(header)), overflow="fold" if number in wrapped else "ellipsis")
     for row in rows:
         table.add_row(*(Text(harmless(cell)) for cell in row))
     console.print(table)

@@ -1,0 +1,1 @@
+"""`experiments doctor`: whether all that a run needs is there, before it is needed."""

@@ -1,0 +1,81 @@
+"""Whether runs, models and files could be recorded: the store is asked, and nothing is left there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from pathlib import Path
+
+from experiments.config.schema import Config
+from experiments.errors import ConfigError
+from experiments.redaction import redact_text
+from experiments.tracking.lifecycle import experiment_name
+from experiments.tracking.store import artifact_folder, check_store, open_store, registry_uri, sqlite_file, tracking_uri
+
+
+def ask_tracking(config: Config) -> str:
+    """What is said of where runs are recorded.
+
+    Raises:
+        ConfigError: it does not answer, or is none.
+        MlflowException: it refuses.
+    """
+    uri = tracking_uri(config.tracking)
+    if (folder := _made_later(config)) is not None:
+        return f"{uri} will be made in {folder}, which can be written"
+    check_store(config.tracking)
+    found = open_store(config).search_experiments(max_results=1000)
+    return f"{uri} answers, with {len(found)} experiment{'s' if len(found) != 1 else ''}"
+
+
+def ask_registry(config: Config) -> str:
+    """What is said of where models are registered. Raises as `ask_tracking` does."""
+    uri = registry_uri(config.tracking)
+    if uri == tracking_uri(config.tracking) and _made_later(config) is not None:
+        return f"{uri} will be made"
+    found = open_store(config).search_registered_models(max_results=1000)
+    return f"{uri} answers, with {len(found)} registered model{'s' if len(found) != 1 else ''}"
+
+
+def ask_artifacts(config: Config) -> str:
+    """Write a file where those of runs go, and take it away again.
+
+    Raises:
+        Exception: of the store's own kind, as where nothing can be written.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    if _made_later(config) is not None:
+        return f"{artifact_folder(config.tracking)} will be made"
+    client = open_store(config)
+    experiment = client.get_experiment_by_name(experiment_name(config)) or client.get_experiment("0")
+    place = experiment.artifact_location
+    # Under the name of no run, so that nobody takes it for one's file.
+    files = get_artifact_repository(f"{place.rstrip('/')}/probe-{uuid.uuid4().hex}", tracking_uri(config.tracking))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "probe.txt"
+        file.write_text("written by `experiments doctor`, to be taken away at once")
+        files.log_artifact(str(file))
+    files.delete_artifacts()
+    return f"{redact_text(place)} can be written"
+
+
+def _made_later(config: Config) -> Path | None:
+    """The folder in which a first run will make a sqlite store; None of a store that is there, or is another kind.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    file = sqlite_file(config.tracking)
+    if file is None or (file.exists() and file.stat().st_size):
+        return None
+    folder = next(parent for parent in file.parents if parent.exists())
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(
+            [
+                f"tracking.folder must be one that can be written, got '{file.parent}'; choose another folder: "
+                "tracking.folder=…"
+            ]
+        )
+    return file.parent
