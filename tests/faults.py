@@ -37,7 +37,7 @@ from serving import PROGRAMS, Server, serving
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "reliability.md"
 AT_ONCE = 2
-GONE = "RUNNING, after `doctor` "
+GONE = "RUNNING, after `doctor --close` "
 LONGEST = 200
 MODEL = """defaults: [{override /data@_global_.data: diabetes}]
 task: regression

@@ -175,6 +175,15 @@ _MEANINGS = (
         "MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN, and at what the experiment allows",
     ),
     (
+        r"Service: S3, Status Code: 40[13]|InvalidAccessKeyId|SignatureDoesNotMatch",
+        "; S3 does not know the key, or refuses it: look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and at what "
+        "the bucket allows",
+    ),
+    (
+        "No FileSystem for scheme|S3AFileSystem not found",
+        "; Spark has no reader of such places unless it gets one: 'cluster.packages=[s3]' for s3a://",
+    ),
+    (
         "raised ModuleNotFoundError",
         "; the package is missing where Spark's workers run, whose Python is cluster.python",
     ),

@@ -1,8 +1,10 @@
 """The same commands on Spark's own cluster: a real master and real workers on loopback."""
 
+import json
 import re
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -33,11 +35,18 @@ def words(cluster, tmp_path):
 
 def test_the_commands_of_readme_run_on_the_cluster(cluster, start, command, store, tmp_path):
     lines = re.findall(r"^ {4}(.*\bhead:7077.*)$", README.read_text(), re.MULTILINE)
-    worker, run = lines
+    worker, run, doctor = lines
     assert worker == "spark-class org.apache.spark.deploy.worker.Worker spark://head:7077"
     assert "    spark-class org.apache.spark.deploy.master.Master --host head --port 7077\n" in README.read_text()
-    said = run.replace("spark://head:7077", cluster.address).replace("/nfs/experiments", f"{tmp_path}/nfs")
-    done = command(*shlex.split(said), *HERE)
+    run, doctor = (
+        shlex.split(line.replace("spark://head:7077", cluster.address).replace("/nfs/experiments", f"{tmp_path}/nfs"))
+        for line in (run, doctor)
+    )
+    done = command(*doctor, *HERE)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"executors +ok +[12] executors? came", done.stdout)
+    assert re.search(r"shared folder +ok ", done.stdout)
+    done = command(*run, *HERE)
     assert done.returncode == 0, done.stderr
     client = MlflowClient(store)
     (run,) = client.search_runs(["1"])
@@ -78,6 +87,39 @@ def test_a_training_whose_executor_is_killed_goes_on_from_its_checkpoint(
     assert again.data.metrics["rmse"] == first.data.metrics["rmse"]
     log = Path(client.download_artifacts(again.info.run_id, "rank_0.log")).read_text()
     assert "resumed after epoch" in log
+
+
+BARE = """#!/bin/sh
+PYTHONPATH={folder}:$PYTHONPATH exec {python} "$@"
+"""
+
+
+def test_the_doctor_finds_what_executors_lack(command, words, tmp_path):
+    """A Python without packages, and one of another version (as it says itself: no other can be had here)."""
+    two = ["cluster.executors=2", "cluster.cores=1", "cluster.memory=700m"]
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
+    look = ["experiments", "doctor", "--json", "model=keras_tensorflow", *words, *two]
+    done = command(*look, f"cluster.python={bare}/bin/python", "model.estimator.numWorkers=4")
+    assert done.returncode == 1, done.stderr
+    found = {each["subject"]: each for each in json.loads(done.stdout)}
+    failed = [name for name, each in found.items() if each["state"] == "failed"]
+    assert failed == ["slots", "packages there"]
+    assert "must be at most the tasks that run at a time, 2, got 4" in found["slots"]["found"]
+    assert "numpy" in found["packages there"]["found"]
+    assert "tensorflow" in found["packages there"]["found"]
+    assert "cluster.python names" in found["packages there"]["way_out"]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "sitecustomize.py").write_text("import sys\nsys.version_info = (3, 9, 1, 'final', 0)\n")
+    (other / "python").write_text(BARE.format(folder=other, python=sys.executable))
+    (other / "python").chmod(0o755)
+    done = command(*look, f"cluster.python={other}/python")
+    assert done.returncode == 1, done.stderr
+    found = {each["subject"]: each for each in json.loads(done.stdout)}
+    assert found["Python there"]["state"] == "failed"
+    assert "3.9" in found["Python there"]["found"]
+    assert "cluster.python=/path/to/python3.11" in found["Python there"]["way_out"]
 
 
 def test_a_worker_that_is_killed_costs_no_run(cluster, start, store, words, wait_for):

@@ -39,7 +39,7 @@ def cluster(hosts, tmp_path_factory):
 def at_desk(hosts, cluster, command):
     """A function that types words at the desk for a run on the cluster."""
     where = ["cluster=standalone", f"cluster.master={cluster.address}", "cluster.memory=700m"]
-    return lambda *words: command(*hosts.on(DESK), "experiments", *where, *words)
+    return lambda *words, program=("experiments",): command(*hosts.on(DESK), *program, *where, *words)
 
 
 def test_a_model_comes_back_from_the_machines_and_scores_new_rows(at_desk, command, store):
@@ -75,6 +75,9 @@ def test_a_folder_that_is_not_shared_and_a_file_that_is_not_there_are_named(at_d
     assert (
         "must be a folder that the driver and all executors see, got '/tmp/mine': where nothing arrived" in done.stderr
     )
+    done = at_desk("model=ridge", "cluster.shared_folder=/tmp/mine", program=["experiments", "doctor"])
+    assert done.returncode == 1
+    assert "where nothing arrived" in done.stdout
     here = Path(tmp_path, "houses.csv")
     random = np.random.default_rng(1)
     pd.DataFrame({"x": random.normal(size=50), "y": random.normal(size=50)}).to_csv(here, index=False)

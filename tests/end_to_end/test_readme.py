@@ -32,7 +32,7 @@ OF_MLFLOW = [line for line in COMMANDS if "mlflow run . " in line]
 
 def test_readme_shows_what_these_tests_know():
     assert {*COMMANDS} == {*OURS, *OF_CLUSTER, *OF_MLFLOW, *NOT_RUN}
-    assert len(OF_CLUSTER) == 3
+    assert len(OF_CLUSTER) == 4
     assert len(OURS) >= 25
     assert len(OF_MLFLOW) == 2
     assert len(FILES) == 1

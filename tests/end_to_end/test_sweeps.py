@@ -269,7 +269,7 @@ def test_the_doctor_closes_runs_whose_process_is_gone_and_no_other(typed, store)
     gone = client.create_run("0", tags={PROCESS_TAG: f"{machine} {os.getpid()} 5.00"})  # a number given again
     kept = [client.create_run("0", tags={PROCESS_TAG: tag}) for tag in (own, "another-machine 1 5.00")]
     models = [client.create_logged_model("0", source_run_id=run.info.run_id).model_id for run in (gone, *kept)]
-    done = typed("doctor")
+    done = typed("doctor", "--close")
     assert done.returncode == 0, done.stderr
     assert f"run {gone.info.run_id} is KILLED" in done.stdout
     assert client.get_run(gone.info.run_id).info.status == "KILLED"

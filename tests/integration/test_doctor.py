@@ -30,10 +30,10 @@ def test_all_that_a_network_needs_is_there(examined):
 
 
 def test_too_few_slots_are_said(examined):
-    code, found = examined("model=keras_tensorflow", "model.estimator.numWorkers=99")
+    code, found = examined("model=keras_tensorflow", "model.estimator.numWorkers=32")
     assert code == 1
     assert found["slots"]["state"] == "failed"
-    assert "got 99" in found["slots"]["found"]
+    assert "got 32" in found["slots"]["found"]
     assert "model.estimator.numWorkers=" in found["slots"]["way_out"]
 
 

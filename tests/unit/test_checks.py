@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from experiments import ConfigError, load
-from experiments.cluster.master import unreachable
+from experiments.cluster.addresses import unreachable
 from experiments.config.values import spark_conf
 from experiments.validation import validate
 

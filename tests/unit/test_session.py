@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from experiments.cluster.addresses import local_cores
 from experiments.cluster.java import Java, class_archive_options
-from experiments.cluster.master import local_cores
 from experiments.cluster.session import start_up_options
 
 

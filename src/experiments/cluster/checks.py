@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from experiments.config.schema import ClusterConfig
-from experiments.config.values import SHORT
+from experiments.config.values import PACKAGES, SHORT
+from experiments.errors import suggest
 
 # Spark's own law, as its own start says it: below it ends.
 _LEAST_BYTES = 471_859_200
@@ -27,7 +28,7 @@ def check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[s
     Args:
         settings: as Spark takes them.
     """
-    problems = _check_executors(cluster, settings)
+    problems = [*_check_executors(cluster, settings), *_check_packages(cluster.packages)]
     for key in ("spark.driver.memory", "spark.executor.memory"):
         value = settings.get(key, "").strip().lower()
         read = _SIZE.fullmatch(value)
@@ -39,6 +40,15 @@ def check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[s
         name = f"conf.{key}" if key in cluster.conf else short
         problems.append(f"cluster.{name} must be 450m or more, got {got}; write cluster.{name}={meant}")
     return problems
+
+
+def _check_packages(packages: Sequence[str]) -> list[str]:
+    return [
+        f"cluster.packages must be short names ({', '.join(PACKAGES)}) or Maven's GROUP:ARTIFACT:VERSION, got '{name}'"
+        f"{suggest(name, PACKAGES) or '; cluster.packages=[s3]'}"
+        for name in packages
+        if name not in PACKAGES and name.count(":") != 2
+    ]
 
 
 def _check_executors(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[str]:

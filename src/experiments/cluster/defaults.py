@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from experiments.cluster.master import local_cores
+from experiments.cluster.addresses import local_cores
 
 LOOPBACK = "127.0.0.1"
 WORKERS_PYTHON = "spark.pyspark.python"

@@ -11,11 +11,11 @@ import threading
 from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any
 
+from experiments.cluster.addresses import unreachable
 from experiments.cluster.defaults import LOOPBACK, WORKERS_PYTHON, defaults, start_up_options
 from experiments.cluster.executors import check_shared_folder, wait_for_executors
 from experiments.cluster.gateway import launch
 from experiments.cluster.java import Java, class_archive_options, find_java
-from experiments.cluster.master import unreachable
 from experiments.config.schema import ClusterConfig
 from experiments.config.values import spark_conf
 from experiments.errors import ConfigError, ExperimentError, readable_cause
@@ -55,13 +55,8 @@ class StartingSession:
         if running is not None:
             self._session.set_result(running)
             return
-        if (why := unreachable(cluster.master)) is not None:
-            raise ConfigError(
-                [
-                    f"cluster.master must be the address of a cluster that answers, got '{cluster.master}' ({why}); "
-                    "its page, mostly at port 8080, says what it is"
-                ]
-            )
+        if problems := unreachable(cluster.master, spark_conf(cluster)):
+            raise ConfigError(problems)
         java = find_java()
         os.environ["JAVA_HOME"] = str(java.home)
         # A daemon, so that a cluster that keeps us waiting does not keep an interrupted process alive.

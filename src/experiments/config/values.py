@@ -59,11 +59,35 @@ SHORT = {
     "python": "spark.pyspark.python",
 }
 
+# Short names of what Spark reads storages with: Maven's coordinates, and what of theirs stays away.
+PACKAGES = {
+    "s3": (  # of PySpark 4.2, whose Hadoop is 3.5.0; the bundle of all of AWS has 686 MB, these together 18
+        (
+            "org.apache.hadoop:hadoop-aws:3.5.0",
+            "software.amazon.awssdk:s3:2.35.4",
+            "software.amazon.awssdk:s3-transfer-manager:2.35.4",
+            "software.amazon.awssdk:sts:2.35.4",
+        ),
+        ("software.amazon.awssdk:bundle", "org.wildfly.openssl:wildfly-openssl"),
+    ),
+}
+
+
+def _packages(names: Sequence[str]) -> dict[str, str]:
+    """The settings by which Spark gets packages from Maven."""
+    known = [PACKAGES.get(name, ((name,), ())) for name in names]
+    listed = {
+        "spark.jars.packages": [coordinates for each, _ in known for coordinates in each],
+        "spark.jars.excludes": [coordinates for _, each in known for coordinates in each],
+    }
+    return {key: ",".join(values) for key, values in listed.items() if values}
+
 
 def spark_conf(cluster: ClusterConfig) -> dict[str, str]:
     """A cluster's settings as Spark takes them: dotted names, text values. Those of `cluster.conf` win."""
     named = {key: getattr(cluster, name) for name, key in SHORT.items() if getattr(cluster, name) is not None}
     if cluster.master.startswith("spark://") and cluster.executors is not None and cluster.cores is not None:
         named["spark.cores.max"] = cluster.executors * cluster.cores  # what such a cluster goes by
+    named |= _packages(cluster.packages)
     settings = {**named, **dict(flatten(cluster.conf))}
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.cluster.master import local_cores
+from experiments.cluster.addresses import local_cores
 from experiments.config.schema import BundledData, ClusterConfig, Config, DataConfig, GeneratedData, TableData, Task
 from experiments.config.values import spark_conf
 from experiments.data.bundled import BUNDLED

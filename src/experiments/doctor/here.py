@@ -16,7 +16,7 @@ from experiments.doctor.findings import Finding, State, doubtful, failed, looked
 from experiments.validation import validate
 
 PACKAGES = ("pyspark", "mlflow", "numpy", "pandas", "pyarrow")
-EXTRAS = {"tensorflow": "tensorflow-cpu", "horovod": "horovod", "xgboost": "xgboost"}
+EXTRAS = {"tensorflow": "tensorflow-cpu", "horovod": "horovod", "xgboost": "xgboost-cpu"}
 # Of the machine's memory: more of it for Java leaves too little for Python and the system.
 MOST_OF_MEMORY = 0.8
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))

@@ -17,7 +17,7 @@ from hydra.core.utils import JobReturn, run_job
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from experiments.cluster.master import local_cores
+from experiments.cluster.addresses import local_cores
 from experiments.errors import ConfigError
 from experiments.sweeps.composer import Composer
 from experiments.sweeps.trials import Trials, current

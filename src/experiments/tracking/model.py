@@ -63,6 +63,7 @@ def save_model(
         model_id=logged.model_id,
         metadata={"experiments": answers},
     )
+    _copy_by_the_file_system_of(shared_folder)
     code = [str(PYFUNC), *([str(OUR_PACKAGE)] if _needs_our_code(fitted) else [])]
     mlflow.spark.save_model(
         for_others(fitted, dataset),
@@ -77,6 +78,16 @@ def save_model(
     model.flavors["python_function"]["loader_module"] = PYFUNC.name
     model.save(str(path / "MLmodel"))
     _check_parts(path / "sparkml")
+
+
+def _copy_by_the_file_system_of(folder: str | None) -> None:
+    """MLflow copies what Spark has saved by the default file system alone, and keeps that of the first session."""
+    from mlflow.spark import _HadoopFileSystem
+    from pyspark import SparkContext
+
+    context = SparkContext.getOrCreate()
+    settings, files = context._jsc.hadoopConfiguration(), context._jvm.org.apache.hadoop.fs
+    _HadoopFileSystem._filesystem = files.Path(folder or "/").getFileSystem(settings)
 
 
 def _settle_connect() -> None:

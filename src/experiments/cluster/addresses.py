@@ -1,0 +1,62 @@
+"""What the addresses of a cluster and its storage say, and whether anybody answers there; without Spark."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+SECONDS_TO_ANSWER = 5
+S3_ENDPOINT = "spark.hadoop.fs.s3a.endpoint"
+
+
+def local_cores(master: str) -> int | None:
+    """Cores of a local master, None for a cluster."""
+    match = re.fullmatch(r"local(?:\[(\*|\d+)(?:,\d+)?\])?", master)
+    if match is None:
+        return None
+    written = match.group(1) or "1"
+    return (os.cpu_count() or 1) if written == "*" else int(written)
+
+
+def unreachable(master: str, settings: Mapping[str, str]) -> list[str]:
+    """A sentence for each address at which nobody answers: Spark itself tries for minutes.
+
+    Args:
+        settings: as Spark takes them.
+    """
+    problems = []
+    if master.startswith("spark://") and (why := _unanswered(master.removeprefix("spark://").split(","))):
+        problems.append(
+            f"cluster.master must be the address of a cluster that answers, got '{master}' ({why}); its page, mostly "
+            "at port 8080, says what it is"
+        )
+    endpoint = settings.get(S3_ENDPOINT)
+    # Behind a proxy it is the proxy that finds it.
+    if endpoint and "spark.hadoop.fs.s3a.proxy.host" not in settings and (why := _unanswered([_address_of(endpoint)])):
+        problems.append(
+            f"cluster.conf.{S3_ENDPOINT} must be the address of a server that answers, got '{endpoint}' ({why}); "
+            "start it, or leave it out for AWS's own"
+        )
+    return problems
+
+
+def _address_of(endpoint: str) -> str:
+    """Host and port of an endpoint with or without a scheme."""
+    parts = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+    return f"{parts.hostname}:{parts.port or (80 if parts.scheme == 'http' else 443)}"
+
+
+def _unanswered(addresses: list[str]) -> str:
+    """Why none of them answers; empty where one does."""
+    reasons = []
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER):
+                return ""
+        except (OSError, ValueError) as error:
+            reasons.append(f"{address}: {getattr(error, 'strerror', None) or error}")
+    return "; ".join(reasons)
