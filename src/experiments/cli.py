@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -10,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from experiments.config.choices import GROUPS, choices
-from experiments.errors import EXIT_FAILED, ConfigError
+from experiments.errors import EXIT_FAILED, ConfigError, override
 from experiments.jobs import exit_code, run_words, tell
 from experiments.terminal.completion import complete_word, folder_of
 from experiments.terminal.harmless import harmless
@@ -94,6 +95,10 @@ def _check_command(words: Sequence[str]) -> None:
     if not words or "=" in words[0] or words[0].startswith(("-", "~")):
         return
     word, folder = words[0], folder_of(words)
+    if words[1:2] == ("=",) or (len(words) > 1 and words[1].startswith("=")):
+        raise ConfigError([f"words must be of the form key=value, without blanks, got '{' '.join(words[:3])}'"])
+    if os.path.isfile(word):
+        raise ConfigError([f"no such command '{word}'; a file is read by data=table {override('data.path', word)}"])
     named = {choice: f"{group}={choice}" for group in reversed(GROUPS) for choice in choices(group, folder)}
     named |= {command: command for command in main.commands if not main.commands[command].hidden}
     near = [word] if word in named else difflib.get_close_matches(word.lower(), named, n=1)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments import load
+from experiments.config.schema import Task
 from experiments.data.loading import load_data
 from experiments.evaluation.judged import score
 from experiments.evaluation.metrics import evaluate
@@ -102,3 +103,40 @@ def test_a_class_with_nearly_all_rows_is_said_and_what_it_alone_would_have(told)
     metrics, (said,) = told(frame, "model=logistic_regression")
     assert metrics["accuracy"] > metrics["baseline_accuracy"] > 0.85
     assert said.startswith(f"data has 'no' in {metrics['baseline_accuracy']:.1%} of the rows that judge")
+
+
+def test_a_model_that_says_one_class_of_nearly_all_rows_is_told_what_helps(told):
+    random = np.random.default_rng(1)
+    size = random.normal(size=3000)
+    frame = pd.DataFrame({"size": size, "other": random.normal(size=3000)})
+    frame["y"] = np.where(random.random(3000) < 0.03 + 0.12 * (size > 1), "yes", "no")
+    metrics, said = told(frame, "model=logistic_regression")
+    assert metrics["accuracy"] <= metrics["baseline_accuracy"]
+    (sentence,) = said
+    assert sentence.startswith("model says 'no' of nearly all rows: accuracy ")
+    assert "data.balance=classes" in sentence
+    assert "model.threshold=0.2 calls a row 'yes'" in sentence
+    # One that was told to look for the rare class is no worse for being right less often.
+    metrics, said = told(frame, "model=logistic_regression", "data.balance=classes")
+    assert metrics["balanced_accuracy"] > 0.6
+    assert metrics["accuracy"] <= metrics["baseline_accuracy"]
+    assert said == []
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_label_of_few_whole_numbers_may_name_classes(spark, tmp_path, monkeypatch, many):
+    if many:  # so that some of the rows are looked at
+        monkeypatch.setattr("experiments.data.few.MOST_ROWS", 50)
+        monkeypatch.setattr("experiments.data.few.MOST_BYTES", 50)
+    frame = rows_of(300).assign(kind=[0, 1, 2] * 100, grade=[0.5, 1, 2] * 100)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    for label, is_said in [("kind", True), ("grade", False), ("y", False)]:
+        words = ["data=table", f"data.path={tmp_path / 'rows.csv'}", f"data.label={label}"]
+        with load_data(spark, load(words).data, Task.regression, 42) as dataset:
+            said = [each for each in dataset.warnings if "name classes" in each]
+        assert bool(said) is is_said
+        assert not said or said[0].startswith("data.label=kind has the values 0, 1, 2 alone; ")
+    with load_data(spark, load(["data=iris"]).data, Task.regression, 42) as dataset:
+        assert "data.label=species of data=iris names classes" in dataset.warnings[0]
+    with load_data(spark, load(["data=diabetes"]).data, Task.regression, 42) as dataset:
+        assert dataset.warnings == ()

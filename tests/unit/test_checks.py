@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from experiments import ConfigError, load
-from experiments.cluster.addresses import unreachable
+from experiments.cluster.addresses import S3_ENDPOINT, unreachable
 from experiments.config.values import spark_conf
 from experiments.validation import validate
 
@@ -42,6 +42,10 @@ def problems(*words):
         ([*STANDALONE, "cluster.executors=4"], "cluster.cores must say how many cores each of the 4 executors has"),
         ([*STANDALONE, "cluster.cores=0"], "cluster.cores must be 1 or more, got 0"),
         (["cluster=standalone"], "cluster.shared_folder must be a folder that the driver and all executors of 'spark:"),
+        (
+            ["cluster.packages=[s33]"],
+            "short names (s3) or Maven's GROUP:ARTIFACT:VERSION, got 's33'; did you mean 's3'?",
+        ),
         (["registry.name=a/b"], "registry.name must be a name without '/' and ':'"),
         (["registry.alias=latest"], "registry.alias must be letters"),
     ],
@@ -72,9 +76,56 @@ def test_short_names_of_a_cluster_are_settings_of_spark_over_which_conf_wins():
 
 
 def test_a_master_that_does_not_answer_is_named_with_its_reason():
-    assert unreachable("local[*]") is None
+    assert unreachable("local[*]", {}) == []
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert unreachable(f"spark://127.0.0.1:9,127.0.0.1:{port}") is None
-    assert unreachable("spark://127.0.0.1:9") == "127.0.0.1:9: Connection refused"
-    assert "spark-master" in unreachable("spark://spark-master")
+        assert unreachable(f"spark://127.0.0.1:9,127.0.0.1:{port}", {}) == []
+    (said,) = unreachable("spark://127.0.0.1:9", {})
+    assert "(127.0.0.1:9: Connection refused)" in said
+    assert "spark-master" in unreachable("spark://spark-master", {})[0]
+
+
+def test_an_s3_server_that_does_not_answer_is_named_with_its_reason():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        for endpoint in (f"http://127.0.0.1:{port}", f"127.0.0.1:{port}"):
+            assert unreachable("local[*]", {S3_ENDPOINT: endpoint}) == []
+    (said,) = unreachable("local[*]", {S3_ENDPOINT: "http://127.0.0.1:9"})
+    assert said.startswith(f"cluster.conf.{S3_ENDPOINT} must be the address of a server that answers")
+    assert "Connection refused" in said
+    proxied = {S3_ENDPOINT: "http://127.0.0.1:9", "spark.hadoop.fs.s3a.proxy.host": "proxy"}
+    assert unreachable("local[*]", proxied) == []
+
+
+def test_packages_have_short_names_and_conf_wins():
+    settings = spark_conf(load(["cluster.packages=[s3,org.postgresql:postgresql:42.7.4]"]).cluster)
+    packages = settings["spark.jars.packages"].split(",")
+    assert packages[0] == "org.apache.hadoop:hadoop-aws:3.5.0"
+    assert packages[-1] == "org.postgresql:postgresql:42.7.4"
+    assert "software.amazon.awssdk:bundle" in settings["spark.jars.excludes"]
+    own = spark_conf(load(["cluster.packages=[s3]", "cluster.conf.spark.jars.packages=a:b:1"]).cluster)
+    assert own["spark.jars.packages"] == "a:b:1"
+    assert "spark.jars.packages" not in spark_conf(load([]).cluster)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["data.label=Price"],
+            "data.label must be in the data (size, price, town), got 'Price'; did you mean 'price'?",
+        ),
+        (["data.label=price", "data.id=twn"], "data.id must be in the data (size, town), got 'twn'; did you mean"),
+        (["data.label=price", "data.exclude=[toun]"], "'toun'"),
+        (["data.label=cost", "data.query='SELECT price AS cost, size FROM source'"], ""),
+        (["data.label=price"], ""),
+    ],
+)
+def test_a_misspelt_column_of_a_plain_file_is_said_at_once(words, said, tmp_path):
+    (tmp_path / "houses.csv").write_text("size,price,town\n1,2,Nara\n3,4,Kyoto\n")
+    config = ["data=table", f"data.path={tmp_path / 'houses.csv'}", *words]
+    if said:
+        (problem,) = problems(*config)
+        assert said in problem
+    else:
+        validate(load(config))

@@ -89,7 +89,37 @@ def test_what_sweeps_choose_by_comes_first_where_all_runs_have_it_and_is_said():
     found["metrics.validation_rmse"] = [float("nan"), 3.0]
     compared = over_seeds(found)
     assert (compared["name"].tolist(), compared.attrs["sorted_by"]) == (["a", "b"], "rmse")
-    assert "sorted_by" not in over_seeds(found, "rmse").attrs
+    assert over_seeds(found, "rmse").attrs == {"sorted_by": "rmse", "is_asked": True}
+
+
+def test_trials_are_sorted_by_what_their_sweep_chose_by(capsys):
+    found = frame(
+        ("1", "a", "FINISHED", "classification", "0.1", "1", "2", float("nan"), 1.0),
+        ("2", "b", "FINISHED", "classification", "1", "1", "2", float("nan"), 1.0),
+    ).assign(
+        **{
+            "metrics.validation_accuracy": [0.9, 0.7],
+            "metrics.accuracy": [0.95, 0.7],
+            "metrics.baseline_accuracy": [0.95, 0.95],
+            "metrics.validation_balanced_accuracy": [0.5, 0.8],
+            "experiment": "churn",
+        }
+    )
+    assert over_seeds(found)["name"].tolist() == ["a", "b"]
+    show_comparison(over_seeds(found), found)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "one answer for all rows has accuracy 0.95 (baseline_accuracy): --sort balanced_accuracy says more" in said
+    found["judged_by"] = "validation_balanced_accuracy"
+    assert over_seeds(found)["name"].tolist() == ["b", "a"]
+    show_comparison(over_seeds(found), found)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith("run name runs validation_balanced_accuracy ")
+    assert "the best first, by validation_balanced_accuracy, by which sweeps choose" in said
+    assert "one answer for all rows" not in said
+    found["judged_by"] = ["validation_balanced_accuracy", "validation_accuracy"]
+    assert over_seeds(found).attrs["sorted_by"] == "validation_accuracy"
+    show_comparison(over_seeds(found, "accuracy"), found)
+    assert "the best first, by accuracy\n" in capsys.readouterr().out
 
 
 def test_a_comparison_says_by_what_it_is_sorted_and_what_is_left_out(capsys):
@@ -118,6 +148,11 @@ def test_runs_of_the_same_data_that_were_judged_on_other_rows_are_told(capsys):
     show_comparison(over_seeds(found), found)
     assert "not judged on the same rows" in (said := " ".join(capsys.readouterr().out.split()))
     assert "few columns | all columns;" in said
+    assert "follows from the columns that are used" in said
+    found["params.data.stratified"] = ["true", "nan", "nan"]
+    show_comparison(over_seeds(found), found)
+    assert "; they differ in data.stratified" in " ".join(capsys.readouterr().out.split())
+    del found["params.data.stratified"]
     found["judged_on"] = ["x", "x", "z"]
     show_comparison(over_seeds(found), found)
     assert "not judged on the same rows" not in " ".join(capsys.readouterr().out.split())

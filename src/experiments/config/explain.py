@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import fields
@@ -21,7 +22,7 @@ from experiments.config.quoting import Kind, as_list, as_text, kind_of, parsed, 
 from experiments.config.schema import TableData
 from experiments.config.values import flatten
 from experiments.config.words import open_override
-from experiments.errors import ConfigError, suggest, wrong_choice
+from experiments.errors import ConfigError, override, suggest, wrong_choice
 
 
 def explain(cause: Exception, overrides: Sequence[str], config_dir: str | Path | None = None) -> ConfigError:
@@ -81,6 +82,7 @@ def _no_override(word: str, before: str) -> str:
     joined = as_text(key, f"{value} {word}") if equals and kind_of(key) in (Kind.text, Kind.either) else None
     meant = next((group for group in GROUPS if word in choices(group)), None)
     way_out = f"; did you mean '{meant}={word}'?" if meant else ""
+    way_out = f"; a file is read by data=table {override('data.path', word)}" if os.path.isfile(word) else way_out
     way_out = f"; where it belongs to {key}, write {shlex.quote(joined)}" if joined else way_out
     return f"words must be of the form key=value, got '{word}'{way_out}"
 

@@ -46,6 +46,20 @@ def as_typed(key: str) -> str:
 
 
 NAMED = ("data", "preprocessing", "seed")
+# Of data, what parts runs of the same file.
+_OF_ROWS = (
+    "rows",
+    "limit",
+    "missing",
+    "fill_value",
+    "balance",
+    "stratified",
+    "test_fraction",
+    "group",
+    "time",
+    "weight",
+)
+_ROW_KEYS = {f"data.{key}" for key in _OF_ROWS}
 
 
 def run_name(config: Config, words: Sequence[str]) -> str:
@@ -56,4 +70,6 @@ def run_name(config: Config, words: Sequence[str]) -> str:
     said = {word.partition("=")[0]: word for word in typed if word.partition("=")[0] in NAMED}
     if "data" in said:
         said["data"] = f"data={config.data.name}"
-    return redact_text(" ".join([config.model.name, *changed, *(said[key] for key in NAMED if key in said)]))
+    of_rows = {word.partition("=")[0]: word for word in typed if word.partition("=")[0] in _ROW_KEYS}
+    named = [said[key] for key in NAMED if key in said]
+    return redact_text(" ".join([config.model.name, *changed, *of_rows.values(), *named]))

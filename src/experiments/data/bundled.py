@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from experiments.config.schema import BundledData, DataConfig
+from experiments.config.schema import BundledData, DataConfig, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,8 @@ BUNDLED = {
     "diabetes": "progression",
 }
 
+# Those whose label is no class.
+NUMBERS = ("diabetes",)
 # What the numbers of a label are called, where they have names.
 CLASS_NAMES = {"iris": ("setosa", "versicolor", "virginica"), "breast_cancer": ("malignant", "benign")}
 
@@ -28,6 +30,18 @@ def label_names(data: DataConfig) -> tuple[str, ...]:
     """What the numbers 0, 1 and so on of the label are called; nothing where they have no names."""
     is_own = isinstance(data, BundledData) and data.label == BUNDLED[data.bundled]
     return CLASS_NAMES.get(data.bundled, ()) if isinstance(data, BundledData) and is_own else ()
+
+
+def said_of_classes(data: DataConfig, task: Task) -> list[str]:
+    """A sentence where classes are to be predicted as numbers."""
+    if not isinstance(data, BundledData) or task is not Task.regression or data.label != BUNDLED[data.bundled]:
+        return []
+    if data.bundled in NUMBERS:
+        return []
+    return [
+        f"data.label={data.label} of data={data.name} names classes, of which a regression makes numbers; a model of "
+        "classes: model=random_forest (`experiments models` lists others)"
+    ]
 
 
 def bundled(name: str) -> pd.DataFrame:

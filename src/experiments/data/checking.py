@@ -10,7 +10,7 @@ from experiments.config.schema import Balance, DataConfig, Missing, TableData, T
 from experiments.data.classes import balanced, class_values, positive_last, with_classes
 from experiments.data.dataset import HASH, HELD_OUT, MOST_CLASSES, Dataset, test_fraction
 from experiments.data.doubts import Doubts, Side
-from experiments.data.few import groups_of, look, some_of, taken
+from experiments.data.few import few_labels, groups_of, look, some_of, taken
 from experiments.data.kinds import DATES
 from experiments.data.missing import any_missing, check_missing
 from experiments.data.names import matches, plain_name, quoted
@@ -130,14 +130,14 @@ def _warnings(
     share, of = 1.0, 1
     if few is None:
         few, share = some_of(rows, doubts, count)
-    looked_at = look(few, doubts)
+    looked_at, labels = look(few, doubts), few_labels(few, doubts)
     sides, in_both, codes = looked_at.sides, looked_at.in_both, looked_at.codes
     if share < 1:
         doubts, codes = doubts.suspicious(sides, count) if sides else doubts, []
         sides = _sides(rows, doubts)
         of = math.ceil(test_rows / MOST_TEST_ROWS)
         in_both = _in_both(rows, of) if has_test_set else 0
-    said = doubts.warnings(sides, codes)
+    said = [*doubts.warnings(sides, codes), *_said_of_labels(data, labels)]
     return (*said, *(_said_of_both(in_both, of, test_rows) if has_test_set and in_both else ()))
 
 
@@ -168,6 +168,20 @@ def _said_of_both(count: int, of: int, test_rows: int) -> tuple[str]:
         f"data.test_path has {said} of its {test_rows:,} rows among the training rows "
         "too: they are known by heart, so that metrics are better than they will be",
     )
+
+
+def _said_of_labels(data: DataConfig, labels: Sequence[int]) -> list[str]:
+    """That a regression's label may be classes.
+
+    Args:
+        labels: its values, where they are few.
+    """
+    if len(labels) < 2:
+        return []
+    return [
+        f"data.label={data.label} has the values {', '.join(map(str, labels))} alone; if they name classes, a model of "
+        "classes is for them: model=random_forest (`experiments models` lists others)"
+    ]
 
 
 def _class(task: Task, label: str | None) -> list[Column]:

@@ -12,10 +12,13 @@ from experiments.cluster.addresses import local_cores
 from experiments.config.schema import BundledData, ClusterConfig, Config, DataConfig, GeneratedData, TableData, Task
 from experiments.config.values import spark_conf
 from experiments.data.bundled import BUNDLED
+from experiments.data.columns import features_of, label_of
 from experiments.data.generators import GENERATORS
-from experiments.data.roles import check_roles
-from experiments.data.table import FILE_FORMATS, missing_paths
-from experiments.errors import suggest, wrong_choice
+from experiments.data.heads import is_true, plain_head
+from experiments.data.lines import check_lines, lines_of
+from experiments.data.roles import aside, check_roles
+from experiments.data.table import DEFAULT_OPTIONS, FILE_FORMATS, missing_paths
+from experiments.errors import ExperimentError, suggest, wrong_choice
 
 
 def check_data(config: Config) -> list[str]:
@@ -39,7 +42,40 @@ def check_source(data: DataConfig, cluster: ClusterConfig) -> list[str]:
             problems.append(f"data.path must be set to read {data.format}, got none; data.path=my.{data.format}")
         if data.format in FILE_FORMATS and _files_are_here(cluster):
             problems += missing_paths("data.path", data.path) + missing_paths("data.test_path", data.test_path)
+            problems += [] if problems else _check_names(data)
     return problems
+
+
+def _check_names(data: TableData) -> list[str]:
+    """Columns that the config names, against the first line of a plain CSV file: a misspelt one is said at once."""
+    columns = _written_names(data)
+    if not columns:
+        return []
+    try:
+        label = label_of(data, columns)
+        features_of(data, label, columns, aside(data, [], columns, label))
+    except ExperimentError as error:
+        return [str(error)]
+    return []
+
+
+def _written_names(data: TableData) -> list[str]:
+    """The names of the columns as the file has them; none where a reader may make others of them."""
+    options = {**DEFAULT_OPTIONS["csv"], **data.options}
+    if data.format != "csv" or data.query or data.schema or not isinstance(data.path, str):
+        return []
+    if data.options.keys() - {"sep", "delimiter", "header"} or not is_true(options, "header"):
+        return []
+    head = plain_head(data.path)
+    try:
+        lines = lines_of(head, options) if head is not None and head.kind is None else None
+        if lines is None or not lines.header:
+            return []
+        check_lines(lines, options)
+    except ExperimentError:  # loading says it
+        return []
+    names = [name.casefold() for name in lines.header]
+    return lines.header if all(names) and len(set(names)) == len(names) else []
 
 
 def _files_are_here(cluster: ClusterConfig) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.config.schema import Task
 from experiments.data.dataset import HASH, HELD_OUT
-from experiments.data.doubts import Doubts, Side
+from experiments.data.doubts import LEAST_ROWS, Doubts, Side
 from experiments.data.names import quoted
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ SOME = 0.9
 # A number of so few values, each of which so many rows have, may be a code.
 MOST_CODES = 20
 LEAST_OF_A_CODE = 10
+# A label of so few whole numbers may name classes.
+MOST_LABELS = 5
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,15 @@ def look(table: pa.Table, doubts: Doubts) -> Few:
     is_classified = "_class" in table.column_names
     codes = [name for place, name in enumerate(doubts.numbers) if is_classified and _gives(values[:, place], classes)]
     return Few(sides, in_both, codes)
+
+
+def few_labels(table: pa.Table, doubts: Doubts) -> list[int]:
+    """The values of a regression's label where they are a few whole numbers, as those of classes are."""
+    if doubts.label is None or doubts.task is not Task.regression or table.num_rows < LEAST_ROWS:
+        return []
+    found = np.unique(table[f"_{len(doubts.numbers)}"].to_numpy())
+    is_few = len(found) <= MOST_LABELS and bool(np.all(found == np.round(found)))  # never so of NaN
+    return [int(value) for value in found] if is_few else []
 
 
 def _gives(values: NDArray[np.float64], classes: NDArray[Any]) -> bool:

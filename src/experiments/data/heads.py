@@ -89,6 +89,12 @@ def heads_of(spark: SparkSession, paths: Sequence[str], options: Mapping[str, An
     return [_head(java, conf, codecs, file) for file in files[:MOST_FILES]]
 
 
+def plain_head(path: str) -> Head | None:
+    """Of one plain file of this machine; None of anything else."""
+    file = f"file://{os.path.abspath(path.removeprefix('file://'))}"
+    return _local_head(file) if _is_plain(file) else None
+
+
 def _is_plain(path: str) -> bool:
     """Whether a path says that it is one file of this machine, not packed, and nothing in it is a pattern to Hadoop."""
     return _PLAIN.fullmatch(path) is not None and os.path.isfile(path.removeprefix("file://"))

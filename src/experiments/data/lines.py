@@ -118,16 +118,20 @@ def rows_of(text: str, options: Mapping[str, Any]) -> list[list[str]]:
 
 def _check_separator(lines: Lines, options: Mapping[str, Any]) -> None:
     rows, name = lines.rows[:20], lines.head.name
-    if max(map(len, rows)) > 1:
+    found_widths = set(map(len, rows))
+    if len(found_widths) == 1 and found_widths != {1}:
         return
     widths = {sep: {len(row) for row in rows_of(lines.text, {**options, "sep": sep})[:20]} for sep in _SEPARATORS}
     likely = [sep for sep, found in widths.items() if len(found) == 1 and found != {1}]
     if likely:
         sign = "\\t" if likely[0] == "\t" else likely[0]
         raise ExperimentError(
-            f"data.options.sep must be what stands between columns, got one column in '{name}', whose first line is "
-            f"{shown(rows[0][0])}; {override('data.options.sep', sign)}"
+            f"data.options.sep must be what stands between columns, got "
+            f"{'one column' if found_widths == {1} else 'lines of different lengths'} in '{name}', whose first line is "
+            f"{shown(lines.text.splitlines()[0])}; {override('data.options.sep', sign)}"
         )
+    if found_widths != {1}:
+        return
     # In quotes there may be blanks that set nothing apart.
     lined = [line.replace("\t", " ").strip() for line in lines.text.splitlines()[:20]]
     words = [row for row in csv.reader(lined, delimiter=" ", skipinitialspace=True) if row]

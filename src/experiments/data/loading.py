@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import BundledData, DataConfig, GeneratedData, Missing, TableData, Task
-from experiments.data.bundled import label_names, read_bundled
+from experiments.data.bundled import label_names, read_bundled, said_of_classes
 from experiments.data.caching import cached
 from experiments.data.checking import checked_dataset
 from experiments.data.classes import with_names
@@ -108,7 +108,7 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
         dataset = checked_dataset(kept, data, task, label, features, narrowed, size <= MOST_BYTES)
-        said = (*source.warnings, *_said_of_dropped(counting), *dataset.warnings)
+        said = (*source.warnings, *said_of_classes(data, task), *_said_of_dropped(counting), *dataset.warnings)
         dataset = replace(dataset, given=given, partitions=partitions, warnings=said)
         yield with_names(dataset, label_names(data))
 

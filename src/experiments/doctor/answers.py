@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
+import os
+import platform
+import socket
+import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import SparkSession
+
+_SECONDS_TO_ANSWER = 5
 
 
 @dataclass(frozen=True)
@@ -40,58 +48,53 @@ def ask_each(session: SparkSession, slots: int) -> list[Answer]:
     Raises:
         Exception: PySpark's own, where no Python starts there, or one of another version.
     """
-    context = session.sparkContext
-    tasks = context.parallelize(range(slots), slots)
+    from pyspark import cloudpickle
+
+    # What a task does travels whole: executors may have nothing of ours.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     # At the same time, so that each executor has one; not where executors come with the work.
-    is_dynamic = session.conf.get("spark.dynamicAllocation.enabled", "false") == "true"
-    asked = tasks.mapPartitions(_question(False)) if is_dynamic else tasks.barrier().mapPartitions(_question(True))
+    is_at_once = session.conf.get("spark.dynamicAllocation.enabled", "false") != "true"
+    tasks = session.sparkContext.parallelize(range(slots), slots)
+    answer = functools.partial(_answer, is_at_once)
+    asked = tasks.barrier().mapPartitions(answer) if is_at_once else tasks.mapPartitions(answer)
     return [Answer(**said) for said in asked.collect()]
 
 
-def _question(is_barrier: bool) -> Any:
-    """What a task does. Within another function, so that it travels whole: executors may have nothing of ours."""
+def _answer(is_at_once: bool, _: Iterator[int]) -> Iterator[dict[str, Any]]:
+    packages = {name: _version_of(name) for name in ("numpy", "pandas", "pyarrow", "horovod")}
+    yield {
+        "host": socket.gethostname(),
+        "parent": os.getppid(),
+        "python": platform.python_version(),
+        "packages": {**packages, "tensorflow": _version_of("tensorflow", "tensorflow-cpu")},
+        "time": time.time(),
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "unreached": _unreached() if is_at_once else "",
+    }
 
-    def answer(_: Iterator[int]) -> Iterator[dict[str, Any]]:
-        import importlib.metadata
-        import os
-        import platform
-        import socket
-        import time
 
-        def version_of(*names: str) -> str | None:
-            for name in names:
-                try:
-                    return importlib.metadata.version(name)
-                except importlib.metadata.PackageNotFoundError:
-                    continue
-            return None
+def _version_of(*names: str) -> str | None:
+    for name in names:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
 
-        def unreached() -> str:
-            """Listen, and call the next one."""
-            from pyspark import BarrierTaskContext
 
-            task = BarrierTaskContext.get()
-            addresses = [each.address.rpartition(":")[0].strip("[]") for each in task.getTaskInfos()]
-            own, following = task.partitionId(), (task.partitionId() + 1) % len(addresses)
-            said = ""
-            with socket.create_server((addresses[own], 0)) as server:
-                ports = task.allGather(str(server.getsockname()[1]))
-                try:
-                    socket.create_connection((addresses[following], int(ports[following])), 5).close()
-                except OSError as error:
-                    said = f"{addresses[following]}: {error}"
-                task.barrier()
-            return said
+def _unreached() -> str:
+    """Why the next task, which listens at any port, is not reached; empty where it is."""
+    from pyspark import BarrierTaskContext
 
-        packages = {name: version_of(name) for name in ("numpy", "pandas", "pyarrow", "horovod")}
-        yield {
-            "host": socket.gethostname(),
-            "parent": os.getppid(),
-            "python": platform.python_version(),
-            "packages": {**packages, "tensorflow": version_of("tensorflow", "tensorflow-cpu")},
-            "time": time.time(),
-            "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            "unreached": unreached() if is_barrier else "",
-        }
-
-    return answer
+    task = BarrierTaskContext.get()
+    addresses = [each.address.rpartition(":")[0].strip("[]") for each in task.getTaskInfos()]
+    own, following = task.partitionId(), (task.partitionId() + 1) % len(addresses)
+    said = ""
+    with socket.create_server((addresses[own], 0)) as server:
+        ports = task.allGather(str(server.getsockname()[1]))
+        try:
+            socket.create_connection((addresses[following], int(ports[following])), _SECONDS_TO_ANSWER).close()
+        except OSError as error:
+            said = f"{addresses[following]}: {error}"
+        task.barrier()
+    return said

@@ -25,7 +25,7 @@ MOST_NORMAL = 4096
 FLAWLESS = 0.9999
 LEAST_HELD_OUT = 200
 # Of balanced accuracy, times what chance has.
-BETTER_THAN_CHANCE = 1.1
+BETTER_THAN_CHANCE, FAR_BETTER_THAN_CHANCE = 1.1, 1.2
 # What is wrong on the training rows is less than this part of what is wrong on others: then it is learnt by heart.
 BY_HEART, LEAST_WRONG = 0.3, 0.25
 MOST_VALUES = 200
@@ -72,12 +72,7 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
                 of_class[each.true] += each.rows
         most, share = scored.dataset.class_name(int(of_class.most_common(1)[0][0])), metrics["baseline_accuracy"]
         if metrics["accuracy"] <= share and not is_guess:
-            yield (
-                f"model has accuracy {metrics['accuracy']:.4g}, and '{most}' of every row would have {share:.4g}, as "
-                "where classes are weighed alike or one has nearly all rows; how well it tells them apart is in "
-                f"balanced_accuracy ({metrics['balanced_accuracy']:.4g}) and the confusion matrix, and of their scores "
-                "in auc_roc; of two classes model.threshold says from which score on a row is of the second"
-            )
+            yield from _less_than_one_answer(scored, metrics, most)
         elif is_guess:
             yield (
                 f"model is no better than to say '{most}' of every row, the most frequent of the rows that judge, "
@@ -90,6 +85,26 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
                 "balanced_accuracy, by which a sweep chooses with 'sweep.objectives=[balanced_accuracy]'; "
                 "data.balance=classes weighs the classes alike in the fit"
             )
+
+
+def _less_than_one_answer(scored: Scored, metrics: Mapping[str, float], most: str) -> Iterator[str]:
+    """Of a model that is right less often than one answer for all rows, and is of use all the same.
+
+    Args:
+        most: the most frequent class.
+    """
+    dataset, balance = scored.dataset, metrics["balanced_accuracy"]
+    classes = max(2, dataset.judged_classes or dataset.classes or 2)
+    if balance >= FAR_BETTER_THAN_CHANCE / classes:
+        return  # as where classes are weighed alike, or the threshold was chosen for the rare one
+    threshold = ""
+    if classes == 2:
+        threshold = f", or model.threshold=0.2 calls a row '{dataset.class_name(1)}' from that probability on"
+    yield (
+        f"model says '{most}' of nearly all rows: accuracy {metrics['accuracy']:.4g}, where '{most}' of every row "
+        f"would have {metrics['baseline_accuracy']:.4g}, and balanced_accuracy {balance:.4g}, where chance has "
+        f"{1 / classes:.4g}; data.balance=classes weighs the classes alike in the fit{threshold}"
+    )
 
 
 def _by_heart(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:

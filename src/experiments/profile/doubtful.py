@@ -44,7 +44,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         said += said_of_constant([column.name for column in features if is_constant(column)])
         said += said_of_counting([column.name for column in features if is_counting(column)])
         sizes = {column.name: column.distinct or 0 for column in features if names_rows(column, data)}
-        said += said_of_many_values(sizes, profile.rows)
+        said += said_of_many_values(sizes, profile.rows, is_exact=False)
         said += said_of_sentences({column.name: column.words for column in features if is_of_sentences(column)})
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
         said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.identity import data_key, stages_key
 from experiments.config.schema import Config, LoggedModels
 from experiments.errors import ExperimentError, is_of_infrastructure, readable_cause
-from experiments.evaluation.objectives import base_name
+from experiments.evaluation.objectives import base_name, judging
 from experiments.figures.output import Output, Rows
 from experiments.redaction import redact_text
 from experiments.sweeps.best_model import BestModels
@@ -28,6 +28,7 @@ from experiments.sweeps.trials import Trials
 from experiments.tracking.lifecycle import Parent
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.sweeps import Choice
+from experiments.tracking.tags import JUDGED_BY_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -149,9 +150,10 @@ class Sweep(Trials):
         return self._by_words[tuple(words)]
 
     def parent_of(self, config: Config) -> Parent:
+        judged_by = {JUDGED_BY_TAG: judging(config)[0]}
         if self._search is None:
-            return self.parent
-        return replace(self.parent, tags=self._search.tags(self.plan.trial_of(config)))
+            return replace(self.parent, tags=judged_by)
+        return replace(self.parent, tags={**judged_by, **self._search.tags(self.plan.trial_of(config))})
 
     def started(self, trial: Trial, progress: Progress) -> None:
         self.outcomes[trial.hash] = Outcome("running")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config.identity import is_circumstance
 from experiments.config.values import short_keys
+from experiments.data.doubts import LOPSIDED
 from experiments.errors import ConfigError, suggest
 from experiments.evaluation.objectives import PREFIXES, base_name, deciding, key_metrics, within_training
 from experiments.terminal.screen import say, screen, show_table
-from experiments.tracking.runs import as_set, tasks_of
+from experiments.tracking.runs import SHORT_ID, as_set, tasks_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +23,6 @@ MOST_LINES = 50
 MOST_PARAMS = 6
 # So much of a param's value is shown.
 MOST_SIGNS = 24
-# So much of a run's id is shown in a terminal, where a whole one would be a third of the line.
-SHORT_ID = 8
 # Narrowest that a name is wrapped to, and the room that a column of numbers takes beside its text.
 _NAME, _BETWEEN = 20, 3
 
@@ -42,8 +41,9 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
     console = screen()
     differing = params_that_differ(found)
     metrics = _wanted(compared, found, wanted) if wanted else _metrics(compared, found)
-    if not wanted and compared.attrs.get("sorted_by") in metrics:
-        metrics.sort(key=lambda name: name != compared.attrs["sorted_by"])
+    first = compared.attrs.get("sorted_by")
+    if not wanted and first is not None:
+        metrics = [first, *(name for name in metrics if name != first)]
     shown = compared.head(MOST_LINES)
     columns = {name: _cells(shown, found, name) for name in metrics}
     if not wanted:
@@ -55,14 +55,8 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
     ids = [run_id[:SHORT_ID] if console.is_terminal else run_id for run_id in shown["run_id"]]
     rows = zip(ids, shown["name"], shown["runs"].astype(str), *fitting.values(), strict=True)
     show_table(("run", "name", "runs", *fitting), list(rows), folded=1)
-    if len(compared) > 1 and "sorted_by" in compared.attrs:
-        say(_said_of_order(compared.attrs["sorted_by"], compared))
-    if said := _said_of_other_rows(found):
+    for said in _said_of_runs(compared, found):
         say(said)
-    if others := int((found["status"] != "FINISHED").sum()):
-        say(f"{others} run{'' if others == 1 else 's'} that did not finish {'is' if others == 1 else 'are'} left out")
-    if len(compared) > MOST_LINES:
-        say(f"{len(compared) - MOST_LINES} more are left out")
     if left_out:
         more = f" and {len(left_out) - MOST_PARAMS} more" if len(left_out) > MOST_PARAMS else ""
         some = ", ".join(left_out[:MOST_PARAMS])
@@ -71,6 +65,23 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
         finished = found.loc[found["status"] == "FINISHED", "experiment"]
         name = shlex.quote(str(finished.value_counts().index[0]))
         say(f"of one data set alone there is more to see: experiments compare {name}")
+
+
+def _said_of_runs(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
+    """Below the table: its order, what does not compare, and what is not in it."""
+    said = []
+    first = compared.attrs.get("sorted_by")
+    if len(compared) > 1 and first is not None:
+        is_asked = compared.attrs["is_asked"]
+        said += [f"the best first, by {first}" if is_asked else _said_of_order(first, compared)]
+    said += [_said_of_lopsided(compared), _said_of_other_rows(found)]
+    if others := int((found["status"] != "FINISHED").sum()):
+        said += [
+            f"{others} run{'' if others == 1 else 's'} that did not finish {'is' if others == 1 else 'are'} left out"
+        ]
+    if len(compared) > MOST_LINES:
+        said += [f"{len(compared) - MOST_LINES} more are left out"]
+    return list(filter(None, said))
 
 
 def _said_of_other_rows(found: pd.DataFrame) -> str:
@@ -83,11 +94,30 @@ def _said_of_other_rows(found: pd.DataFrame) -> str:
         parted = [list(dict.fromkeys(rows["name"])) for _, rows in same.groupby("judged_on", observed=True, sort=False)]
         if len(parted) > 1:
             some = " | ".join(", ".join(names[:2]) + (" …" if len(names) > 2 else "") for names in parted[:4])
-            return (
-                f"not judged on the same rows, so that small differences say little: {some}; what is held out follows "
-                "from the columns that are used, unless data.time, data.group or data.test_path says it"
-            )
+            return f"not judged on the same rows, so that small differences say little: {some}; {_why_other_rows(same)}"
     return ""
+
+
+def _said_of_lopsided(compared: pd.DataFrame) -> str:
+    """Where the order is by accuracy, and one answer for all rows has nearly as much."""
+    if base_name(compared.attrs.get("sorted_by", "")) != "accuracy" or "baseline_accuracy" not in compared:
+        return ""
+    share = compared["baseline_accuracy"].max()
+    if not share >= LOPSIDED:  # nor NaN
+        return ""
+    return f"one answer for all rows has accuracy {share:.4g} (baseline_accuracy): --sort balanced_accuracy says more"
+
+
+def _why_other_rows(same: pd.DataFrame) -> str:
+    """What parts runs that were judged on other rows."""
+    texts = as_set(same[[name for name in same.columns if name.startswith("params.data.")]])
+    keys = [name.removeprefix("params.") for name in texts.columns if texts[name].nunique() > 1]
+    if keys:
+        return f"they differ in {', '.join(keys)}"
+    return (
+        "what is held out follows from the columns that are used, unless data.time, data.group or data.test_path says "
+        "it"
+    )
 
 
 def _said_of_order(metric: str, compared: pd.DataFrame) -> str:

@@ -20,6 +20,7 @@ from experiments.data.dataset import Dataset
 from experiments.data.names import quoted, sql_text
 from experiments.errors import ConfigError, ExperimentError, suggest
 from experiments.redaction import redact_text
+from experiments.tracking.runs import whole_id
 from experiments.tracking.signature import answers_of, example_of, predicted, signature_of
 from experiments.tracking.store import open_store, sqlite_file, tracking_uri
 from experiments.tracking.trust import check_saved
@@ -225,12 +226,13 @@ def _no_version(client: MlflowClient, name: str, which: str) -> str:
     versions = [version.version for version in client.search_model_versions(f"name = '{name}'")]
     aliases = [f"@{alias}" for alias in client.get_registered_model(name).aliases]
     there = ", ".join([*aliases, *map(str, sorted(map(int, versions)))]) or "none"
-    return f"model must be a version or an alias of '{name}' ({there}), got '{which}'"
+    none_yet = "" if aliases else "; no version of it has an alias yet, as where none was better than a guess"
+    return f"model must be a version or an alias of '{name}' ({there}), got '{which}'{none_yet}"
 
 
 def _model_of_run(client: MlflowClient, run: str) -> str:
     """Id of the model that a run has logged; the text itself where it is no run, or one without."""
-    found = re.fullmatch(r"(?:runs:/)?([0-9a-f]{32})(?:/.*)?", run)
+    found = re.fullmatch(r"(?:runs:/)?([0-9a-f]{32})(?:/.*)?", whole_id(client, run))
     outputs = client.get_run(found[1]).outputs if found else None
     models = outputs.model_outputs if outputs is not None else []
     return str(models[0].model_id) if models else run

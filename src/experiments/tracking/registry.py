@@ -156,7 +156,7 @@ def _found(ask: Callable[..., Any], *words: str) -> Any:
         raise
 
 
-_ALL_THE_SAME = "; registry.moves=always moves it all the same, MlflowClient().set_registered_model_alias to this one"
+_ALL_THE_SAME = "; registry.moves=always moves it all the same"
 
 
 def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registration) -> tuple[bool, str]:
@@ -192,7 +192,7 @@ def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registratio
     here, there = ours.data.metrics[metric], theirs.data.metrics[metric]
     is_larger = larger_is_better(metric, task)
     is_moved = merit(here, is_larger) >= merit(there, is_larger)
-    what = "not worse" if is_moved else "worse"
+    what = ("better" if here != there else "not worse") if is_moved else "worse"
     said = f"; {metric} {here:.6g} is {what} than {there:.6g} of version {known.version} on the same rows"
     said += "" if which == "test" else ", which both were fitted on"
     return is_moved, f"{said}{'' if is_moved else _ALL_THE_SAME}"

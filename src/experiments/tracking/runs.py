@@ -15,7 +15,7 @@ from experiments.errors import ConfigError, suggest
 from experiments.evaluation.objectives import OBJECTIVES, deciding, larger_is_better, within_training
 from experiments.tracking.spreadsheet import cell
 from experiments.tracking.store import check_store, open_store, sqlite_file
-from experiments.tracking.tags import SWEEP_TAG
+from experiments.tracking.tags import JUDGED_BY_TAG, SWEEP_TAG
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 PAGE = 1_000
+# So much of a run's id is shown in a terminal, where a whole one would be a third of the line.
+SHORT_ID = 8
 
 
 def runs(of: str | None = None, words: Sequence[str] = ()) -> pd.DataFrame:
@@ -34,7 +36,8 @@ def runs(of: str | None = None, words: Sequence[str] = ()) -> pd.DataFrame:
 
     Returns:
         A row for each run: `run_id`, `name`, `experiment`, `status`, `started` (UTC), `judged_on` (digest of the rows
-        that the metrics are of), `seconds`, `params.…` as text and `metrics.…`. Params that no run has otherwise are
+        that the metrics are of), `judged_by` (of a trial: the metric by which its sweep chose), `seconds`,
+        `params.…` as text and `metrics.…`. Params that no run has otherwise are
         there too. Sweeps' own runs are left out.
 
     Raises:
@@ -141,6 +144,8 @@ def save(found: pd.DataFrame, path: Path) -> None:
 
 def _pages_of(client: MlflowClient, of: str | None, names: dict[str, str]) -> Iterator[Sequence[Run]]:
     places, wanted = list(names), ""
+    if of is not None and of not in names.values():
+        of = whole_id(client, of)
     if of is not None and re.fullmatch("[0-9a-f]{32}", of):
         wanted = f"tags.`mlflow.parentRunId` = '{of}'"
     elif of is not None:
@@ -153,6 +158,15 @@ def _pages_of(client: MlflowClient, of: str | None, names: dict[str, str]) -> It
                 ]
             )
     yield from pages(client, places, wanted)
+
+
+def whole_id(client: MlflowClient, run: str) -> str:
+    """The id of the one run whose id begins so, as tables show it in a terminal; else the text itself."""
+    if not re.fullmatch(f"[0-9a-f]{{{SHORT_ID},31}}", run):
+        return run
+    places = [each.experiment_id for each in client.search_experiments()]
+    found = client.search_runs(places, f"attributes.run_id LIKE '{run}%'", max_results=2)
+    return str(found[0].info.run_id) if len(found) == 1 else run
 
 
 def pages(client: MlflowClient, places: Sequence[str], wanted: str) -> Iterator[Sequence[Run]]:
@@ -190,6 +204,7 @@ def _row(run: Run, names: dict[str, str]) -> dict[str, Any]:
         "status": info.status,
         "started": pd.Timestamp(info.start_time, unit="ms", tz="UTC"),
         "judged_on": judged_on(run)[1],
+        "judged_by": data.tags.get(JUDGED_BY_TAG),
         "seconds": (info.end_time - info.start_time) / 1000 if info.end_time else None,
         **{f"params.{key}": value for key, value in data.params.items()},
         **{f"metrics.{key}": value for key, value in data.metrics.items()},
@@ -213,13 +228,21 @@ def _ordered(made: pd.DataFrame, finished: pd.DataFrame, sort: str | None) -> pd
     """By a metric, or where all runs are of one task by what decides; runs without it come last."""
     tasks = tasks_of(finished)
     task = tasks[0] if len(tasks) == 1 else None
-    metric = sort or (_deciding(made, task) if task is not None else None)
+    metric = sort or chosen_by(made, finished) or (_deciding(made, task) if task is not None else None)
     if metric is None:
         return made
-    if sort is None:
-        made.attrs["sorted_by"] = metric
+    made.attrs["sorted_by"] = metric
+    made.attrs["is_asked"] = sort is not None
     is_larger = any(larger_is_better(metric, each) for each in ([task] if task is not None else Task))
     return made.sort_values(metric, ascending=not is_larger, ignore_index=True)
+
+
+def chosen_by(made: pd.DataFrame, finished: pd.DataFrame) -> str | None:
+    """The metric by which the sweeps of all runs chose, if it is one and all runs have it."""
+    named = list(finished["judged_by"].unique()) if "judged_by" in finished else []
+    if len(named) == 1 and named[0] in made and made[named[0]].notna().all():
+        return str(named[0])
+    return None
 
 
 def _deciding(made: pd.DataFrame, task: Task) -> str | None:
