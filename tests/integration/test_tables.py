@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import shlex
 import zipfile
 
 import numpy as np
@@ -289,3 +290,27 @@ def test_filling_many_columns_changes_nothing_else(spark, tmp_path):
                     *(["preprocessing=impute"] if missing == "keep" else [])) as dataset:  # fmt: skip
             found[missing] = (dataset.train_digest, dataset.test_digest, dataset.partitions, dataset.rows.columns)
     assert found["fail"] == found["fill"] == found["keep"]
+
+
+def test_columns_that_are_written_unlike_are_read_by_one_setting(spark, tmp_path):
+    """As one setting reads all, the others are made like the first; the words of the error lead there."""
+    rows = [
+        f"{number},5;{number}.25;{number % 28 + 1:02d}.03.2024;2024-03-{number % 28 + 1:02d};{number}"
+        for number in range(1, 61)
+    ]
+    rows[3] = "NA;NA;01.03.2024;2024-03-01;4"
+    (tmp_path / "rows.csv").write_text("fee;size;signed;left;y\n" + "\n".join(rows) + "\n")
+    words = ["data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", "data.options.sep=';'"]
+    words += ["data.missing=keep", "data.categories=[left]"]
+    with pytest.raises(ExperimentError) as caught, load_data(spark, load(words).data, Task.regression, 1):
+        pass
+    said = str(caught.value)
+    assert "(and as one setting reads all, size written like the others: " in said
+    query = re.search(r"'data.query=.*? FROM source\"'", said)[0]
+    pasted = shlex.split(f"""data.decimal="','" "data.missing_values=[NA]" data.date_format=dd.MM.yyyy {query}""")
+    with load_data(spark, load([*words, *pasted]).data, Task.regression, 1) as dataset:
+        kinds = dict(dataset.rows.dtypes)
+        assert (kinds["fee"], kinds["size"]) == ("double", "double")
+        found = {row["y"]: row for row in dataset.rows.collect()}
+        assert (found[7.0]["fee"], found[7.0]["size"]) == (7.5, 7.25)
+        assert found[4.0]["size"] is None

@@ -137,10 +137,33 @@ def settings_of(looks: Mapping[str, Look]) -> dict[str, str | list[str]]:
     for name, look in looks.items():
         for key, value in look.spelling.settings.items():
             known = settings.get(key)
-            settings[key] = sorted({*known, *value}) if isinstance(known, list) and isinstance(value, list) else value
+            if isinstance(known, list) and isinstance(value, list):
+                settings[key] = sorted({*known, *value})
+            else:
+                settings.setdefault(key, value)  # of columns that differ, see `unlike_others`
         if not look.tokens and look.spelling == Spelling() and look.kind == "numbers":
             settings["data.numbers"] = [*settings.get("data.numbers", []), name]
     return settings
+
+
+def unlike_others(looks: Mapping[str, Look], known: Spelling) -> dict[str, Spelling]:
+    """Columns with another decimal sign or format of dates than the config's, or than that of those before them, with
+    the spelling that all could have: one setting reads all columns."""
+    plain, wanted = Spelling(), known
+    found: dict[str, Spelling] = {}
+    for name, look in looks.items():
+        own = look.spelling
+        if look.kind == "numbers" and own.decimal in look.example:
+            if wanted.decimal == plain.decimal and not found:
+                wanted = replace(wanted, decimal=own.decimal)
+            elif own.decimal != wanted.decimal:
+                found[name] = wanted
+        elif look.kind == "dates" and own.date_format is not None:
+            if wanted.date_format is None:
+                wanted = replace(wanted, date_format=own.date_format)
+            elif own.date_format != wanted.date_format:
+                found[name] = wanted
+    return found
 
 
 def look_at(values: Mapping[str, int], known: Spelling) -> Look | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
 from experiments.data.names import matches, quoted, sql_text
-from experiments.data.spelling import Look, Spelling, look_at, settings_of, spelling_of
+from experiments.data.spelling import Look, Spelling, look_at, settings_of, spelling_of, unlike_others
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def check_texts(rows: DataFrame, suspects: Sequence[str], data: DataConfig) -> N
     found = {name: look for name in suspects if (look := look_through(rows, name, spelling)) is not None}
     if not found:
         return
-    sentence = said_of_texts(found, f"data={data.name} has text")
+    sentence = said_of_texts(found, f"data={data.name} has text", spelling)
     tokens = {value.strip() for look in found.values() for value in look.spelling.missing}
     plain = all(replace(look.spelling, missing=()) == replace(spelling, missing=()) for look in found.values())
     if isinstance(data, TableData) and data.missing is not Missing.fail and plain and tokens <= MISSING and tokens:
@@ -193,7 +193,7 @@ def _said_of_others(rows: DataFrame, name: str, spelling: Spelling) -> str:
 
     look = look_through(rows, name, spelling)
     if look is not None:
-        return said_of_texts({name: look}, f"data.numbers has '{name}'")
+        return said_of_texts({name: look}, f"data.numbers has '{name}'", spelling)
     text = _present(name, spelling)
     odd = rows.where(~_bare(text, spelling).rlike(f"^(?:{spelling.number})$")).groupBy(text.alias("text"))
     found = odd.agg(F.count("*").alias("rows")).orderBy(F.desc("rows"), "text").limit(3).collect()
@@ -205,15 +205,19 @@ def _said_of_others(rows: DataFrame, name: str, spelling: Spelling) -> str:
     )
 
 
-def said_of_texts(looks: Mapping[str, Look], begin: str) -> str:
+def said_of_texts(looks: Mapping[str, Look], begin: str, known: Spelling) -> str:
     """What columns are, and the words that read them.
 
     Args:
         begin: of the sentence.
+        known: what the config says of spellings.
     """
     said = [f"'{name}' is {_what(look)}" for name, look in looks.items()]
-    settings = settings_of(looks)
+    unlike = unlike_others(looks, known)
+    settings = settings_of({name: look for name, look in looks.items() if name not in unlike})
     words = " ".join(override(key, value) for key, value in settings.items())
+    if unlike:
+        words += f" {_made_alike(looks, unlike)}"
     others = [
         f"(where {look.example} is {as_said} instead: "
         + " ".join(override(key, value) for key, value in look.other.settings.items() if settings.get(key) != value)
@@ -229,6 +233,24 @@ def said_of_texts(looks: Mapping[str, Look], begin: str) -> str:
     return (
         f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join([words, *others])}{after}; "
         f"or, where they are names: {names}"
+    )
+
+
+def _made_alike(looks: Mapping[str, Look], unlike: Mapping[str, Spelling]) -> str:
+    """The word that has columns written as others are, with what it is for."""
+    made = []
+    for name, wanted in unlike.items():
+        text, own = f"string({quoted(name)})", looks[name].spelling
+        if looks[name].kind == "dates":
+            wanted_format, own_format = sql_text(wanted.date_format or ""), sql_text(own.date_format or "")
+            text = f"date_format(to_date({text}, {own_format}), {wanted_format})"
+        else:
+            text = f"replace({text}, {sql_text(own.thousands)}, '')" if own.thousands else text
+            text = f"replace({text}, {sql_text(own.decimal)}, {sql_text(wanted.decimal)})"
+        made.append(f"{text} AS {quoted(name)}")
+    query = f"SELECT * EXCEPT ({', '.join(map(quoted, unlike))}), {', '.join(made)} FROM source"
+    return (
+        f"(and as one setting reads all, {', '.join(unlike)} written like the others: {override('data.query', query)})"
     )
 
 

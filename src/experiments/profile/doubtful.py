@@ -23,7 +23,7 @@ from experiments.data.doubts import (
 from experiments.data.kinds import WHOLE
 from experiments.data.missing import query_without_gaps
 from experiments.data.names import matches
-from experiments.data.spelling import settings_of
+from experiments.data.spelling import Spelling, settings_of, spelling_of
 from experiments.data.texts import said_of_texts
 from experiments.errors import override
 from experiments.profile.look import Column, Profile
@@ -38,7 +38,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     said = said_of_misread({column.name: column.misread for column in profile.columns})
     looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
     if looks:
-        said.append(said_of_texts(looks, f"data={data.name} has text"))
+        said.append(said_of_texts(looks, f"data={data.name} has text", _spelling(data)))
     said += _of_missing(profile, data)
     if profile.rows >= LEAST_ROWS:
         said += said_of_constant([column.name for column in features if is_constant(column)])
@@ -51,6 +51,10 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         said += _of_codes(profile, features, data)
         said += _of_lopsided([column for column in profile.columns if column.name == data.label], data)
     return [*profile.warnings, *said]
+
+
+def _spelling(data: DataConfig) -> Spelling:
+    return spelling_of(data) if isinstance(data, TableData) else Spelling()
 
 
 def has_gaps(column: Column) -> bool:
