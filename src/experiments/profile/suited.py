@@ -106,7 +106,7 @@ def as_yaml(keys: dict[str, Any], rows: int) -> str:
     place = redact_text(str(keys.get("path") or keys.get("table") or keys.get("format")))
     head = f"# {rows:,} rows of {place}."
     text = (
-        f"{' '.join(head.split())}   experiments --config-dir … {override('data', name)} preprocessing=auto model=…\n"
+        f"{' '.join(head.split())}   experiments --config-dir … {override('data', name)} preprocessing=auto\n"
     )
     text += "defaults: [table_schema]\n"
     order = ["name", "label", *(field.name for field in fields(TableData) if field.name not in ("name", "label"))]

@@ -188,7 +188,11 @@ def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registratio
     if others[1] is None:
         return False, f"; the run of version {known.version} does not say what rows judged it{_ALL_THE_SAME}"
     if (which, rows) != others:
-        return False, f"; version {known.version} was judged on other rows, so they cannot be compared{_ALL_THE_SAME}"
+        why = _why_other_rows(ours.data.params, theirs.data.params)
+        return (
+            False,
+            f"; version {known.version} was judged on other rows{why}, so they cannot be compared{_ALL_THE_SAME}",
+        )
     here, there = ours.data.metrics[metric], theirs.data.metrics[metric]
     is_larger = larger_is_better(metric, task)
     is_moved = merit(here, is_larger) >= merit(there, is_larger)
@@ -196,3 +200,10 @@ def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registratio
     said = f"; {metric} {here:.6g} is {what} than {there:.6g} of version {known.version} on the same rows"
     said += "" if which == "test" else ", which both were fitted on"
     return is_moved, f"{said}{'' if is_moved else _ALL_THE_SAME}"
+
+
+def _why_other_rows(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
+    """What parts two runs whose held-out rows are not the same, by their params; nothing where none says it."""
+    keys = {key for key in {*ours, *theirs} if key == "seed" or key.startswith("data.")}
+    unlike = sorted(key for key in keys if ours.get(key) != theirs.get(key))
+    return f" ({', '.join(unlike[:4])} {'is' if len(unlike) == 1 else 'are'} not the same)" if unlike else ""
