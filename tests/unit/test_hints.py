@@ -111,10 +111,12 @@ def compose(word):
     read = parsed(open_override(typed))
     assert read is not None, "it cannot be read"
     assert not read.is_sweep_override(), "it is a sweep"
+    of_tables = ["data=table", typed]
+    first, other = (of_tables, [typed]) if typed.startswith("data.") else ([typed], of_tables)
     try:
-        load([typed])
+        load(first)
     except Exception:
-        load(["data=table", typed])
+        load(other)
 
 
 def test_there_are_hints():
