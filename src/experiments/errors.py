@@ -134,18 +134,23 @@ def _short(sentence: str) -> str:
     return sentence if len(sentence) <= 1000 else f"{sentence[:1000]} […]"
 
 
+MOST_RAISED = 3
+
+
 def _raised_in_python(text: str) -> str:
     """What a Python worker of Spark raised: the last line of its trace, and where; nothing where there is no trace."""
     _, found, trace = text.rpartition("Traceback (most recent call last):")
     if not found:
         return ""
     lines = [line for line in trace.split("\n\n")[0].split("\n\tat ")[0].splitlines() if line.strip()]
-    raised = [line for line in lines if not line.startswith((" ", "\t"))]
+    last = max((place for place, line in enumerate(lines) if line.lstrip().startswith('File "')), default=-1)
+    # What was raised may say so in several lines.
+    raised = [line.strip() for line in lines[last + 1 :] if not line.startswith((" ", "\t"))]
     places = re.findall(r'File "([^"]+)", line (\d+)', trace)
     if not raised:
         return ""
     where = f" ({places[-1][0].rpartition('/')[2]}, line {places[-1][1]})" if places else ""
-    return f"a Python worker of Spark raised {raised[-1].strip()}{where}"
+    return f"a Python worker of Spark raised {' '.join(raised[:MOST_RAISED])}{where}"
 
 
 # What it means, and what helps, of words that say neither.

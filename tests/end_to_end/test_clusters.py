@@ -33,7 +33,7 @@ def words(cluster, tmp_path):
     return ["cluster=standalone", f"cluster.master={cluster.address}", f"cluster.shared_folder={tmp_path}/nfs", *HERE]
 
 
-def test_the_commands_of_readme_run_on_the_cluster(cluster, start, command, store, tmp_path):
+def test_the_commands_of_readme_run_on_the_cluster(cluster, environment, command, store, tmp_path):
     lines = re.findall(r"^ {4}(.*\bhead:7077.*)$", README.read_text(), re.MULTILINE)
     worker, run, doctor = lines
     assert worker == "spark-class org.apache.spark.deploy.worker.Worker spark://head:7077"
@@ -42,6 +42,9 @@ def test_the_commands_of_readme_run_on_the_cluster(cluster, start, command, stor
         shlex.split(line.replace("spark://head:7077", cluster.address).replace("/nfs/experiments", f"{tmp_path}/nfs"))
         for line in (run, doctor)
     )
+    # As an administrator says it to all who use the cluster.
+    (tmp_path / "spark-defaults.conf").write_text("spark.sql.shuffle.partitions 7\nspark.executor.memory 9999g\n")
+    environment["SPARK_CONF_DIR"] = str(tmp_path)
     done = command(*doctor, *HERE)
     assert done.returncode == 0, done.stdout
     assert re.search(r"executors +ok +[12] executors? came", done.stdout)
@@ -54,6 +57,8 @@ def test_the_commands_of_readme_run_on_the_cluster(cluster, start, command, stor
     assert client.get_logged_model(run.outputs.model_outputs[0].model_id).status == "READY"
     settings = Path(client.download_artifacts(run.info.run_id, "spark.yaml", str(tmp_path))).read_text()
     assert cluster.address in settings
+    assert re.search(r"spark.sql.shuffle.partitions: '?7'?\n", settings)
+    assert "9999g" not in settings  # which the config says otherwise
 
 
 def test_a_sweep_of_networks_trains_on_two_executors(command, store, words, tmp_path):
@@ -92,6 +97,11 @@ def test_a_training_whose_executor_is_killed_goes_on_from_its_checkpoint(
 BARE = """#!/bin/sh
 PYTHONPATH={folder}:$PYTHONPATH exec {python} "$@"
 """
+OTHER = """
+import collections, sys
+kind = collections.namedtuple("version", "major minor micro releaselevel serial")
+sys.version_info = kind(3, 12, 1, "final", 0)
+"""
 
 
 def test_the_doctor_finds_what_executors_lack(command, words, tmp_path):
@@ -102,23 +112,22 @@ def test_the_doctor_finds_what_executors_lack(command, words, tmp_path):
     look = ["experiments", "doctor", "--json", "model=keras_tensorflow", *words, *two]
     done = command(*look, f"cluster.python={bare}/bin/python", "model.estimator.numWorkers=4")
     assert done.returncode == 1, done.stderr
-    found = {each["subject"]: each for each in json.loads(done.stdout)}
-    failed = [name for name, each in found.items() if each["state"] == "failed"]
-    assert failed == ["slots", "packages there"]
+    found = {each["subject"]: each for each in json.loads(done.stdout) if each["state"] == "failed"}
+    assert [*found] == ["slots", "packages there"]
     assert "must be at most the tasks that run at a time, 2, got 4" in found["slots"]["found"]
     assert "numpy" in found["packages there"]["found"]
     assert "tensorflow" in found["packages there"]["found"]
     assert "cluster.python names" in found["packages there"]["way_out"]
     other = tmp_path / "other"
     other.mkdir()
-    (other / "sitecustomize.py").write_text("import sys\nsys.version_info = (3, 9, 1, 'final', 0)\n")
+    (other / "sitecustomize.py").write_text(OTHER)
     (other / "python").write_text(BARE.format(folder=other, python=sys.executable))
     (other / "python").chmod(0o755)
     done = command(*look, f"cluster.python={other}/python")
     assert done.returncode == 1, done.stderr
     found = {each["subject"]: each for each in json.loads(done.stdout)}
     assert found["Python there"]["state"] == "failed"
-    assert "3.9" in found["Python there"]["found"]
+    assert "3.12" in found["Python there"]["found"]
     assert "cluster.python=/path/to/python3.11" in found["Python there"]["way_out"]
 
 

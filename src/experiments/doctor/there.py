@@ -162,7 +162,7 @@ def _no_python(error: Exception, needs: Needs) -> Finding:
     sentence = readable_cause(error)
     way_out = (
         f"cluster.python=/path/to/python{platform.python_version().rpartition('.')[0]} names one that is there on each "
-        "machine; models of Spark's own do without"
+        "machine (models of Spark's own do without)"
     )
     return (failed if needs.packages else doubtful)("Python there", f"{sentence}; {way_out}")
 
