@@ -374,8 +374,9 @@ def became_of_sweep(command: Command, swept: Swept) -> Became:
     swept.strike(command)
     found = told(command, command.ended())
     # Each trial once: the best one may have been fitted again for its model.
-    finished = {run.info.run_name for run in command.runs() if run.info.status == "FINISHED"}
-    return replace(found, status=f"{len(finished)} {found.status}" if found.code == 0 else found.status)
+    finished = [run.info.run_name for run in command.runs() if run.info.status == "FINISHED"]
+    count = len({*finished}) if len(finished) - len({*finished}) <= 1 else len(finished)
+    return replace(found, status=f"{count} {found.status}" if found.code == 0 else found.status)
 
 
 def at_register(command: Command, fault: Fault) -> Became:

@@ -135,7 +135,7 @@ def test_a_label_of_few_whole_numbers_may_name_classes(spark, tmp_path, monkeypa
         with load_data(spark, load(words).data, Task.regression, 42) as dataset:
             said = [each for each in dataset.warnings if "name classes" in each]
         assert bool(said) is is_said
-        assert not said or said[0].startswith("data.label=kind has the values 0, 1, 2 alone; ")
+        assert not said or said[0].startswith("data.label=kind has the values 0, 1, 2 alone")
     with load_data(spark, load(["data=iris"]).data, Task.regression, 42) as dataset:
         assert "data.label=species of data=iris names classes" in dataset.warnings[0]
     with load_data(spark, load(["data=diabetes"]).data, Task.regression, 42) as dataset:

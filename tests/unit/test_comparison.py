@@ -108,7 +108,10 @@ def test_trials_are_sorted_by_what_their_sweep_chose_by(capsys):
     assert over_seeds(found)["name"].tolist() == ["a", "b"]
     show_comparison(over_seeds(found), found)
     said = " ".join(capsys.readouterr().out.split())
-    assert "one answer for all rows has accuracy 0.95 (baseline_accuracy): --sort balanced_accuracy says more" in said
+    assert (
+        "one answer for all rows has accuracy 0.95 (baseline_accuracy): --sort validation_balanced_accuracy says more"
+        in said
+    )
     found["judged_by"] = "validation_balanced_accuracy"
     assert over_seeds(found)["name"].tolist() == ["b", "a"]
     show_comparison(over_seeds(found), found)

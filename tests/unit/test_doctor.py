@@ -77,7 +77,23 @@ def test_a_store_that_is_there_is_asked_and_nothing_stays_in_it(tmp_path):
     found = list(_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}"])))
     assert {each.state for each in found} == {State.ok}
     assert "with 2 experiments" in of(found, "tracking")[1]
-    assert list((tmp_path / "mlartifacts").rglob("*.txt")) == []
+    assert [path.name for path in tmp_path.rglob("*")] == ["mlflow.db"]
+    assert f"file://{tmp_path}/mlartifacts can be written" in of(found, "artifacts")[1]
+
+
+def test_a_first_run_s_artifacts_are_looked_at_where_they_will_lie(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    open_folder(tmp_path / "runs")
+    found = list(_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}/runs"])))
+    assert f"file://{tmp_path}/runs/mlartifacts can be written" in of(found, "artifacts")[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    found = list(_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}/file/runs"])))
+    assert [each.subject for each in found] == ["tracking"]
+    assert found[0].state is State.failed
 
 
 def test_artifacts_that_cannot_be_written_are_said(tmp_path):

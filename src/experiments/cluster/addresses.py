@@ -33,9 +33,9 @@ def unreachable(master: str, settings: Mapping[str, str]) -> list[str]:
             f"cluster.master must be the address of a cluster that answers, got '{master}' ({why}); its page, mostly "
             "at port 8080, says what it is"
         )
-    endpoint = settings.get(S3_ENDPOINT)
     # Behind a proxy it is the proxy that finds it.
-    if endpoint and "spark.hadoop.fs.s3a.proxy.host" not in settings and (why := _unanswered([_address_of(endpoint)])):
+    endpoint = None if "spark.hadoop.fs.s3a.proxy.host" in settings else settings.get(S3_ENDPOINT)
+    if endpoint and (why := _unanswered([_address_of(endpoint, settings)])):
         problems.append(
             f"cluster.conf.{S3_ENDPOINT} must be the address of a server that answers, got '{endpoint}' ({why}); "
             "start it, or leave it out for AWS's own"
@@ -43,18 +43,22 @@ def unreachable(master: str, settings: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def _address_of(endpoint: str) -> str:
-    """Host and port of an endpoint with or without a scheme."""
-    parts = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
-    return f"{parts.hostname}:{parts.port or (80 if parts.scheme == 'http' else 443)}"
+def _address_of(endpoint: str, settings: Mapping[str, str]) -> str:
+    """Host and port of an endpoint with or without a scheme; of one that has no such form the text itself."""
+    scheme = "http" if settings.get("spark.hadoop.fs.s3a.connection.ssl.enabled", "true") == "false" else "https"
+    try:
+        parts = urlsplit(endpoint if "://" in endpoint else f"{scheme}://{endpoint}")
+        return f"{parts.hostname}:{parts.port or (80 if parts.scheme == 'http' else 443)}"
+    except ValueError:
+        return endpoint
 
 
 def _unanswered(addresses: list[str]) -> str:
     """Why none of them answers; empty where one does."""
     reasons = []
     for address in addresses:
-        host, _, port = address.rpartition(":")
         try:
+            host, _, port = address.rpartition(":")
             with socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER):
                 return ""
         except (OSError, ValueError) as error:

@@ -137,7 +137,7 @@ def _warnings(
         sides = _sides(rows, doubts)
         of = math.ceil(test_rows / MOST_TEST_ROWS)
         in_both = _in_both(rows, of) if has_test_set else 0
-    said = [*doubts.warnings(sides, codes), *_said_of_labels(data, labels)]
+    said = [*doubts.warnings(sides, codes), *_said_of_labels(data, labels, share < 1)]
     return (*said, *(_said_of_both(in_both, of, test_rows) if has_test_set and in_both else ()))
 
 
@@ -170,7 +170,7 @@ def _said_of_both(count: int, of: int, test_rows: int) -> tuple[str]:
     )
 
 
-def _said_of_labels(data: DataConfig, labels: Sequence[int]) -> list[str]:
+def _said_of_labels(data: DataConfig, labels: Sequence[int], is_sample: bool) -> list[str]:
     """That a regression's label may be classes.
 
     Args:
@@ -178,9 +178,10 @@ def _said_of_labels(data: DataConfig, labels: Sequence[int]) -> list[str]:
     """
     if len(labels) < 2:
         return []
+    where = " in the rows that were looked at" if is_sample else ""
     return [
-        f"data.label={data.label} has the values {', '.join(map(str, labels))} alone; if they name classes, a model of "
-        "classes is for them: model=random_forest (`experiments models` lists others)"
+        f"data.label={data.label} has the values {', '.join(map(str, labels))} alone{where}; if they name classes, a "
+        "model of classes is for them: model=random_forest (`experiments models` lists others)"
     ]
 
 

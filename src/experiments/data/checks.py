@@ -69,7 +69,8 @@ def _written_names(data: TableData) -> list[str]:
     head = plain_head(data.path)
     try:
         lines = lines_of(head, options) if head is not None and head.kind is None else None
-        if lines is None or not lines.header:
+        # The first line may be longer than what was read of the file.
+        if lines is None or not lines.header or (len(lines.rows) == 1 and not lines.head.is_whole):
             return []
         check_lines(lines, options)
     except ExperimentError:  # loading says it

@@ -122,13 +122,14 @@ def _check_separator(lines: Lines, options: Mapping[str, Any]) -> None:
     if len(found_widths) == 1 and found_widths != {1}:
         return
     widths = {sep: {len(row) for row in rows_of(lines.text, {**options, "sep": sep})[:20]} for sep in _SEPARATORS}
-    likely = [sep for sep, found in widths.items() if len(found) == 1 and found != {1}]
+    # Lines may be of different lengths for other reasons; another sign must part the first one more.
+    likely = [sep for sep, found in widths.items() if len(found) == 1 and min(found) > max(1, len(rows[0]) - 1)]
     if likely:
         sign = "\\t" if likely[0] == "\t" else likely[0]
         raise ExperimentError(
             f"data.options.sep must be what stands between columns, got "
             f"{'one column' if found_widths == {1} else 'lines of different lengths'} in '{name}', whose first line is "
-            f"{shown(lines.text.splitlines()[0])}; {override('data.options.sep', sign)}"
+            f"{shown(lines.text.lstrip().splitlines()[0])}; {override('data.options.sep', sign)}"
         )
     if found_widths != {1}:
         return

@@ -149,13 +149,13 @@ def settings_of(looks: Mapping[str, Look]) -> dict[str, str | list[str]]:
 def unlike_others(looks: Mapping[str, Look], known: Spelling) -> dict[str, Spelling]:
     """Columns with another decimal sign or format of dates than the config's, or than that of those before them, with
     the spelling that all could have: one setting reads all columns."""
-    plain, wanted = Spelling(), known
+    wanted, is_set = known, known.decimal != Spelling().decimal
     found: dict[str, Spelling] = {}
     for name, look in looks.items():
         own = look.spelling
         if look.kind == "numbers" and own.decimal in look.example:
-            if wanted.decimal == plain.decimal and not found:
-                wanted = replace(wanted, decimal=own.decimal)
+            if not is_set:
+                wanted, is_set = replace(wanted, decimal=own.decimal), True
             elif own.decimal != wanted.decimal:
                 found[name] = wanted
         elif look.kind == "dates" and own.date_format is not None:

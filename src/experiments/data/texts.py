@@ -148,7 +148,7 @@ def check_texts(rows: DataFrame, suspects: Sequence[str], data: DataConfig) -> N
     found = {name: look for name in suspects if (look := look_through(rows, name, spelling)) is not None}
     if not found:
         return
-    sentence = said_of_texts(found, f"data={data.name} has text", spelling)
+    sentence = said_of_texts(found, f"data={data.name} has text", spelling, getattr(data, "query", None))
     tokens = {value.strip() for look in found.values() for value in look.spelling.missing}
     plain = all(replace(look.spelling, missing=()) == replace(spelling, missing=()) for look in found.values())
     if isinstance(data, TableData) and data.missing is not Missing.fail and plain and tokens <= MISSING and tokens:
@@ -205,19 +205,20 @@ def _said_of_others(rows: DataFrame, name: str, spelling: Spelling) -> str:
     )
 
 
-def said_of_texts(looks: Mapping[str, Look], begin: str, known: Spelling) -> str:
+def said_of_texts(looks: Mapping[str, Look], begin: str, known: Spelling, query: str | None = None) -> str:
     """What columns are, and the words that read them.
 
     Args:
         begin: of the sentence.
         known: what the config says of spellings.
+        query: the config's own.
     """
     said = [f"'{name}' is {_what(look)}" for name, look in looks.items()]
     unlike = unlike_others(looks, known)
     settings = settings_of({name: look for name, look in looks.items() if name not in unlike})
     words = " ".join(override(key, value) for key, value in settings.items())
     if unlike:
-        words += f" {_made_alike(looks, unlike)}"
+        words += f" {_made_alike(looks, unlike, query)}"
     others = [
         f"(where {look.example} is {as_said} instead: "
         + " ".join(override(key, value) for key, value in look.other.settings.items() if settings.get(key) != value)
@@ -236,7 +237,7 @@ def said_of_texts(looks: Mapping[str, Look], begin: str, known: Spelling) -> str
     )
 
 
-def _made_alike(looks: Mapping[str, Look], unlike: Mapping[str, Spelling]) -> str:
+def _made_alike(looks: Mapping[str, Look], unlike: Mapping[str, Spelling], query: str | None) -> str:
     """The word that has columns written as others are, with what it is for."""
     made = []
     for name, wanted in unlike.items():
@@ -248,10 +249,11 @@ def _made_alike(looks: Mapping[str, Look], unlike: Mapping[str, Spelling]) -> st
             text = f"replace({text}, {sql_text(own.thousands)}, '')" if own.thousands else text
             text = f"replace({text}, {sql_text(own.decimal)}, {sql_text(wanted.decimal)})"
         made.append(f"{text} AS {quoted(name)}")
-    query = f"SELECT * EXCEPT ({', '.join(map(quoted, unlike))}), {', '.join(made)} FROM source"
-    return (
-        f"(and as one setting reads all, {', '.join(unlike)} written like the others: {override('data.query', query)})"
-    )
+    like = f"(and as one setting reads all, {', '.join(unlike)} written like the others"
+    if query is not None:
+        return f"{like}, in the query that there is: {', '.join(made)})"
+    every = f"SELECT * EXCEPT ({', '.join(map(quoted, unlike))}), {', '.join(made)} FROM source"
+    return f"{like}: {override('data.query', every)})"
 
 
 def _what(look: Look) -> str:

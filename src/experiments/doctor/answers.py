@@ -61,12 +61,13 @@ def ask_each(session: SparkSession, slots: int) -> list[Answer]:
 
 
 def _answer(is_at_once: bool, _: Iterator[int]) -> Iterator[dict[str, Any]]:
-    packages = {name: _version_of(name) for name in ("numpy", "pandas", "pyarrow", "horovod")}
+    names = ("numpy", "pandas", "pyarrow", "tensorflow", "horovod", "xgboost")
+    packages = {name: _version_of(name, f"{name}-cpu") for name in names}
     yield {
         "host": socket.gethostname(),
         "parent": os.getppid(),
         "python": platform.python_version(),
-        "packages": {**packages, "tensorflow": _version_of("tensorflow", "tensorflow-cpu")},
+        "packages": packages,
         "time": time.time(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "unreached": _unreached() if is_at_once else "",
@@ -89,11 +90,17 @@ def _unreached() -> str:
     task = BarrierTaskContext.get()
     addresses = [each.address.rpartition(":")[0].strip("[]") for each in task.getTaskInfos()]
     own, following = task.partitionId(), (task.partitionId() + 1) % len(addresses)
+    try:
+        server = socket.create_server((addresses[own], 0))
+    except OSError as error:  # as of an address that other machines know it by
+        task.allGather("0")
+        task.barrier()
+        return f"{addresses[own]}: {error}"
     said = ""
-    with socket.create_server((addresses[own], 0)) as server:
-        ports = task.allGather(str(server.getsockname()[1]))
+    with server:
+        port = int(task.allGather(str(server.getsockname()[1]))[following])
         try:
-            socket.create_connection((addresses[following], int(ports[following])), _SECONDS_TO_ANSWER).close()
+            socket.create_connection((addresses[following], port), _SECONDS_TO_ANSWER).close()
         except OSError as error:
             said = f"{addresses[following]}: {error}"
         task.barrier()

@@ -43,13 +43,16 @@ class Needs:
 
 
 def needs_of(config: Config) -> Needs:
-    """MLlib's own stages need no Python there, networks all of it."""
+    """MLlib's own stages need no Python there, networks and XGBoost do."""
     try:
         stages = stages_of(config)
     except ConfigError:  # which the line of the config says
         return Needs()
     needs = Needs()
     estimator = stages[-1]
+    if estimator.type.__module__.startswith("xgboost"):
+        needs.packages |= {*OF_STAGES, "xgboost"}
+        needs.workers = int(estimator.params.get("num_workers", 1))
     if hasattr(estimator.type, "numWorkers"):
         needs.packages |= {*OF_STAGES, "tensorflow"}
         needs.workers = int(estimator.params.get("numWorkers", 1))
@@ -105,14 +108,17 @@ def _data(session: SparkSession, config: Config) -> str:
         return f"data={data.name} comes with the package"
     if data.table is not None:
         row, what = session.table(data.table).limit(1).collect(), data.table
-    else:
-        # Types are not asked for: that would be a pass over the whole.
-        options = {key: value for key, value in data.options.items() if str(key).lower() != "inferschema"}
-        reader = session.read.format(data.format).options(**options)
-        paths = paths_of(data.path)
-        row = (reader.load(paths) if paths else reader.load()).limit(1).collect()
-        what = ", ".join(paths) or data.format
-    return f"{what} can be read" if row else f"{what} can be read, and has no row"
+        return f"{what} can be read" if row else f"{what} can be read, and has no row"
+    # Types are not asked for: that would be a pass over the whole.
+    options = {key: value for key, value in data.options.items() if str(key).lower() != "inferschema"}
+    reader = session.read.format("text" if data.format == "json" else data.format).options(**options)
+    said: list[str] = []
+    for paths in (paths_of(data.path), paths_of(data.test_path)):
+        if paths or not said:
+            row = (reader.load(paths) if paths else reader.load()).limit(1).collect()
+            what = ", ".join(paths) or data.format
+            said.append(f"{what} can be read" if row else f"{what} can be read, and has no row")
+    return ", ".join(said)
 
 
 def _slots(session: SparkSession, needs: Needs) -> Iterator[Finding]:
@@ -120,8 +126,8 @@ def _slots(session: SparkSession, needs: Needs) -> Iterator[Finding]:
     if needs.workers > slots:
         yield failed(
             "slots",
-            f"model.estimator.numWorkers must be at most the tasks that run at a time, {slots}, got {needs.workers}; "
-            f"model.estimator.numWorkers={max(1, slots)}, or more executors and cores",
+            f"the workers of the model must be at most the tasks that run at a time, {slots}, got {needs.workers}; "
+            f"fewer (model.estimator.numWorkers={max(1, slots)}), or more executors and cores",
         )
         return
     of_workers = f", {needs.workers} of them for the workers of the network" if needs.workers else ""
@@ -138,7 +144,7 @@ def _of_answers(session: SparkSession, config: Config, needs: Needs) -> Iterator
     """What Python on each executor says of itself."""
     before = time.time()
     try:
-        answers = ask_each(session, slots_of(session))
+        answers = ask_each(session, max(1, slots_of(session)))
     except Exception as error:  # Python that is not there, or of another version
         yield _no_python(error, needs)
         return
@@ -173,7 +179,7 @@ def _packages(answers: list[Answer], needs: Needs) -> Iterator[Finding]:
     other: dict[str, set[str]] = {}
     for answer in answers:
         for package, version in answer.packages.items():
-            here = version_of(package, "tensorflow-cpu") if package == "tensorflow" else version_of(package)
+            here = version_of(package, f"{package}-cpu")
             if version is None and here is not None:
                 missing.setdefault(package, set()).add(answer.host)
             elif here is not None and version != here:
@@ -188,8 +194,8 @@ def _packages(answers: list[Answer], needs: Needs) -> Iterator[Finding]:
     if rest := {package: hosts for package, hosts in missing.items() if package not in needed}:
         yield doubtful(
             "packages there",
-            f"executors have none of {_on_hosts(rest)}, which this model does not need there; networks and stages of "
-            "Python do",
+            f"executors have none of {_on_hosts(rest)}, which this model does not need there (networks and stages of "
+            "Python do); install them there where such are fitted",
         )
     if other:
         yield doubtful("packages there", f"executors have {_on_hosts(other)}; install the same there as here")
@@ -210,7 +216,7 @@ def _clocks(answers: list[Answer], before: float, after: float) -> Finding:
             "clocks",
             f"clocks must agree within {MOST_SKEW:g} s, got {off[host]:.0f} s on {host}; set them by NTP",
         )
-    return ok("clocks", "agree")
+    return ok("clocks", f"agree within {max(1, round(after - before))} s")
 
 
 def _memory(answers: list[Answer], hosts: Counter[str], asked: int) -> Finding:

@@ -9,6 +9,7 @@ from typing import Any
 from experiments.config.schema import Task
 from experiments.data.doubts import LEAST_ROWS, LOPSIDED, SENTENCE, said_of_many_values, said_of_sentences
 from experiments.data.names import unquoted
+from experiments.data.roles import BALANCE
 from experiments.errors import override
 from experiments.evaluation.judged import Scored, summary_of
 from experiments.figures.output import Output
@@ -25,6 +26,7 @@ MOST_NORMAL = 4096
 FLAWLESS = 0.9999
 LEAST_HELD_OUT = 200
 # Of balanced accuracy, times what chance has.
+NEARLY_ALL = 0.95
 BETTER_THAN_CHANCE, FAR_BETTER_THAN_CHANCE = 1.1, 1.2
 # What is wrong on the training rows is less than this part of what is wrong on others: then it is learnt by heart.
 BY_HEART, LEAST_WRONG = 0.3, 0.25
@@ -97,13 +99,22 @@ def _less_than_one_answer(scored: Scored, metrics: Mapping[str, float], most: st
     classes = max(2, dataset.judged_classes or dataset.classes or 2)
     if balance >= FAR_BETTER_THAN_CHANCE / classes:
         return  # as where classes are weighed alike, or the threshold was chosen for the rare one
-    threshold = ""
-    if classes == 2:
-        threshold = f", or model.threshold=0.2 calls a row '{dataset.class_name(1)}' from that probability on"
+    said = Counter[str]()
+    for each in scored.confusions:
+        if each.held_out is scored.judged_side:
+            said[dataset.class_name(int(each.predicted))] += each.rows
+    ways = ["look at the confusion matrix"]
+    if said[most] < NEARLY_ALL * sum(said.values()):
+        what = "tells the classes little better apart than chance"
+    else:
+        what = f"says '{most}' of nearly all rows"
+        ways += [] if dataset.fit_weight == BALANCE else ["data.balance=classes weighs the classes alike in the fit"]
+        if classes == 2 and scored.model.hasParam("thresholds") and not scored.model.isSet("thresholds"):
+            ways.append(f"model.threshold=0.2 calls a row '{dataset.class_name(1)}' from that probability on")
     yield (
-        f"model says '{most}' of nearly all rows: accuracy {metrics['accuracy']:.4g}, where '{most}' of every row "
-        f"would have {metrics['baseline_accuracy']:.4g}, and balanced_accuracy {balance:.4g}, where chance has "
-        f"{1 / classes:.4g}; data.balance=classes weighs the classes alike in the fit{threshold}"
+        f"model {what}: accuracy {metrics['accuracy']:.4g}, where '{most}' of every row would have "
+        f"{metrics['baseline_accuracy']:.4g}, and balanced_accuracy {balance:.4g}, where chance has {1 / classes:.4g}; "
+        + ", ".join(ways)
     )
 
 

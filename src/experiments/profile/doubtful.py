@@ -38,7 +38,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     said = said_of_misread({column.name: column.misread for column in profile.columns})
     looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
     if looks:
-        said.append(said_of_texts(looks, f"data={data.name} has text", _spelling(data)))
+        said.append(said_of_texts(looks, f"data={data.name} has text", _spelling(data), getattr(data, "query", None)))
     said += _of_missing(profile, data)
     if profile.rows >= LEAST_ROWS:
         said += said_of_constant([column.name for column in features if is_constant(column)])

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST_LINES = 50
 # Params that are shown or named where there is no end to a line.
 MOST_PARAMS = 6
+# Params of data that part no rows.
+OF_NO_ROWS = ("data.balance", "data.positive", "data.cache", "data.partitions")
 # So much of a param's value is shown.
 MOST_SIGNS = 24
 # Narrowest that a name is wrapped to, and the room that a column of numbers takes beside its text.
@@ -74,7 +76,7 @@ def _said_of_runs(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     if len(compared) > 1 and first is not None:
         is_asked = compared.attrs["is_asked"]
         said += [f"the best first, by {first}" if is_asked else _said_of_order(first, compared)]
-    said += [_said_of_lopsided(compared), _said_of_other_rows(found)]
+    said += [_said_of_lopsided(compared, found), _said_of_other_rows(found)]
     if others := int((found["status"] != "FINISHED").sum()):
         said += [
             f"{others} run{'' if others == 1 else 's'} that did not finish {'is' if others == 1 else 'are'} left out"
@@ -98,22 +100,23 @@ def _said_of_other_rows(found: pd.DataFrame) -> str:
     return ""
 
 
-def _said_of_lopsided(compared: pd.DataFrame) -> str:
+def _said_of_lopsided(compared: pd.DataFrame, found: pd.DataFrame) -> str:
     """Where the order is by accuracy, and one answer for all rows has nearly as much."""
-    if base_name(compared.attrs.get("sorted_by", "")) != "accuracy" or "baseline_accuracy" not in compared:
+    first = compared.attrs.get("sorted_by", "")
+    if base_name(first) != "accuracy" or "baseline_accuracy" not in compared or found["experiment"].nunique() > 1:
         return ""
-    share = compared["baseline_accuracy"].max()
-    if not share >= LOPSIDED:  # nor NaN
+    share, other = compared["baseline_accuracy"].max(), f"{first.removesuffix('accuracy')}balanced_accuracy"
+    if not share >= LOPSIDED or other not in compared:  # nor NaN
         return ""
-    return f"one answer for all rows has accuracy {share:.4g} (baseline_accuracy): --sort balanced_accuracy says more"
+    return f"one answer for all rows has accuracy {share:.4g} (baseline_accuracy): --sort {other} says more"
 
 
 def _why_other_rows(same: pd.DataFrame) -> str:
     """What parts runs that were judged on other rows."""
     texts = as_set(same[[name for name in same.columns if name.startswith("params.data.")]])
     keys = [name.removeprefix("params.") for name in texts.columns if texts[name].nunique() > 1]
-    if keys:
-        return f"they differ in {', '.join(keys)}"
+    if keys := [key for key in keys if key not in OF_NO_ROWS]:
+        return f"they differ in {', '.join(keys[:MOST_PARAMS])}"
     return (
         "what is held out follows from the columns that are used, unless data.time, data.group or data.test_path says "
         "it"

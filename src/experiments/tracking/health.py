@@ -6,12 +6,16 @@ import os
 import tempfile
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.config.schema import Config
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, ExperimentError, readable_cause
 from experiments.redaction import redact_text
 from experiments.tracking.lifecycle import experiment_name
 from experiments.tracking.store import artifact_folder, check_store, open_store, registry_uri, sqlite_file, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 
 def ask_tracking(config: Config) -> str:
@@ -45,20 +49,37 @@ def ask_artifacts(config: Config) -> str:
         Exception: of the store's own kind, as where nothing can be written.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_local_uri
 
     if _made_later(config) is not None:
         return f"{artifact_folder(config.tracking)} will be made"
     client = open_store(config)
-    experiment = client.get_experiment_by_name(experiment_name(config)) or client.get_experiment("0")
-    place = experiment.artifact_location
+    place = _artifacts_of(client, config)
+    if is_local_uri(place):  # nothing need be written to know
+        folder = _nearest(Path(local_file_uri_to_path(place)))
+        if not _can_be_written(folder):
+            raise ExperimentError(f"{place} must be a folder that can be written, got {folder}, which cannot")
+        return f"{redact_text(place)} can be written"
     # Under the name of no run, so that nobody takes it for one's file.
     files = get_artifact_repository(f"{place.rstrip('/')}/probe-{uuid.uuid4().hex}", tracking_uri(config.tracking))
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "probe.txt"
+    with tempfile.TemporaryDirectory() as made:
+        file = Path(made) / "probe.txt"
         file.write_text("written by `experiments doctor`, to be taken away at once")
         files.log_artifact(str(file))
-    files.delete_artifacts()
+    try:
+        files.delete_artifacts()
+    except Exception as error:  # of the store's own kind
+        return f"{redact_text(place)} can be written, but a file cannot be taken away again: {readable_cause(error)}"
     return f"{redact_text(place)} can be written"
+
+
+def _artifacts_of(client: MlflowClient, config: Config) -> str:
+    """Where the files of the config's runs go."""
+    experiment = client.get_experiment_by_name(experiment_name(config))
+    if experiment is not None:
+        return str(experiment.artifact_location)
+    return artifact_folder(config.tracking) or str(client.get_experiment("0").artifact_location)
 
 
 def _made_later(config: Config) -> Path | None:
@@ -70,8 +91,7 @@ def _made_later(config: Config) -> Path | None:
     file = sqlite_file(config.tracking)
     if file is None or (file.exists() and file.stat().st_size):
         return None
-    folder = next(parent for parent in file.parents if parent.exists())
-    if not os.access(folder, os.W_OK):
+    if not _can_be_written(_nearest(file.parent)):
         raise ConfigError(
             [
                 f"tracking.folder must be one that can be written, got '{file.parent}'; choose another folder: "
@@ -79,3 +99,12 @@ def _made_later(config: Config) -> Path | None:
             ]
         )
     return file.parent
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first above it that is there."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
+
+
+def _can_be_written(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from experiments.tracking.experiments_pyfunc import Answers
 
 _settling = threading.Lock()
+_copying = threading.Lock()
 OUR_PACKAGE = Path(__file__).parents[1]
 _OTHER_STORE = "another is chosen by MLFLOW_TRACKING_URI, or by words such as tracking.folder=my_runs"
 PYFUNC = Path(__file__).with_name("experiments_pyfunc")
@@ -64,31 +66,41 @@ def save_model(
         model_id=logged.model_id,
         metadata={"experiments": answers},
     )
-    _copy_by_the_file_system_of(shared_folder)
     code = [str(PYFUNC), *([str(OUR_PACKAGE)] if _needs_our_code(fitted) else [])]
-    mlflow.spark.save_model(
-        for_others(fitted, dataset),
-        path,
-        model,
-        pip_requirements=[f"{package}=={version(package)}" for package in _requirements(fitted)],
-        signature=signature_of(dataset, answers),
-        input_example=example_of(dataset, answers["columns"]),
-        dfs_tmpdir=shared_folder,
-        code_paths=code,
-    )
+    with _copied_by_the_file_system_of(shared_folder):
+        mlflow.spark.save_model(
+            for_others(fitted, dataset),
+            path,
+            model,
+            pip_requirements=[f"{package}=={version(package)}" for package in _requirements(fitted)],
+            signature=signature_of(dataset, answers),
+            input_example=example_of(dataset, answers["columns"]),
+            dfs_tmpdir=shared_folder,
+            code_paths=code,
+        )
     model.flavors["python_function"]["loader_module"] = PYFUNC.name
     model.save(str(path / "MLmodel"))
     _check_parts(path / "sparkml")
 
 
-def _copy_by_the_file_system_of(folder: str | None) -> None:
-    """MLflow copies what Spark has saved by the default file system alone, and keeps that of the first session."""
+@contextlib.contextmanager
+def _copied_by_the_file_system_of(folder: str | None) -> Iterator[None]:
+    """MLflow copies what Spark has saved by the default file system alone: have it know the folder's, for the while."""
     from mlflow.spark import _HadoopFileSystem
     from pyspark import SparkContext
 
     context = SparkContext.getOrCreate()
     settings, files = context._jsc.hadoopConfiguration(), context._jvm.org.apache.hadoop.fs
-    _HadoopFileSystem._filesystem = files.Path(folder or "/").getFileSystem(settings)
+    own = files.Path(folder or "/").getFileSystem(settings)
+    if own.getUri().equals(files.FileSystem.get(settings).getUri()):
+        yield
+        return
+    with _copying:
+        _HadoopFileSystem._filesystem = own
+        try:
+            yield
+        finally:
+            _HadoopFileSystem._filesystem = None  # found anew by whoever is next
 
 
 def _settle_connect() -> None:
