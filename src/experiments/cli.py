@@ -52,6 +52,7 @@ class _RunByDefault(click.Group):
         return [*super().shell_complete(ctx, incomplete), *complete_word(ctx, None, incomplete)]
 
 
+_FILES = (".csv", ".tsv", ".parquet", ".json")
 _OPTIONS = ("--help", "--version")
 _WORDS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 _config_dir = click.option(
@@ -97,6 +98,8 @@ def _check_command(words: Sequence[str]) -> None:
     word, folder = words[0], folder_of(words)
     if words[1:2] == ("=",) or (len(words) > 1 and words[1].startswith("=")):
         raise ConfigError([f"words must be of the form key=value, without blanks, got '{' '.join(words[:3])}'"])
+    if word.endswith(_FILES) and not os.path.isfile(word):
+        raise ConfigError([f"no such command '{word}', and no such file; a file is read by data=table data.path=…"])
     if os.path.isfile(word):
         raise ConfigError([f"no such command '{word}'; a file is read by data=table {override('data.path', word)}"])
     named = {choice: f"{group}={choice}" for group in reversed(GROUPS) for choice in choices(group, folder)}
@@ -190,6 +193,8 @@ def doctor(words: tuple[str, ...], close: bool, as_json: bool, config_dir: str |
         from experiments.config.compose import load
         from experiments.doctor.command import close_gone_runs, examine
 
+        if close and as_json:
+            raise ConfigError(["--json must be left out with --close, got both; call one after the other"])
         config = load(words, config_dir)
         return close_gone_runs(config) if close else examine(config, as_json)
 

@@ -201,6 +201,12 @@ def _why(sentence: str) -> str:
     return "" if found in sentence else found
 
 
+def parted(sentence: str) -> tuple[str, str]:
+    """A sentence of `readable_cause` without what we know of its meaning, and that: what helps, or nothing."""
+    found = next((meaning for _, meaning in _MEANINGS if sentence.endswith(meaning)), "")
+    return sentence.removesuffix(found), found.removeprefix("; ")
+
+
 def _spark_message(error: BaseException) -> str:
     get_message = getattr(error, "getMessage", None)
     return str(get_message()) if callable(get_message) and hasattr(error, "getCondition") else ""

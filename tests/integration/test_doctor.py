@@ -42,6 +42,10 @@ def test_data_is_read_by_executors_and_what_cannot_be_read_is_said(examined, tmp
     table = ["model=ridge", "data=table", "data.label=y", "data.format=parquet"]
     code, found = examined(*table, f"data.path={tmp_path}/rows.parquet")
     assert (code, found["data"]["state"]) == (0, "ok")
+    assert found["data"]["found"] == f"a row of {tmp_path}/rows.parquet was read"
+    (tmp_path / "headers.csv").write_text("a,y\n")
+    code, found = examined(*table, "data.format=csv", f"data.path={tmp_path}/headers.csv")
+    assert (code, found["data"]["state"]) == (1, "failed")
     (tmp_path / "torn.parquet").write_bytes(b"no parquet")
     code, found = examined(*table, f"data.path={tmp_path}/torn.parquet")
     assert (code, found["data"]["state"]) == (1, "failed")

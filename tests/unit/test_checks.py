@@ -117,12 +117,22 @@ def test_packages_have_short_names_and_conf_wins():
         ),
         (["data.label=price", "data.id=twn"], "data.id must be in the data (size, town), got 'twn'; did you mean"),
         (["data.label=price", "data.exclude=[toun]"], "'toun'"),
+        (["data.label=x", "data.path={folder}/quoted.csv"], "data.label must be in the data (a b, y), got 'x'"),
+        (["data.label=y", "data.path={folder}/blank_behind_quotes.csv"], ""),
+        (["data.label=y", "data.path={folder}/wide.csv"], ""),
+        (["data.label=y", "data.path={folder}/json.csv"], ""),
         (["data.label=cost", "data.query='SELECT price AS cost, size FROM source'"], ""),
         (["data.label=price"], ""),
     ],
 )
 def test_a_misspelt_column_of_a_plain_file_is_said_at_once(words, said, tmp_path):
     (tmp_path / "houses.csv").write_text("size,price,town\n1,2,Nara\n3,4,Kyoto\n")
+    (tmp_path / "quoted.csv").write_text('"a b","y"\r\n1,2\r\n')
+    (tmp_path / "blank_behind_quotes.csv").write_text('"x" ,"y" \n1,2\n3,4\n')
+    wide = [f"column_{number}" for number in range(20_000)]
+    (tmp_path / "wide.csv").write_text(",".join([*wide, "y"]) + "\n" + ",".join("1" for _ in range(20_001)) + "\n")
+    (tmp_path / "json.csv").write_text('{"x":1,"z":2}\n')
+    words = [word.replace("{folder}", str(tmp_path)) for word in words]
     config = ["data=table", f"data.path={tmp_path / 'houses.csv'}", *words]
     if said:
         (problem,) = problems(*config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import typing
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from experiments.config.values import spark_conf
 from experiments.data.bundled import BUNDLED
 from experiments.data.columns import features_of, label_of
 from experiments.data.generators import GENERATORS
-from experiments.data.heads import is_true, plain_head
+from experiments.data.heads import check_kinds, is_true, plain_head
 from experiments.data.lines import check_lines, lines_of
 from experiments.data.roles import aside, check_roles
 from experiments.data.table import DEFAULT_OPTIONS, FILE_FORMATS, missing_paths
@@ -68,15 +69,24 @@ def _written_names(data: TableData) -> list[str]:
         return []
     head = plain_head(data.path)
     try:
-        lines = lines_of(head, options) if head is not None and head.kind is None else None
-        # The first line may be longer than what was read of the file.
-        if lines is None or not lines.header or (len(lines.rows) == 1 and not lines.head.is_whole):
+        if head is None:
+            return []
+        check_kinds([head], "csv")
+        lines = lines_of(head, options)
+        # The first line may be longer than what was read of the file; of odd quotes Java makes something else.
+        first = lines.text.partition("\n")[0].rstrip("\r")
+        if (len(lines.rows) < 2 and not head.is_whole) or not first.strip() or ('"' in first and _odd_quotes(first)):
             return []
         check_lines(lines, options)
     except ExperimentError:  # loading says it
         return []
     names = [name.casefold() for name in lines.header]
     return lines.header if all(names) and len(set(names)) == len(names) else []
+
+
+def _odd_quotes(line: str) -> bool:
+    """Whether quotes are anywhere else than around a whole name."""
+    return re.fullmatch(r'(?:"[^"\\]*"|[^",;|\t]*)(?:[,;|\t](?:"[^"\\]*"|[^",;|\t]*))*', line) is None
 
 
 def _files_are_here(cluster: ClusterConfig) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -14,7 +15,7 @@ from experiments.errors import EXIT_FAILED
 from experiments.terminal.progress import Progress
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking.health import ask_artifacts, ask_registry, ask_tracking
-from experiments.tracking.store import check_store, open_store
+from experiments.tracking.store import check_store, open_store, sqlite_file
 from experiments.tracking.sweeps import close_gone
 
 
@@ -24,6 +25,9 @@ def examine(config: Config, as_json: bool) -> int:
     Args:
         as_json: a list of `subject`, `state`, `found` and `way_out` in place of the table.
     """
+    # Who waits for a picture of all there is does not wait for one of its parts.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     found: list[Finding] = []
     waiting = ""
 
@@ -71,6 +75,10 @@ def close_gone_runs(config: Config) -> int:
     Raises:
         ConfigError: no store that answers.
     """
+    file = sqlite_file(config.tracking)
+    if file is not None and not file.exists():  # which opening it would make
+        say(f"0 runs were closed; there is no store at {file}")
+        return 0
     check_store(config.tracking)
     closed = close_gone(open_store(config))
     for run_id in closed:

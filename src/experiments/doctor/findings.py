@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from experiments.errors import ConfigError, readable_cause
+from experiments.errors import ConfigError, ExperimentError, parted, readable_cause
 from experiments.redaction import redact_text
 
 
@@ -55,10 +55,15 @@ def looked(subject: str, look: Callable[[], str]) -> Iterator[Finding]:
         yield ok(subject, look())
     except ConfigError as error:
         yield from (failed(subject, problem) for problem in error.problems)
+    except ExperimentError as error:
+        yield failed(subject, str(error))
     except Exception as error:  # of Spark, MLflow, requests, boto3 and the operating system each its own
-        yield failed(subject, readable_cause(error))
+        said, way_out = parted(redact_text(readable_cause(error)))
+        yield Finding(subject, State.failed, said, way_out)
 
 
 def _of_sentence(subject: str, state: State, sentence: str) -> Finding:
-    said, _, way_out = redact_text(sentence).rpartition("; ")
+    # What others say, as Spark, may have such signs in it.
+    told = redact_text(sentence)
+    said, way_out = parted(told) if "must be readable, but: " in told else told.rpartition("; ")[::2]
     return Finding(subject, state, said, way_out) if said else Finding(subject, state, way_out)

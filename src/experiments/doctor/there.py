@@ -6,18 +6,18 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from experiments.cluster.checks import bytes_of
 from experiments.cluster.executors import check_shared_folder, wait_for_executors
 from experiments.cluster.session import StartingSession
 from experiments.config.schema import Config, TableData
-from experiments.data.table import paths_of
+from experiments.data.table import paths_of, read_table
 from experiments.doctor.answers import Answer, ask_each
 from experiments.doctor.findings import Finding, State, doubtful, failed, looked, ok
 from experiments.doctor.here import MOST_OF_MEMORY, gib, version_of
-from experiments.errors import ConfigError, readable_cause
+from experiments.errors import ConfigError, ExperimentError, readable_cause
 from experiments.pipeline.stages import stages_of
 
 if TYPE_CHECKING:
@@ -106,19 +106,15 @@ def _data(session: SparkSession, config: Config) -> str:
     data = config.data
     if not isinstance(data, TableData):
         return f"data={data.name} comes with the package"
-    if data.table is not None:
-        row, what = session.table(data.table).limit(1).collect(), data.table
-        return f"{what} can be read" if row else f"{what} can be read, and has no row"
-    # Types are not asked for: that would be a pass over the whole.
-    options = {key: value for key, value in data.options.items() if str(key).lower() != "inferschema"}
-    reader = session.read.format("text" if data.format == "json" else data.format).options(**options)
-    said: list[str] = []
-    for paths in (paths_of(data.path), paths_of(data.test_path)):
-        if paths or not said:
-            row = (reader.load(paths) if paths else reader.load()).limit(1).collect()
-            what = ", ".join(paths) or data.format
-            said.append(f"{what} can be read" if row else f"{what} can be read, and has no row")
-    return ", ".join(said)
+    # Types of CSV are not asked for: that would be a pass over the whole.
+    options = {**data.options, "inferSchema": False} if data.format == "csv" else data.options
+    read = []
+    for path in (data.path, *([data.test_path] if data.test_path is not None else [])):
+        what = data.table or ", ".join(paths_of(path)) or data.format
+        if not read_table(session, replace(data, options=options), path).rows.limit(1).collect():
+            raise ExperimentError(f"data must have rows, got none in {what}; look at data.path and data.query")
+        read.append(what)
+    return f"a row of {' and of '.join(read)} was read"
 
 
 def _slots(session: SparkSession, needs: Needs) -> Iterator[Finding]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +158,30 @@ def _pages_of(client: MlflowClient, of: str | None, names: dict[str, str]) -> It
                     f"got neither{suggest(of, names.values())}"
                 ]
             )
-    yield from pages(client, places, wanted)
+    is_empty = True
+    for page in pages(client, places, wanted):
+        is_empty &= not page
+        yield page
+    if of is not None and wanted and is_empty:
+        _refuse_plain_run(client, of, names)
+
+
+def _refuse_plain_run(client: MlflowClient, run: str, names: Mapping[str, str]) -> None:
+    """Raise a ConfigError for a run that is no sweep's, or that there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_run(run)
+    except MlflowException:
+        raise ConfigError([f"compare must be given an experiment or the run of a sweep, got no run '{run}'"]) from None
+    if SWEEP_TAG not in found.data.tags:
+        name = names.get(found.info.experiment_id, "")
+        raise ConfigError(
+            [
+                f"compare must be given an experiment or the run of a sweep, got the single run '{run}'; it is among "
+                f"those of its experiment: experiments compare {shlex.quote(name)}"
+            ]
+        )
 
 
 def whole_id(client: MlflowClient, run: str) -> str:
