@@ -160,8 +160,13 @@ def starting_session(cluster: ClusterConfig) -> StartingSession:
     with _choosing:
         if _current is None or not _current.is_alive():
             _current = StartingSession(cluster)
-        elif _current.cluster != cluster:
-            raise ConfigError([_differs(_current.cluster, cluster)])
+        elif unlike := _unlike(_current.cluster, cluster):
+            raise ConfigError(
+                [
+                    "cluster must be the same for all runs of one process, which share one Spark session, got another "
+                    f"{', '.join(unlike)}; run them one command each"
+                ]
+            )
         return _current
 
 
@@ -220,14 +225,13 @@ def _conf(cluster: ClusterConfig, java: Java) -> SparkConf:
     return conf.setAll(list(settings.items()))
 
 
-def _differs(first: ClusterConfig, other: ClusterConfig) -> str:
-    """The error for a second cluster, by the keys that differ: their values may be secrets."""
-    settings = [{"master": config.master, **spark_conf(config)} for config in (first, other)]
-    keys = sorted(key for key in {*settings[0], *settings[1]} if settings[0].get(key) != settings[1].get(key))
-    return (
-        "cluster must be the same for all runs of one process, which share one Spark session, got another "
-        f"{', '.join(keys) or 'shared_folder'}; run them one command each"
+def _unlike(first: ClusterConfig, other: ClusterConfig) -> list[str]:
+    """The settings that differ, however they are spelt, by their keys: their values may be secrets."""
+    one, two = (
+        {"master": config.master, "shared_folder": config.shared_folder, **spark_conf(config)}
+        for config in (first, other)
     )
+    return sorted(key for key in {*one, *two} if one.get(key) != two.get(key))
 
 
 def _warm_up(session: SparkSession) -> None:
