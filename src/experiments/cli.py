@@ -96,14 +96,14 @@ def _check_command(words: Sequence[str]) -> None:
     if not words or "=" in words[0] or words[0].startswith(("-", "~")):
         return
     word, folder = words[0], folder_of(words)
-    if words[1:2] == ("=",) or (len(words) > 1 and words[1].startswith("=")):
+    if len(words) > 1 and words[1].startswith("="):
         raise ConfigError([f"words must be of the form key=value, without blanks, got '{' '.join(words[:3])}'"])
-    if word.endswith(_FILES) and not os.path.isfile(word):
-        raise ConfigError([f"no such command '{word}', and no such file; a file is read by data=table data.path=…"])
-    if os.path.isfile(word):
-        raise ConfigError([f"no such command '{word}'; a file is read by data=table {override('data.path', word)}"])
     named = {choice: f"{group}={choice}" for group in reversed(GROUPS) for choice in choices(group, folder)}
     named |= {command: command for command in main.commands if not main.commands[command].hidden}
+    if word not in named and (word.endswith(_FILES) or os.path.isfile(word)):
+        is_there = "" if os.path.isfile(word) else ", and no such file"
+        way_out = f"a file is read by data=table {override('data.path', word)}"
+        raise ConfigError([f"no such command '{word}'{is_there}; {way_out}"])
     near = [word] if word in named else difflib.get_close_matches(word.lower(), named, n=1)
     way_out = f"did you mean '{named[near[0]]}'?" if near else "`experiments help` lists them"
     raise ConfigError([f"no such command '{word}'; {way_out}"])
@@ -186,7 +186,7 @@ for _name, _group, _what in (
 def doctor(words: tuple[str, ...], close: bool, as_json: bool, config_dir: str | None) -> None:
     """Look whether all that a run needs is there: Java, packages, the store, executors, data (model=… cluster=…).
 
-    Nothing is changed. Ends with 1 where something has failed.
+    What it writes to look it takes away. Ends with 1 where something has failed.
     """
 
     def look() -> int:

@@ -112,14 +112,14 @@ def test_trials_are_sorted_by_what_their_sweep_chose_by(capsys):
         "one answer for all rows has accuracy 0.95 (baseline_accuracy): --sort validation_balanced_accuracy says more"
         in said
     )
-    found["judged_by"] = "validation_balanced_accuracy"
+    found["chosen_by"] = "validation_balanced_accuracy"
     assert over_seeds(found)["name"].tolist() == ["b", "a"]
     show_comparison(over_seeds(found), found)
     said = " ".join(capsys.readouterr().out.split())
     assert said.startswith("run name runs validation_balanced_accuracy ")
     assert "the best first, by validation_balanced_accuracy, by which sweeps choose" in said
     assert "one answer for all rows" not in said
-    found["judged_by"] = ["validation_balanced_accuracy", "validation_accuracy"]
+    found["chosen_by"] = ["validation_balanced_accuracy", "validation_accuracy"]
     assert over_seeds(found).attrs["sorted_by"] == "validation_accuracy"
     show_comparison(over_seeds(found, "accuracy"), found)
     assert "the best first, by accuracy\n" in capsys.readouterr().out

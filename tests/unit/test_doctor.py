@@ -7,7 +7,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from experiments import load
-from experiments.doctor.command import _of_tracking
+from experiments.doctor.command import findings_of_tracking
 from experiments.doctor.findings import State
 from experiments.doctor.here import findings_here, memory_of_machine
 from experiments.tracking.store import open_folder
@@ -61,7 +61,7 @@ def test_each_problem_of_a_config_has_its_line():
 
 
 def test_a_store_that_is_not_there_yet_is_not_made(tmp_path):
-    found = list(_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}/runs"])))
+    found = list(findings_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}/runs"])))
     assert [(each.subject, each.state.value) for each in found] == [
         ("tracking", "ok"),
         ("registry", "ok"),
@@ -74,7 +74,7 @@ def test_a_store_that_is_not_there_yet_is_not_made(tmp_path):
 def test_a_store_that_is_there_is_asked_and_nothing_stays_in_it(tmp_path):
     open_folder(tmp_path)
     MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").create_experiment("houses", f"file://{tmp_path}/mlartifacts")
-    found = list(_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}"])))
+    found = list(findings_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}"])))
     assert {each.state for each in found} == {State.ok}
     assert "with 2 experiments" in of(found, "tracking")[1]
     assert [path.name for path in tmp_path.rglob("*")] == ["mlflow.db"]
@@ -84,14 +84,14 @@ def test_a_store_that_is_there_is_asked_and_nothing_stays_in_it(tmp_path):
 def test_a_first_run_s_artifacts_are_looked_at_where_they_will_lie(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     open_folder(tmp_path / "runs")
-    found = list(_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}/runs"])))
+    found = list(findings_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}/runs"])))
     assert f"file://{tmp_path}/runs/mlartifacts can be written" in of(found, "artifacts")[1]
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    found = list(_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}/file/runs"])))
+    found = list(findings_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}/file/runs"])))
     assert [each.subject for each in found] == ["tracking"]
     assert found[0].state is State.failed
 
@@ -100,24 +100,24 @@ def test_artifacts_that_cannot_be_written_are_said(tmp_path):
     open_folder(tmp_path)
     (tmp_path / "file").write_text("no folder")
     MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").create_experiment("houses", f"file://{tmp_path}/file")
-    found = list(_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}"])))
+    found = list(findings_of_tracking(load(["model=ridge", f"tracking.folder={tmp_path}"])))
     assert of(found, "artifacts")[0] is State.failed
     assert f"{tmp_path}/file" in of(found, "artifacts")[1]
 
 
 def test_a_server_that_is_not_there_and_a_folder_of_files_are_said(free_port, tmp_path):
-    state, said, way_out = of(_of_tracking(load([f"tracking.uri=http://127.0.0.1:{free_port}"])), "tracking")
+    state, said, way_out = of(findings_of_tracking(load([f"tracking.uri=http://127.0.0.1:{free_port}"])), "tracking")
     assert state is State.failed
     assert "must be a store that answers" in said
     assert "start it" in way_out
-    state, said, way_out = of(_of_tracking(load([f"tracking.uri=file:{tmp_path}"])), "tracking")
+    state, said, way_out = of(findings_of_tracking(load([f"tracking.uri=file:{tmp_path}"])), "tracking")
     assert state is State.failed
     assert "a folder of files" in said
 
 
 def test_a_server_that_refuses_is_said_with_what_a_user_can_do(free_port):
     with proxied(f"http://127.0.0.1:{free_port}", lambda method, path: 403) as uri:
-        found = list(_of_tracking(load([f"tracking.uri={uri}"])))
+        found = list(findings_of_tracking(load([f"tracking.uri={uri}"])))
     assert [each.subject for each in found] == ["tracking"]
     assert found[0].state is State.failed
     assert "403" in found[0].found

@@ -81,8 +81,8 @@ def _no_override(word: str, before: str) -> str:
     key, equals, value = before.partition("=")
     joined = as_text(key, f"{value} {word}") if equals and kind_of(key) in (Kind.text, Kind.either) else None
     meant = next((group for group in GROUPS if word in choices(group)), None)
-    way_out = f"; did you mean '{meant}={word}'?" if meant else ""
-    way_out = f"; a file is read by data=table {override('data.path', word)}" if os.path.isfile(word) else way_out
+    way_out = f"; a file is read by data=table {override('data.path', word)}" if os.path.isfile(word) else ""
+    way_out = f"; did you mean '{meant}={word}'?" if meant else way_out
     way_out = f"; where it belongs to {key}, write {shlex.quote(joined)}" if joined else way_out
     return f"words must be of the form key=value, got '{word}'{way_out}"
 

@@ -20,6 +20,15 @@ def is_circumstance(key: str) -> bool:
     return any(key == known or key.startswith(f"{known}.") for known in CIRCUMSTANCES)
 
 
+# Of the data's keys those that do not tell which rows judge.
+_OF_NO_ROWS = ("data.balance", "data.positive", "data.cache", "data.partitions")
+
+
+def parts_rows(key: str) -> bool:
+    """Whether a key of the config may say which rows are held out."""
+    return key == "seed" or (key.startswith("data.") and key not in _OF_NO_ROWS)
+
+
 def config_hash(config: Config) -> str:
     """Identity of an experiment: what is computed, not where it runs nor where it is recorded."""
     values = plain_value(asdict(config))

@@ -21,6 +21,9 @@ from experiments.data.roles import aside, check_roles
 from experiments.data.table import DEFAULT_OPTIONS, FILE_FORMATS, missing_paths
 from experiments.errors import ExperimentError, suggest, wrong_choice
 
+# Of each trial of a sweep the file is looked at once more; a longer line of names is left to loading.
+BYTES_OF_NAMES = 16 * 1024
+
 
 def check_data(config: Config) -> list[str]:
     """A sentence for each problem."""
@@ -67,7 +70,7 @@ def _written_names(data: TableData) -> list[str]:
         return []
     if data.options.keys() - {"sep", "delimiter", "header"} or not is_true(options, "header"):
         return []
-    head = plain_head(data.path)
+    head = plain_head(data.path, BYTES_OF_NAMES)
     try:
         if head is None:
             return []

@@ -89,10 +89,10 @@ def heads_of(spark: SparkSession, paths: Sequence[str], options: Mapping[str, An
     return [_head(java, conf, codecs, file) for file in files[:MOST_FILES]]
 
 
-def plain_head(path: str) -> Head | None:
-    """Of one plain file of this machine; None of anything else."""
+def plain_head(path: str, most: int) -> Head | None:
+    """The first bytes of one plain file of this machine, at most so many; None of anything else."""
     file = f"file://{os.path.abspath(path.removeprefix('file://'))}"
-    return _local_head(file) if _is_plain(file) else None
+    return _local_head(file, most) if _is_plain(file) else None
 
 
 def _is_plain(path: str) -> bool:
@@ -100,10 +100,10 @@ def _is_plain(path: str) -> bool:
     return _PLAIN.fullmatch(path) is not None and os.path.isfile(path.removeprefix("file://"))
 
 
-def _local_head(path: str) -> Head:
+def _local_head(path: str, most: int = BYTES) -> Head:
     with open(path.removeprefix("file://"), "rb") as file:
-        raw = file.read(BYTES + 1)
-    return Head(path, raw[:BYTES], len(raw) <= BYTES)
+        raw = file.read(most + 1)
+    return Head(path, raw[:most], len(raw) <= most)
 
 
 def _head(java: Any, conf: Any, codecs: Any, file: str) -> Head:

@@ -57,7 +57,7 @@ def typed(rows: DataFrame, data: TableData) -> DataFrame:
         counts = {what: found[f"{place}_{what}"] for what in checks}
         kind = _kind(counts, matches(name, data.numbers))
         if matches(name, data.numbers) and counts["numbers"] < counts["rows"]:
-            raise ExperimentError(_said_of_others(rows, name, spelling))
+            raise ExperimentError(_said_of_others(rows, name, spelling, data.query))
         made[name] = _as(kind, present[name], spelling)
     return rows.select(*(made.get(name, _column(name)).alias(name) for name in rows.columns))
 
@@ -187,13 +187,13 @@ def look_through(rows: DataFrame, name: str, spelling: Spelling) -> Look | None:
     return look
 
 
-def _said_of_others(rows: DataFrame, name: str, spelling: Spelling) -> str:
+def _said_of_others(rows: DataFrame, name: str, spelling: Spelling, query: str | None) -> str:
     """What a column of `data.numbers` has besides numbers."""
     from pyspark.sql import functions as F
 
     look = look_through(rows, name, spelling)
     if look is not None:
-        return said_of_texts({name: look}, f"data.numbers has '{name}'", spelling)
+        return said_of_texts({name: look}, f"data.numbers has '{name}'", spelling, query)
     text = _present(name, spelling)
     odd = rows.where(~_bare(text, spelling).rlike(f"^(?:{spelling.number})$")).groupBy(text.alias("text"))
     found = odd.agg(F.count("*").alias("rows")).orderBy(F.desc("rows"), "text").limit(3).collect()

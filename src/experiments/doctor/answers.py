@@ -62,7 +62,7 @@ def ask_each(session: SparkSession, slots: int) -> list[Answer]:
 
 def _answer(is_at_once: bool, _: Iterator[int]) -> Iterator[dict[str, Any]]:
     names = ("numpy", "pandas", "pyarrow", "tensorflow", "horovod", "xgboost")
-    packages = {name: _version_of(name, f"{name}-cpu") for name in names}
+    packages = {name: version_of(name, f"{name}-cpu") for name in names}
     yield {
         "host": socket.gethostname(),
         "parent": os.getppid(),
@@ -74,7 +74,8 @@ def _answer(is_at_once: bool, _: Iterator[int]) -> Iterator[dict[str, Any]]:
     }
 
 
-def _version_of(*names: str) -> str | None:
+def version_of(*names: str) -> str | None:
+    """Of the first package that is installed."""
     for name in names:
         try:
             return importlib.metadata.version(name)

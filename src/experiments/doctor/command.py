@@ -40,7 +40,7 @@ def examine(config: Config, as_json: bool) -> int:
     with progress.phase("this machine"):
         found += findings_here(config)
     with progress.phase("tracking"):
-        found += _of_tracking(config)
+        found += findings_of_tracking(config)
     # Without a Java that runs it there is no Spark to be asked.
     if not any(each.subject == "Java" and each.state is State.failed for each in found):
         with progress.phase("Spark and its executors"):
@@ -60,7 +60,7 @@ def show(found: Sequence[Finding], as_json: bool) -> None:
     say(f"{of[State.ok]} ok, {of[State.warning]} to look at, {of[State.failed]} failed")
 
 
-def _of_tracking(config: Config) -> Iterator[Finding]:
+def findings_of_tracking(config: Config) -> Iterator[Finding]:
     """Where the store does not answer the others are not asked: each would wait for the same."""
     of_store = list(looked("tracking", lambda: ask_tracking(config)))
     yield from of_store

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 from collections.abc import Iterator
@@ -12,11 +11,12 @@ from experiments.cluster.checks import bytes_of
 from experiments.cluster.java import find_java
 from experiments.config.schema import Config
 from experiments.config.values import spark_conf
+from experiments.doctor.answers import version_of
 from experiments.doctor.findings import Finding, State, doubtful, failed, looked, ok
 from experiments.validation import validate
 
-PACKAGES = ("pyspark", "mlflow", "numpy", "pandas", "pyarrow")
-EXTRAS = {"tensorflow": "tensorflow-cpu", "horovod": "horovod", "xgboost": "xgboost-cpu"}
+OF_DRIVER = ("pyspark", "mlflow", "numpy", "pandas", "pyarrow")
+OF_EXTRAS = ("tensorflow", "horovod", "xgboost")
 # Of the machine's memory: more of it for Java leaves too little for Python and the system.
 MOST_OF_MEMORY = 0.8
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -30,24 +30,14 @@ def findings_here(config: Config) -> Iterator[Finding]:
     yield _memory(config)
 
 
-def version_of(*packages: str) -> str | None:
-    """Of the first that is installed."""
-    for package in packages:
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
-
-
 def _java() -> str:
     java = find_java()
     return f"Java {java.version} ({java.source}) in {java.home}"
 
 
 def _python() -> str:
-    there = [f"{name} {version_of(name)}" for name in PACKAGES]
-    extras = {name: version_of(name, other) for name, other in EXTRAS.items()}
+    there = [f"{name} {version_of(name)}" for name in OF_DRIVER]
+    extras = {name: version_of(name, f"{name}-cpu") for name in OF_EXTRAS}
     there += [f"{name} {version}" for name, version in extras.items() if version]
     missing = [name for name, version in extras.items() if not version]
     without = f"; without {', '.join(missing)}, which not all models need" if missing else ""

@@ -14,9 +14,9 @@ from experiments.cluster.executors import check_shared_folder, wait_for_executor
 from experiments.cluster.session import StartingSession
 from experiments.config.schema import Config, TableData
 from experiments.data.table import paths_of, read_table
-from experiments.doctor.answers import Answer, ask_each
+from experiments.doctor.answers import Answer, ask_each, version_of
 from experiments.doctor.findings import Finding, State, doubtful, failed, looked, ok
-from experiments.doctor.here import MOST_OF_MEMORY, gib, version_of
+from experiments.doctor.here import MOST_OF_MEMORY, gib
 from experiments.errors import ConfigError, ExperimentError, readable_cause
 from experiments.pipeline.stages import stages_of
 

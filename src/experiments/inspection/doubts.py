@@ -25,8 +25,9 @@ MOST_NORMAL = 4096
 # No error at all is luck where few rows are held out, as of data sets to learn with.
 FLAWLESS = 0.9999
 LEAST_HELD_OUT = 200
-# Of balanced accuracy, times what chance has.
+# Of what a model says of the rows, one class.
 NEARLY_ALL = 0.95
+# Of balanced accuracy, times what chance has.
 BETTER_THAN_CHANCE, FAR_BETTER_THAN_CHANCE = 1.1, 1.2
 # What is wrong on the training rows is less than this part of what is wrong on others: then it is learnt by heart.
 BY_HEART, LEAST_WRONG = 0.3, 0.25

@@ -28,7 +28,7 @@ from experiments.sweeps.trials import Trials
 from experiments.tracking.lifecycle import Parent
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.sweeps import Choice
-from experiments.tracking.tags import JUDGED_BY_TAG
+from experiments.tracking.tags import CHOSEN_BY_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -150,10 +150,10 @@ class Sweep(Trials):
         return self._by_words[tuple(words)]
 
     def parent_of(self, config: Config) -> Parent:
-        judged_by = {JUDGED_BY_TAG: judging(config)[0]}
+        chosen_by = {CHOSEN_BY_TAG: judging(config)[0]}
         if self._search is None:
-            return replace(self.parent, tags=judged_by)
-        return replace(self.parent, tags={**judged_by, **self._search.tags(self.plan.trial_of(config))})
+            return replace(self.parent, tags=chosen_by)
+        return replace(self.parent, tags={**chosen_by, **self._search.tags(self.plan.trial_of(config))})
 
     def started(self, trial: Trial, progress: Progress) -> None:
         self.outcomes[trial.hash] = Outcome("running")

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.config.identity import is_circumstance
+from experiments.config.identity import is_circumstance, parts_rows
 from experiments.config.values import short_keys
 from experiments.data.doubts import LOPSIDED
 from experiments.errors import ConfigError, suggest
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 MOST_LINES = 50
 # Params that are shown or named where there is no end to a line.
 MOST_PARAMS = 6
-# Params of data that part no rows.
-OF_NO_ROWS = ("data.balance", "data.positive", "data.cache", "data.partitions")
 # So much of a param's value is shown.
 MOST_SIGNS = 24
 # Narrowest that a name is wrapped to, and the room that a column of numbers takes beside its text.
@@ -113,9 +111,8 @@ def _said_of_lopsided(compared: pd.DataFrame, found: pd.DataFrame) -> str:
 
 def _why_other_rows(same: pd.DataFrame) -> str:
     """What parts runs that were judged on other rows."""
-    texts = as_set(same[[name for name in same.columns if name.startswith("params.data.")]])
-    keys = [name.removeprefix("params.") for name in texts.columns if texts[name].nunique() > 1]
-    if keys := [key for key in keys if key not in OF_NO_ROWS]:
+    texts = as_set(same[[name for name in same.columns if parts_rows(name.removeprefix("params."))]])
+    if keys := [name.removeprefix("params.") for name in texts.columns if texts[name].nunique() > 1]:
         return f"they differ in {', '.join(keys[:MOST_PARAMS])}"
     return (
         "what is held out follows from the columns that are used, unless data.time, data.group or data.test_path says "

@@ -17,6 +17,8 @@ from experiments.tracking.store import artifact_folder, check_store, open_store,
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+MOST_COUNTED = 1000
+
 
 def ask_tracking(config: Config) -> str:
     """What is said of where runs are recorded.
@@ -29,8 +31,8 @@ def ask_tracking(config: Config) -> str:
     if (folder := _made_later(config)) is not None:
         return f"{uri} will be made in {folder}, which can be written"
     check_store(config.tracking)
-    found = open_store(config).search_experiments(max_results=1000)
-    return f"{uri} answers, with {len(found)} experiment{'s' if len(found) != 1 else ''}"
+    found = open_store(config).search_experiments(max_results=MOST_COUNTED)
+    return f"{uri} answers, with {_counted(len(found), 'experiment')}"
 
 
 def ask_registry(config: Config) -> str:
@@ -38,8 +40,12 @@ def ask_registry(config: Config) -> str:
     uri = registry_uri(config.tracking)
     if uri == tracking_uri(config.tracking) and _made_later(config) is not None:
         return f"{uri} will be made"
-    found = open_store(config).search_registered_models(max_results=1000)
-    return f"{uri} answers, with {len(found)} registered model{'s' if len(found) != 1 else ''}"
+    found = open_store(config).search_registered_models(max_results=MOST_COUNTED)
+    return f"{uri} answers, with {_counted(len(found), 'registered model')}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count}{' or more' if count == MOST_COUNTED else ''} {what}{'s' if count != 1 else ''}"
 
 
 def ask_artifacts(config: Config) -> str:

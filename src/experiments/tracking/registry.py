@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from experiments.config.identity import parts_rows
 from experiments.config.schema import Config, Moves, Task
 from experiments.errors import override
 from experiments.evaluation.objectives import deciding, larger_is_better, merit
@@ -204,6 +205,5 @@ def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registratio
 
 def _why_other_rows(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
     """What parts two runs whose held-out rows are not the same, by their params; nothing where none says it."""
-    keys = {key for key in {*ours, *theirs} if key == "seed" or key.startswith("data.")}
-    unlike = sorted(key for key in keys if ours.get(key) != theirs.get(key))
+    unlike = sorted(key for key in {*ours, *theirs} if parts_rows(key) and ours.get(key) != theirs.get(key))
     return f" ({', '.join(unlike[:4])} {'is' if len(unlike) == 1 else 'are'} not the same)" if unlike else ""

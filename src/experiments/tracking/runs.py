@@ -16,7 +16,7 @@ from experiments.errors import ConfigError, suggest
 from experiments.evaluation.objectives import OBJECTIVES, deciding, larger_is_better, within_training
 from experiments.tracking.spreadsheet import cell
 from experiments.tracking.store import check_store, open_store, sqlite_file
-from experiments.tracking.tags import JUDGED_BY_TAG, SWEEP_TAG
+from experiments.tracking.tags import CHOSEN_BY_TAG, SWEEP_TAG
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def runs(of: str | None = None, words: Sequence[str] = ()) -> pd.DataFrame:
 
     Returns:
         A row for each run: `run_id`, `name`, `experiment`, `status`, `started` (UTC), `judged_on` (digest of the rows
-        that the metrics are of), `judged_by` (of a trial: the metric by which its sweep chose), `seconds`,
+        that the metrics are of), `chosen_by` (of a trial: the metric by which its sweep chose), `seconds`,
         `params.…` as text and `metrics.…`. Params that no run has otherwise are
         there too. Sweeps' own runs are left out.
 
@@ -228,7 +228,7 @@ def _row(run: Run, names: dict[str, str]) -> dict[str, Any]:
         "status": info.status,
         "started": pd.Timestamp(info.start_time, unit="ms", tz="UTC"),
         "judged_on": judged_on(run)[1],
-        "judged_by": data.tags.get(JUDGED_BY_TAG),
+        "chosen_by": data.tags.get(CHOSEN_BY_TAG),
         "seconds": (info.end_time - info.start_time) / 1000 if info.end_time else None,
         **{f"params.{key}": value for key, value in data.params.items()},
         **{f"metrics.{key}": value for key, value in data.metrics.items()},
@@ -252,7 +252,7 @@ def _ordered(made: pd.DataFrame, finished: pd.DataFrame, sort: str | None) -> pd
     """By a metric, or where all runs are of one task by what decides; runs without it come last."""
     tasks = tasks_of(finished)
     task = tasks[0] if len(tasks) == 1 else None
-    metric = sort or chosen_by(made, finished) or (_deciding(made, task) if task is not None else None)
+    metric = sort or _chosen_by(made, finished) or (_deciding(made, task) if task is not None else None)
     if metric is None:
         return made
     made.attrs["sorted_by"] = metric
@@ -261,9 +261,9 @@ def _ordered(made: pd.DataFrame, finished: pd.DataFrame, sort: str | None) -> pd
     return made.sort_values(metric, ascending=not is_larger, ignore_index=True)
 
 
-def chosen_by(made: pd.DataFrame, finished: pd.DataFrame) -> str | None:
+def _chosen_by(made: pd.DataFrame, finished: pd.DataFrame) -> str | None:
     """The metric by which the sweeps of all runs chose, if it is one and all runs have it."""
-    named = list(finished["judged_by"].unique()) if "judged_by" in finished else []
+    named = list(finished["chosen_by"].unique()) if "chosen_by" in finished else []
     if len(named) == 1 and named[0] in made and made[named[0]].notna().all():
         return str(named[0])
     return None

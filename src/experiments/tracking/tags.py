@@ -14,7 +14,7 @@ WARNING_TAG = "experiments.warning"
 # Of a run whose model is no better than one answer for all rows.
 GUESS_TAG = "experiments.no_better_than_a_guess"
 # Of a trial: the metric by which its sweep chose.
-JUDGED_BY_TAG = "experiments.judged_by"
+CHOSEN_BY_TAG = "experiments.chosen_by"
 CHOICE_TAG = "experiments.choice"
 # Of a run or model that is made: the same wherever it is recorded.
 ONCE_TAG = "experiments.once"
