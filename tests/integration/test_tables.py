@@ -314,3 +314,16 @@ def test_columns_that_are_written_unlike_are_read_by_one_setting(spark, tmp_path
         found = {row["y"]: row for row in dataset.rows.collect()}
         assert (found[7.0]["fee"], found[7.0]["size"]) == (7.5, 7.25)
         assert found[4.0]["size"] is None
+
+
+def test_dates_of_two_formats_are_read_by_one_setting(spark, tmp_path):
+    days = [number % 28 + 1 for number in range(60)]
+    rows = [f"{day:02d}.03.2024,{day:02d}/03/2024,{number}" for number, day in enumerate(days)]
+    (tmp_path / "rows.csv").write_text("signed,left,y\n" + "\n".join(rows) + "\n")
+    words = [f"data.path={tmp_path / 'rows.csv'}", "data.label=y"]
+    said = said_of(spark, *words)
+    date_format = re.search(r"data\.date_format=\S+", said)[0]
+    query = re.search(r"'data\.query=.*? FROM source\"'", said)[0]
+    with loaded(spark, *words, *shlex.split(f"{date_format} {query}")) as dataset:
+        assert [row["signed"] == row["left"] for row in dataset.rows.collect()] == [True] * 60
+        assert dict(dataset.rows.dtypes)["left"] == "timestamp"
