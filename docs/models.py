@@ -23,6 +23,8 @@ PAGE = Path(__file__).with_name("models.md")
 PICTURES = Path(__file__).with_name("models")
 METRICS = 6
 COLUMNS = 2
+# Pixels beyond which a picture has a line of its own, as its words could not be read at half of it.
+WIDE = 800
 # What each is shown on, where that is not the data that its config names.
 WORDS = {
     "decision_tree": ["data=iris"],
@@ -95,11 +97,17 @@ def section(model: str, part: dict) -> str:
         name: value for name, value in part["metrics"].items() if not name.startswith(("train_", "cluster_size_"))
     }
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in list(held_out.items())[:METRICS])
-    cells = [f'<td><img src="models/{name}" width="430" alt="{title(name)}"></td>' for name in part["pictures"]]
+    wide = [name for name in part["pictures"] if Image.open(PICTURES / name).width > WIDE]
+    cells = [picture(name, 430) for name in part["pictures"] if name not in wide]
     lines = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
+    lines += [[picture(name, 870, COLUMNS)] for name in wide]
     table = "\n".join(f"<tr>{''.join(line)}</tr>" for line in lines)
     command = f"    experiments {' '.join(part['words'])}\n"
     return f"## {model}\n\n{part['line']}\n\n{command}\n{metrics}\n\n<table>\n{table}\n</table>\n"
+
+
+def picture(name: str, width: int, columns: int = 1) -> str:
+    return f'<td colspan="{columns}"><img src="models/{name}" width="{width}" alt="{title(name)}"></td>'
 
 
 def title(picture: str) -> str:

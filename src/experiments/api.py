@@ -60,7 +60,7 @@ def run(words: Sequence[str] = (), config_dir: str | Path | None = None, quiet: 
     Args:
         words: overrides such as `model=ridge` or `model.estimator.regParam=0.1`.
         config_dir: a folder with config groups of your own.
-        quiet: without progress on standard error.
+        quiet: without progress on standard error; warnings are told all the same.
 
     Returns:
         The run's id, its model's URI for `load_model`, metrics, row counts and seconds.
@@ -72,7 +72,8 @@ def run(words: Sequence[str] = (), config_dir: str | Path | None = None, quiet: 
     config = load(words, config_dir)
     name = run_name(config, words)
     with _heeding_ctrl_c():
-        return run_config(config, name, Progress(name) if quiet else Progress(name, screen(stderr=True)))
+        console = screen(stderr=True)
+        return run_config(config, name, Progress(name, None if quiet else console, console))
 
 
 def sweep(words: Sequence[str], config_dir: str | Path | None = None) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from experiments import ConfigError, ExperimentError, load
 from experiments.experiment import Alone, run
@@ -228,3 +229,36 @@ def test_rows_without_a_label_or_a_date_are_left_out_alone_and_what_is_written_s
     stored = [f"tracking.folder={tmp_path}", *cluster_words]
     made = run(load([*words, *stored], tmp_path / "conf"), around=Unsaved())
     assert sum(made.rows.values()) == 290  # and those of the gaps that are filled
+
+
+@pytest.fixture(scope="module")
+def rides():
+    random = np.random.default_rng(1)
+    start = pd.date_range("2023-01-01 05:00", periods=320, freq="7h")
+    seconds, distance = random.integers(300, 3600, 320), random.uniform(1, 20, 320)
+    frame = pd.DataFrame({"start": start.strftime("%m/%d/%Y %I:%M %p"), "distance": distance.round(2)})
+    frame["took"] = [f"00:{each // 60:02d}:{each % 60:02d}" for each in seconds]
+    frame["zone"] = [f"{each:04d}" for each in range(320)]
+    frame["day"] = start.strftime("%Y%m%d").astype(int)
+    frame["degrees"] = np.where(random.random(320) < 0.05, -999, random.integers(0, 35, 320))
+    frame["plan"] = random.choice(["Basic", "basic ", "Pro"], 320)
+    frame["price"] = [f"${each:.2f}" for each in 3 + 1.5 * distance + seconds / 250]
+    return frame
+
+
+def test_what_is_read_otherwise_than_meant_is_said(spark, rides, store, cluster_words, tmp_path, capsys):
+    rides.to_csv(tmp_path / "rides.csv", index=False)
+    config = load(["data=table", f"data.path={tmp_path / 'rides.csv'}", "data.label=price", *cluster_words])
+    written = tmp_path / "conf" / "data" / "rides.yaml"
+    profile_data(config, written, None)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "days written as numbers: day;" in said
+    assert "-999 in degrees;" in said
+    assert "values in 'plan' that differ in blanks or capitals only" in said
+    assert "model=random_forest_regressor" in said  # the price was text until its sign was set
+    keys = yaml.safe_load(written.read_text())
+    assert keys["date_format"] == "M/d/yyyy h:mm a"
+    assert keys["exclude"] == ["zone"]  # a code with a value for each row
+    words = ["data=rides", "preprocessing=auto", "model=linear_regression", *cluster_words]
+    fitted = run(load([*words, f"tracking.uri={store}", "registry=none"], tmp_path / "conf"), around=Unsaved())
+    assert fitted.metrics["r2"] > 0.99

@@ -305,7 +305,7 @@ def test_columns_that_are_written_unlike_are_read_by_one_setting(spark, tmp_path
     with pytest.raises(ExperimentError) as caught, load_data(spark, load(words).data, Task.regression, 1):
         pass
     said = str(caught.value)
-    assert "(and as one setting reads all, size written like the others: " in said
+    assert "(which makes size like the others, as one setting reads all)" in said
     query = re.search(r"'data.query=.*? FROM source\"'", said)[0]
     pasted = shlex.split(f"""data.decimal="','" "data.missing_values=[NA]" data.date_format=dd.MM.yyyy {query}""")
     with load_data(spark, load([*words, *pasted]).data, Task.regression, 1) as dataset:
@@ -327,3 +327,18 @@ def test_dates_of_two_formats_are_read_by_one_setting(spark, tmp_path):
     with loaded(spark, *words, *shlex.split(f"{date_format} {query}")) as dataset:
         assert [row["signed"] == row["left"] for row in dataset.rows.collect()] == [True] * 60
         assert dict(dataset.rows.dtypes)["left"] == "timestamp"
+
+
+def test_times_are_no_moments_of_today(spark, tmp_path):
+    """Spark puts 17:14 on the day on which it is read: the same rows would be others tomorrow."""
+    rows = [f"00:{number % 60:02d}:{number % 7:02d},{number}" for number in range(200)]
+    (tmp_path / "rows.csv").write_text("took,y\n" + "\n".join(rows) + "\n")
+    words = ["data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y"]
+    with pytest.raises(ExperimentError) as caught, load_data(spark, load(words).data, Task.regression, 1):
+        pass
+    said = str(caught.value)
+    assert "'took' is times such as '00:" in said
+    pasted = shlex.split(re.search(r"'data.query=.*? FROM source\"'", said)[0])
+    with load_data(spark, load([*words, *pasted]).data, Task.regression, 1) as dataset:
+        found = {row["y"]: row["took"] for row in dataset.rows.collect()}
+    assert found == {float(number): 60.0 * (number % 60) + number % 7 for number in range(200)}

@@ -35,6 +35,8 @@ from experiments.errors import ExperimentError, override
         (["31/12/2024 10:30", "1/2/2024 9:05"], "dates", {"data.date_format": "d/M/yyyy H:mm"}),
         (["2024-01-02", "unknown", "2024-02-03"], "dates",
          {"data.missing_values": ["unknown"], "data.date_format": "yyyy-M-d"}),
+        (["12/31/2024 09:15 AM", "1/2/2024 12:05 PM"], "dates", {"data.date_format": "M/d/yyyy h:mm a"}),
+        (["00:13:27", "17:14", "late"], "times", {"data.missing_values": ["late"]}),
         (["Jan 1 2000", "Feb 11 2000"], "dates", {"data.date_format": "MMM d yyyy"}),
         (["true", "False", "NA"], "true and false", {"data.missing_values": ["NA"]}),
     ],

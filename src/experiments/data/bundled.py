@@ -16,7 +16,7 @@ BUNDLED = {
     "iris": "species",
     "wine": "cultivar",
     "digits": "digit",
-    "breast_cancer": "benign",
+    "breast_cancer": "diagnosis",
     "diabetes": "progression",
 }
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 
 from experiments.config.schema import TableData
 from experiments.data.heads import MOST_FILES, Head, file_name, is_true
-from experiments.data.lines import check_lines, lines_of, lost_zeros
+from experiments.data.lines import Lines, check_lines, lines_of, lost_zeros, times_of_day
 from experiments.data.names import matches
 from experiments.errors import ExperimentError, override
 
@@ -61,12 +61,18 @@ def read_csv(
     if len(groups) == 1 or len(heads) == MOST_FILES or is_parted:
         if len(groups) > 1 or len(heads) == MOST_FILES:
             options.setdefault("enforceSchema", False)  # a header that says otherwise than the first is an error
-        rows = _csv_rows(spark, data, options, paths, next(iter(groups)))
+        rows = _csv_rows(spark, data, options, paths, tops)
     else:
         _check_headers(headers, options)
         parts = [
-            _csv_rows(spark, data, options, [literal(unquote(urlparse(file).path), file) for file in files], header)
-            for header, files in groups.items()
+            _csv_rows(
+                spark,
+                data,
+                options,
+                [literal(unquote(urlparse(file).path), file) for file in files],
+                [lines for lines in tops if lines.head.path in files],
+            )
+            for files in groups.values()
         ]
         _check_types(parts)
         rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
@@ -85,11 +91,11 @@ def literal(path: str, uri: str) -> str:
 
 
 def _csv_rows(
-    spark: SparkSession, data: TableData, options: Mapping[str, Any], paths: list[str], header: Sequence[str]
+    spark: SparkSession, data: TableData, options: Mapping[str, Any], paths: list[str], tops: Sequence[Lines]
 ) -> DataFrame:
     from pyspark.sql.types import StringType, StructField, StructType
 
-    reader = spark.read.format("csv").options(**options)
+    reader, header = spark.read.format("csv").options(**options), tops[0].header
     if data.schema is not None:
         schema = StructType.fromDDL(data.schema)
         if is_true(options, "header") and not is_true(options, "enforceSchema"):
@@ -102,9 +108,11 @@ def _csv_rows(
         return reader.schema(schema).load(paths)
     rows = reader.load(paths)
     names = [name for name in rows.columns if data.categories and matches(name, data.categories)]
+    if "timestampformat" not in {key.casefold() for key in options}:
+        names += times_of_day(tops, [name for name, kind in rows.dtypes if kind.startswith("timestamp")])
     if not names:
         return rows
-    # As it is written: read as a number, 007 would be 7.
+    # As it is written: read as a number, 007 would be 7, and 17:14 a moment of today.
     fields = [StructField(one.name, StringType()) if one.name in names else one for one in rows.schema]
     return reader.schema(StructType(fields)).option("enforceSchema", True).load(paths)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.data.dates import is_time
 from experiments.data.heads import Head, is_true, shown
 from experiments.errors import ExperimentError, override
 
@@ -182,6 +183,16 @@ def _check_first_line(lines: Lines, options: Mapping[str, Any]) -> None:
 def _line_of(text: str, row: Sequence[str], options: Mapping[str, Any]) -> str:
     """The first line that is taken apart to the row."""
     return next((line for line in text.splitlines() if rows_of(line, options) == [list(row)]), text)
+
+
+def times_of_day(tops: Sequence[Lines], columns: Sequence[str]) -> list[str]:
+    """Of columns that are read as timestamps those of times such as 17:14, which Spark puts on the day of reading."""
+    found = []
+    for place, name in enumerate(tops[0].header):
+        values = [row[place].strip() for lines in tops for row in lines.rows[1:] if place < len(row)]
+        if name in columns and any(map(is_time, values)):
+            found.append(name)
+    return found
 
 
 def lost_zeros(tops: Sequence[Lines], columns: Sequence[str]) -> dict[str, str]:

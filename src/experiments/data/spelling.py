@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from experiments.config.schema import TableData
+from experiments.data.dates import DATE_FORMATS, TIMES, is_date, is_time
 
 # So few different texts among numbers stand for something missing; more of them are names.
 MOST_TOKENS = 20
@@ -18,25 +18,6 @@ LEAST_SHARE = 0.5
 # Currencies, shares, what is about so much, and values in brackets such as [98].
 SIGNS = "$€£¥₹%~≈[]"
 _SPACES = r" \u00a0\u202f"
-# As Spark spells them, and Python.
-DATE_FORMATS = {
-    "yyyy-M-d": "%Y-%m-%d",
-    "d.M.yyyy": "%d.%m.%Y",
-    "M/d/yyyy": "%m/%d/%Y",
-    "d/M/yyyy": "%d/%m/%Y",
-    "yyyy/M/d": "%Y/%m/%d",
-    "d-M-yyyy": "%d-%m-%Y",
-    "d.M.yy": "%d.%m.%y",
-    "M/d/yy": "%m/%d/%y",
-    "MMM d yyyy": "%b %d %Y",
-    "MMM d, yyyy": "%b %d, %Y",
-    "MMMM d, yyyy": "%B %d, %Y",
-    "d MMM yyyy": "%d %b %Y",
-    "d MMMM yyyy": "%d %B %Y",
-    "d-MMM-yyyy": "%d-%b-%Y",
-    "d-MMM-yy": "%d-%b-%y",
-}
-_TIMES = {"": "", " H:mm": " %H:%M", " H:mm:ss": " %H:%M:%S"}
 
 
 @dataclass(frozen=True)
@@ -113,7 +94,7 @@ class Look:
     """What a column of text looks like.
 
     Attributes:
-        kind: `numbers`, `dates` or `true and false`.
+        kind: `numbers`, `dates`, `times` (of the day, or how long something took) or `true and false`.
         spelling: by which it would be read; what it says already in the config stays.
         tokens: values that are none of the kind, with their rows.
         example: a value of the kind.
@@ -178,7 +159,7 @@ def look_at(values: Mapping[str, int], known: Spelling) -> Look | None:
         return None
     if any(re.fullmatch(r"[+-]?0\d+", value.strip()) for value in values):
         return None  # codes, whose zeros mean something
-    for kind, look in (("numbers", _as_numbers), ("dates", _as_dates), ("true and false", _as_truths)):
+    for kind, look in _KINDS:
         spellings = look(values, known)
         if not spellings:
             continue
@@ -204,6 +185,8 @@ def is_of(kind: str, value: str, spelling: Spelling) -> bool:
         return spelling.is_number(value)
     if kind == "dates":
         return spelling.date_format is not None and is_date(value.strip(), spelling.date_format)
+    if kind == "times":
+        return is_time(value)
     return value.strip().casefold() in ("true", "false")
 
 
@@ -249,7 +232,7 @@ def _as_dates(values: Mapping[str, int], known: Spelling) -> list[Spelling]:
     """The formats that read the most, the simplest first."""
     counts = {
         f"{date}{time}": sum(rows for value, rows in values.items() if is_date(value.strip(), f"{date}{time}"))
-        for date, time in itertools.product(DATE_FORMATS, _TIMES)
+        for date, time in itertools.product(DATE_FORMATS, TIMES)
     }
     most = max(counts.values())
     found = [name for name, count in counts.items() if count == most and most > 0]
@@ -258,21 +241,20 @@ def _as_dates(values: Mapping[str, int], known: Spelling) -> list[Spelling]:
 
 def _formats_of(value: str) -> int:
     """By how many formats a text is a date."""
-    return sum(is_date(value.strip(), f"{date}{time}") for date, time in itertools.product(DATE_FORMATS, _TIMES))
-
-
-def is_date(value: str, spelled: str) -> bool:
-    """Whether a text is a date of one of the formats that are looked for."""
-    date, _, time = spelled.partition(" H")
-    python = DATE_FORMATS.get(date)
-    if python is None:
-        return False
-    try:
-        datetime.strptime(value, python + _TIMES.get(f" H{time}" if time else "", ""))
-    except ValueError:
-        return False
-    return True
+    return sum(is_date(value.strip(), f"{date}{time}") for date, time in itertools.product(DATE_FORMATS, TIMES))
 
 
 def _as_truths(values: Mapping[str, int], known: Spelling) -> Sequence[Spelling]:
     return [known] if any(value.strip().casefold() in ("true", "false") for value in values) else []
+
+
+def _as_times(values: Mapping[str, int], known: Spelling) -> Sequence[Spelling]:
+    return [known] if any(map(is_time, values)) else []
+
+
+_KINDS = (
+    ("numbers", _as_numbers),
+    ("dates", _as_dates),
+    ("times", _as_times),
+    ("true and false", _as_truths),
+)

@@ -214,11 +214,11 @@ def said_of_texts(looks: Mapping[str, Look], begin: str, known: Spelling, query:
         query: the config's own.
     """
     said = [f"'{name}' is {_what(look)}" for name, look in looks.items()]
-    unlike = unlike_others(looks, known)
-    settings = settings_of({name: look for name, look in looks.items() if name not in unlike})
-    words = " ".join(override(key, value) for key, value in settings.items())
-    if unlike:
-        words += f" {_made_alike(looks, unlike, query)}"
+    made = made_by_query(looks, known)
+    settings = settings_of({name: look for name, look in looks.items() if name not in made})
+    words = [override(key, value) for key, value in settings.items()]
+    if made:
+        words.append(f"{override('data.query', with_made(made, query))} (which makes {_names_of_made(looks, made)})")
     others = [
         f"(where {look.example} is {as_said} instead: "
         + " ".join(override(key, value) for key, value in look.other.settings.items() if settings.get(key) != value)
@@ -232,28 +232,45 @@ def said_of_texts(looks: Mapping[str, Look], begin: str, known: Spelling, query:
     after += ", and preprocessing=auto or dates, which take features apart" if dated else ""
     names = override("data.categories", list(looks))
     return (
-        f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join([words, *others])}{after}; "
+        f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join([*words, *others])}{after}; "
         f"or, where they are names: {names}"
     )
 
 
-def _made_alike(looks: Mapping[str, Look], unlike: Mapping[str, Spelling], query: str | None) -> str:
-    """The word that has columns written as others are, with what it is for."""
-    made = []
-    for name, wanted in unlike.items():
-        text, own = f"string({quoted(name)})", looks[name].spelling
-        if looks[name].kind == "dates":
-            wanted_format, own_format = sql_text(wanted.date_format or ""), sql_text(own.date_format or "")
-            text = f"date_format(to_date({text}, {own_format}), {wanted_format})"
-        else:
+def made_by_query(looks: Mapping[str, Look], known: Spelling) -> dict[str, str]:
+    """Columns that no setting reads, with the SQL that does: those written unlike others, as one setting reads all, and
+    times, as the number of their last part, seconds mostly.
+
+    Args:
+        known: what the config says of spellings.
+    """
+    unlike = unlike_others(looks, known)
+    made = {}
+    for name, look in looks.items():
+        text, own = f"string({quoted(name)})", look.spelling
+        if look.kind == "times":
+            text = f"replace({text}, ',', '.')" if "," in look.example else text
+            made[name] = f"aggregate(split({text}, ':'), 0D, (all, part) -> all * 60 + try_cast(part AS DOUBLE))"
+        elif name in unlike and look.kind == "dates":
+            made[name] = f"try_to_timestamp({text}, {sql_text(own.date_format or '')})"
+        elif name in unlike:
             text = f"replace({text}, {sql_text(own.thousands)}, '')" if own.thousands else text
-            text = f"replace({text}, {sql_text(own.decimal)}, {sql_text(wanted.decimal)})"
-        made.append(f"{text} AS {quoted(name)}")
-    like = f"(and as one setting reads all, {', '.join(unlike)} written like the others"
-    if query is not None:
-        return f"{like}, in the query that there is: {', '.join(made)})"
-    every = f"SELECT * EXCEPT ({', '.join(map(quoted, unlike))}), {', '.join(made)} FROM source"
-    return f"{like}: {override('data.query', every)})"
+            made[name] = f"replace({text}, {sql_text(own.decimal)}, {sql_text(unlike[name].decimal)})"
+    return made
+
+
+def with_made(made: Mapping[str, str], query: str | None) -> str:
+    """The rows of `source`, or of the query that there is, with these columns made anew."""
+    columns = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in made.items())
+    return f"SELECT * EXCEPT ({', '.join(map(quoted, made))}), {columns} FROM {f'({query})' if query else 'source'}"
+
+
+def _names_of_made(looks: Mapping[str, Look], made: Mapping[str, str]) -> str:
+    times = [name for name in made if looks[name].kind == "times"]
+    others = [name for name in made if name not in times]
+    said = [f"numbers of {', '.join(times)}, in the unit of the last part"] if times else []
+    said += [f"{', '.join(others)} like the others, as one setting reads all"] if others else []
+    return " and ".join(said)
 
 
 def _what(look: Look) -> str:

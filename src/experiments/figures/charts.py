@@ -12,6 +12,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -27,7 +29,7 @@ LARGEST = 17.0  # inches of a side
 COLOR = "#0072B2"
 REFERENCE = "grey"  # lines to compare with
 # Behind texts, so that no line goes through them.
-ON_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
+ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 MUTED = "#777777"  # marks behind those that matter
 SCALE = "viridis"  # from low to high
 SHARES = "Blues"  # from none to all
@@ -63,9 +65,19 @@ def bars(rows: Rows, name: str, value: str, title: str, unit: str) -> Figure:
     behind the name; of many rows the largest."""
     shown = sorted(rows, key=lambda row: -abs(row[value]))[:MOST_BARS]
     figure, axes = empty(height=1.4 + 0.28 * len(shown))
-    _draw_bars(axes, shown, name, value)
-    axes.set(title=title if len(shown) == len(rows) else f"{title}: {len(shown)} of {len(rows)}", xlabel=unit)
+    drawn = _draw_bars(axes, shown, name, value)
+    if not any("error" in row or "note" in row for row in shown):
+        write_values(axes, drawn)
+    first, *rest = title.split("\n")
+    some = f": {len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
+    axes.set(title="\n".join([first + some, *rest]), xlabel=unit)
     return figure
+
+
+def write_values(axes: Axes, drawn: BarContainer) -> None:
+    """What each bar stands for, at its end: of a small one the length says nothing."""
+    axes.bar_label(drawn, fmt="%.3g", padding=3, fontsize=8)
+    axes.margins(0.1)
 
 
 def bars_by_group(rows: Rows, group: str, name: str, value: str, title: str, unit: str) -> Figure:
@@ -91,15 +103,16 @@ def bars_by_group(rows: Rows, group: str, name: str, value: str, title: str, uni
     return figure
 
 
-def _draw_bars(axes: Axes, shown: Rows, name: str, value: str) -> None:
+def _draw_bars(axes: Axes, shown: Rows, name: str, value: str) -> BarContainer:
     places = range(len(shown))  # names need not differ once they are shortened
     errors = [row["error"] for row in shown] if all("error" in row for row in shown) else None
-    axes.barh(places, [row[value] for row in shown], xerr=errors, color=COLOR, ecolor="black", capsize=2)
+    drawn = axes.barh(places, [row[value] for row in shown], xerr=errors, color=COLOR, ecolor="black", capsize=2)
     notes = [f" ({row['note']})" if "note" in row else "" for row in shown]
     axes.set_yticks(places, [f"{shorten(str(row[name]))}{note}" for row, note in zip(shown, notes, strict=True)])
     axes.invert_yaxis()
     axes.axvline(0, color="black", linewidth=0.8)
     axes.grid(axis="y", visible=False)
+    return drawn
 
 
 def line_style(place: int) -> dict[str, Any]:
@@ -107,19 +120,19 @@ def line_style(place: int) -> dict[str, Any]:
     return {"color": GROUPS[place % len(GROUPS)], "linestyle": DASHES[(place + place // len(GROUPS)) % len(DASHES)]}
 
 
-def legend(axes: Axes, lines: int, place: str) -> None:
+def legend(axes: Axes, lines: int, place: str, title: str | None = None) -> None:
     """Names of lines: within the axes where they are few, else beside them, so that no line goes through a name."""
     if lines > MOST_WITHIN:
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+        axes.legend(title=title, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
     else:
-        axes.legend(frameon=False, loc=place, fontsize=9)
+        axes.legend(title=title, frameon=False, loc=place, fontsize=9)
 
 
-def whole_numbers(axes: Axes) -> None:
+def whole_numbers(axis: Axis) -> None:
     """An axis of things that are counted, such as epochs, without fractions."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_major_locator(MaxNLocator(integer=True))
 
 
 def lines(rows: Rows, x: str, y: Sequence[str], title: str) -> Figure:
@@ -131,7 +144,7 @@ def lines(rows: Rows, x: str, y: Sequence[str], title: str) -> Figure:
         axes.plot([row[x] for row in rows], values, marker=marker, label=column, **line_style(place))
     axes.set(title=title, xlabel=x, ylabel=y[0] if len(y) == 1 else "")
     if all(isinstance(row[x], int) for row in rows):
-        whole_numbers(axes)
+        whole_numbers(axes.xaxis)
     if len(y) > 1:
         axes.legend(frameon=False)
     return figure
@@ -167,7 +180,8 @@ def heat_map(
     for (i, j), text in np.ndenumerate(texts) if texts is not None else ():
         red, green, blue, _ = image.cmap(image.norm(shades[i, j]))
         is_dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5  # as the eye weighs them
-        axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if is_dark else "black")
+        size = min(max(8.0, 9 * min(cell)), 12.0)
+        axes.text(j, i, text, ha="center", va="center", fontsize=size, color="white" if is_dark else "black")
     axes.grid(visible=False)
     return figure, axes
 
@@ -181,8 +195,6 @@ def groups(
         axes: columns of the coordinates.
         labels: what is written at the axes instead of these.
     """
-    import matplotlib as mpl
-
     labels = labels or [shorten(name) for name in axes]
     figure, plane = empty(width=6.6, height=5.4)
     plane.set(title=title, xlabel=labels[0], ylabel=labels[1])
@@ -192,12 +204,11 @@ def groups(
         image = plane.scatter(*points, s=22, alpha=0.7, c=[row[group] for row in rows], linewidths=0)
         figure.colorbar(image, label=str(group).strip("()"))
         return figure
-    scale = mpl.colormaps[SCALE]
     for place, each in enumerate(found):
         mine = [row for row in rows if group is None or row[group] == each]
-        color = GROUPS[place] if len(found) <= len(GROUPS) else scale(place / (len(found) - 1))
+        # As with lines, no two of 20 are alike in both.
+        color, marker = GROUPS[place % len(GROUPS)], MARKERS[(place + place // len(GROUPS)) % len(MARKERS)]
         points = [[row[name] for row in mine] for name in axes]
-        marker = MARKERS[place % len(MARKERS)]
         plane.scatter(*points, s=24, alpha=0.6, color=color, marker=marker, linewidths=0, label=_plain(each))
     if group and len(found) <= MOST_GROUPS:
         plane.legend(title=group.strip("()"), frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.config.schema import Task
 from experiments.data.doubts import LEAST_ROWS, LOPSIDED, SENTENCE, said_of_many_values, said_of_sentences
-from experiments.data.names import unquoted
+from experiments.data.names import quoted, unquoted
 from experiments.data.roles import BALANCE
 from experiments.errors import override
 from experiments.evaluation.judged import Scored, summary_of
@@ -219,7 +219,8 @@ def _spellings(scored: Scored) -> Iterator[str]:
             if other is not text:
                 yield (
                     f"data has values in '{name}' that differ in blanks or capitals only, such as {other!r} and "
-                    f"{text!r}, which are learnt as two: make them one by data.query"
+                    f"{text!r}, which are learnt as two; in data.query lower(trim({quoted(name)})) AS "
+                    f"{quoted(name)} makes them one, `experiments profile` writes the whole"
                 )
                 break
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MOST_CLUSTERS = 15
 MOST_LEAVES = 40
 MOST_COMPONENTS = 10
+_MEASURES = {"epoch_loss": "Loss", "epoch_accuracy": "Accuracy", "epoch_mae": "Mean absolute error"}
 
 
 def centres(rows: Rows, by: Sequence[str] = ()) -> Figure:
@@ -36,7 +37,7 @@ def centres(rows: Rows, by: Sequence[str] = ()) -> Figure:
         np.array([[f"{value:.3g}" for value in row] for row in values.T]) if few else None,
         [f"{row['(cluster)']}\n{row['(rows)']:,} rows" for row in rows] if few else [],
         [charts.shorten(name) for name in features],
-        "standardised",
+        "deviations from their mean",
         cell=(0.9, 0.32),
     )
     some = f": the {len(features)} of {len(every)} features that differ most" if len(features) < len(every) else ""
@@ -105,9 +106,10 @@ def scree(rows: Rows) -> Figure:
     what = "sum of squares" if has_values else "variance"
     axes = np.atleast_1d(panels)[-1]
     if has_values:
-        panels[0].bar(numbers, [row["singular_value"] for row in rows], color=charts.COLOR)
+        drawn = panels[0].bar(numbers, [row["singular_value"] for row in rows], color=charts.COLOR)
         panels[0].set(title="Singular values", xlabel="component", ylabel="singular value")
-        charts.whole_numbers(panels[0])
+        charts.write_values(panels[0], drawn)
+        charts.whole_numbers(panels[0].xaxis)
     axes.bar(numbers, [row["explained_variance"] for row in rows], color=charts.COLOR, label="each")
     axes.plot(numbers, [row["cumulative"] for row in rows], color="black", marker="o", markersize=4, label="cumulative")
     axes.set(title=f"Explained {what} ({rows[-1]['cumulative']:.1%} in all)", xlabel="component")
@@ -120,7 +122,7 @@ def scree(rows: Rows) -> Figure:
 
 def epochs(rows: Rows) -> Figure:
     """Loss, and what people know better, of the rows that were trained on and of those that judge each epoch."""
-    measures = [name for name in rows[0] if name in ("epoch_loss", "epoch_accuracy", "epoch_mae")]
+    measures = [name for name in rows[0] if name in _MEASURES]
     figure, panels = charts.empty(len(measures), 1, width=5.2 * len(measures))
     for axes, name in zip(np.atleast_1d(panels), measures, strict=True):
         for column, label in ((name, "training"), (name.replace("epoch_", "epoch_val_"), "validation")):
@@ -129,8 +131,8 @@ def epochs(rows: Rows) -> Figure:
                 style = charts.line_style(label == "validation")
                 values = [row[column] for row in rows]
                 axes.plot([row["epoch"] for row in rows], values, marker=marker, label=label, **style)
-        charts.whole_numbers(axes)
-        axes.set(title=name.removeprefix("epoch_").capitalize(), xlabel="epoch")
+        charts.whole_numbers(axes.xaxis)
+        axes.set(title=_MEASURES[name], xlabel="epoch", xlim=(rows[0]["epoch"] - 0.5, rows[-1]["epoch"] + 0.5))
         axes.legend(frameon=False)
     return figure
 

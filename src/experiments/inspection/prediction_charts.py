@@ -52,35 +52,46 @@ def confusion_matrix(rows: Rows, title: str, classes: Sequence[str], label: str)
     return figure
 
 
-def roc(rows: Rows, title: str) -> Figure:
-    """True against false positives, a line for each class, with the line of a guess."""
+def roc(rows: Rows, title: str, label: str) -> Figure:
+    """True against false positives, a line for each class of the label, with the line of a guess."""
     figure, axes = charts.empty(width=6.6, height=5.2)
     classes = _by_class(rows)
     for place, (name, line) in enumerate(classes):
         x, y = [row["false_positive_rate"] for row in line], [row["true_positive_rate"] for row in line]
-        area = f"area {area_under(x, y):.3f}"
+        area = f"area {_below_one(area_under(x, y))}"
         axes.plot(x, y, label=f"{name}, {area}" if name else area, **charts.line_style(place))
     axes.plot([0, 1], [0, 1], color=charts.REFERENCE, linestyle="--", linewidth=1, label="guessing")
     axes.set(title=title, xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(0, 1.02))
-    charts.legend(axes, len(classes), "lower right")
+    charts.legend(axes, len(classes), "lower right", charts.shorten(label) if len(classes) > 1 else None)
     return figure
 
 
-def precision_recall(rows: Rows, title: str, share: float | None) -> Figure:
-    """Precision against recall in steps, from recall 0 on, with the average precision of each class; of two with the
-    share of positives, which a guess has."""
+def precision_recall(rows: Rows, title: str, label: str, shares: Sequence[float]) -> Figure:
+    """Precision against recall in steps, from recall 0 on, with the average precision of each class of the label.
+
+    Args:
+        shares: of the rows that are of each class, which is the precision of a guess.
+    """
     figure, axes = charts.empty(width=6.6, height=5.2)
     classes = _by_class(rows)
     for place, (name, line) in enumerate(classes):
         x, y = [0.0, *(row["recall"] for row in line)], [row["precision"] for row in line]
-        area = f"average precision {float(np.sum(np.diff(x) * y)):.3f}"
+        area = f"average precision {_below_one(float(np.sum(np.diff(x) * y)))}"
+        if len(classes) > 1:
+            area += f" (guessing {shares[place]:.2g})"
         style = charts.line_style(place)
         axes.step(x, [y[0], *y], where="pre", label=f"{name}, {area}" if name else area, **style)
-    if share is not None:
-        axes.axhline(share, color=charts.REFERENCE, linestyle="--", linewidth=1, label=f"guessing ({share:.3g})")
+    if len(classes) == 1:
+        style = {"color": charts.REFERENCE, "linestyle": "--", "linewidth": 1}
+        axes.axhline(shares[0], label=f"guessing ({shares[0]:.3g})", **style)
     axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(0, 1.02))
-    charts.legend(axes, len(classes), "lower left")
+    charts.legend(axes, len(classes), "lower left", charts.shorten(label) if len(classes) > 1 else None)
     return figure
+
+
+def _below_one(area: float) -> str:
+    """With three digits, and 1.000 only for what is 1: a curve that misses the corner is not perfect."""
+    return ">0.999" if 0.9995 <= area < 1 else f"{area:.3f}"
 
 
 def _by_class(rows: Rows) -> list[tuple[str, Rows]]:
@@ -97,9 +108,11 @@ def calibration(rows: Rows, title: str) -> Figure:
     x, y = [row["predicted"] for row in rows], [row["observed"] for row in rows]
     below = [max(row["observed"] - row.get("low", row["observed"]), 0) for row in rows]
     above = [max(row.get("high", row["observed"]) - row["observed"], 0) for row in rows]
-    axes.errorbar(x, y, yerr=[below, above], color=charts.COLOR, linewidth=1, capsize=3)
-    axes.scatter(x, y, s=[12 + 120 * row["rows"] / most for row in rows], color=charts.COLOR, alpha=0.8, clip_on=False)
-    axes.plot([0, 1], [0, 1], color=charts.REFERENCE, linestyle="--", linewidth=1, label="perfectly calibrated")
+    axes.errorbar(x, y, yerr=[below, above], color=charts.COLOR, linewidth=1, capsize=3, label="95 % intervals")
+    sizes = [12 + 120 * row["rows"] / most for row in rows]
+    axes.scatter(x, y, s=sizes, color=charts.COLOR, alpha=0.8, clip_on=False, label="larger points: more rows")
+    line = {"color": charts.REFERENCE, "linestyle": "--", "linewidth": 1, "zorder": 3}
+    axes.plot([0, 1], [0, 1], label="perfectly calibrated", **line)
     axes.set(
         title=title, xlabel="predicted probability", ylabel="share that is true", xlim=(-0.01, 1.01), ylim=(0, 1.02)
     )
@@ -124,6 +137,7 @@ def residuals(rows: Rows, title: str, label: str) -> Figure:
     counts, edges = np.histogram([row["residual"] for row in rows], bins=min(40, 5 + len(rows) // 8))
     right.stairs(counts, edges, fill=True, color=charts.COLOR)  # one shape, where `hist` makes one for each bin
     right.axvline(0, color=charts.REFERENCE, linestyle="--", linewidth=1)
+    charts.whole_numbers(right.yaxis)
     right.set(xlabel=f"residual of {label} (true - predicted)", ylabel="rows")
     figure.suptitle(title)
     return figure

@@ -12,6 +12,7 @@ import numpy as np
 from experiments.config.schema import Task
 from experiments.evaluation.curves import Curve
 from experiments.evaluation.judged import Scored
+from experiments.figures.charts import shorten
 from experiments.figures.output import MOST_POINTS, Output, Rows
 from experiments.inspection import prediction_charts
 from experiments.inspection.sampling import sample, thinned
@@ -57,7 +58,9 @@ def threshold_curves(scored: Scored) -> Iterator[Output]:
     drawn = {index: curve for index, curve in curves.items() if curve.has_both}
     if not drawn:
         return
-    of = f"{scored.judged_rows:,} {scored.judged_name} rows"
+    dataset, rows = scored.dataset, f"{scored.judged_rows:,} {scored.judged_name} rows"
+    label = dataset.label_given or ""
+    of = rows if len(curves) > 1 else f"{shorten(label)}={shorten(dataset.class_name(1))}, {rows}"
     roc: Rows = []
     precision: Rows = []
     for index, curve in drawn.items():
@@ -71,12 +74,19 @@ def threshold_curves(scored: Scored) -> Iterator[Output]:
         roc += [{**name, "threshold": t, "false_positive_rate": f, "true_positive_rate": r} for t, f, r in ends]
         both = zip(*(each[kept].tolist() for each in (curve.threshold, curve.precision, curve.recall)), strict=True)
         precision += [{**name, "threshold": t, "precision": p, "recall": r} for t, p, r in both]
-    yield Output("roc_curve", roc, partial(prediction_charts.roc, title=f"ROC curve of {of}"))
-    share = float(drawn[1].positives.sum() / drawn[1].rows.sum()) if len(curves) == 1 else None
-    draw = partial(prediction_charts.precision_recall, title=f"Precision and recall of {of}", share=share)
+    yield Output("roc_curve", roc, partial(prediction_charts.roc, title=f"ROC curve of {of}", label=label))
+    shares = [float(curve.positives.sum() / curve.rows.sum()) for curve in drawn.values()]
+    draw = partial(
+        prediction_charts.precision_recall, title=f"Precision and recall of {of}", label=label, shares=shares
+    )
     yield Output("precision_recall_curve", precision, draw)
     if all(curve.has_probability for curve in curves.values()):
-        draw = partial(prediction_charts.calibration, title=f"Calibration on {of}")
+        title = (
+            f"Calibration on {rows}, each of {len(curves)} classes against the rest"
+            if len(curves) > 1
+            else f"Calibration of {of}"
+        )
+        draw = partial(prediction_charts.calibration, title=title)
         yield Output("calibration", _calibration(list(curves.values())), draw)
 
 
@@ -126,7 +136,7 @@ def residuals(scored: Scored) -> Iterator[Output]:
         {"true": true, "predicted": predicted, "residual": true - predicted} for true, predicted in _some(scored, label)
     ]
     if rows:
-        title = f"{len(rows):,} of {scored.judged_rows:,} {scored.judged_name} rows"
+        title = f"Residuals of {len(rows):,} of {scored.judged_rows:,} {scored.judged_name} rows"
         yield Output(
             "residuals", rows, partial(prediction_charts.residuals, title=title, label=scored.dataset.label_given)
         )

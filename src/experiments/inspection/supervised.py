@@ -31,7 +31,9 @@ def importances(scored: Scored) -> Iterator[Output]:
     if values is not None:
         order = np.argsort(-values, kind="stable")
         rows = [{"feature": scored.name(index), "importance": float(values[index])} for index in order.tolist()]
-        draw = partial(charts.bars, name="feature", value="importance", title="Feature importances", unit="share of 1")
+        draw = partial(
+            charts.bars, name="feature", value="importance", title="Feature importances", unit="share of all importance"
+        )
         yield Output("feature_importances", rows, draw)
 
 
@@ -67,7 +69,7 @@ def coefficients(scored: Scored) -> Iterator[Output]:
         for name, inferred in _inference(model).items():
             for row, value in zip(rows, inferred, strict=False):  # without an intercept there is one less
                 row[name] = float(value)
-        yield Output("coefficients", rows, partial(_draw_coefficients, unit=_unit(scored)))
+        yield Output("coefficients", rows, partial(_draw_coefficients, unit=_unit(scored, positive=1)))
 
 
 def _coefficients_by_class(scored: Scored) -> Output:
@@ -128,13 +130,20 @@ def _inference(model: Any) -> dict[str, list[float]]:
         return {}
 
 
-def _unit(scored: Scored) -> str:
-    """What a coefficient says, in the data's words where its features are the data's own."""
+def _unit(scored: Scored, positive: int | None = None) -> str:
+    """What a coefficient says, in the data's words where its features are the data's own.
+
+    Args:
+        positive: the class of two for which values above 0 speak.
+    """
     scaled = scored.features_column is not None and is_scaled(scored.fitted, scored.features_column)
     is_linear = not scored.model.hasParam("link")
     if scored.task is Task.regression and is_linear and not scaled:
         return f"change of {scored.dataset.label_given} per deviation of the feature"
-    return "coefficient times deviation" + (" of the scaled feature" if scaled else "")
+    unit = "coefficient times deviation" + (" of the scaled feature" if scaled else "")
+    if scored.task is Task.classification and positive is not None:
+        unit += f"; above 0 for {charts.shorten(scored.dataset.class_name(positive))}"
+    return unit
 
 
 def _draw_coefficients(rows: Rows, unit: str) -> Figure:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from experiments.cluster.session import start_session
-from experiments.config.schema import Config, TableData
+from experiments.config.schema import Config, DataConfig, TableData
 from experiments.data.checks import check_source
 from experiments.data.columns import label_of
 from experiments.data.dataset import HELD_OUT
@@ -15,13 +17,19 @@ from experiments.data.doubts import words_of_sentences
 from experiments.data.loading import read_source
 from experiments.data.names import matches, quoted
 from experiments.data.table import paths_of
-from experiments.errors import ConfigError, override
-from experiments.profile.doubtful import doubtful, is_of_sentences
-from experiments.profile.look import Column, profile
+from experiments.errors import ConfigError, ExperimentError, override
+from experiments.profile.doubtful import doubtful, is_of_sentences, typed_columns
+from experiments.profile.look import Column, Profile, profile
 from experiments.profile.shown import page, show
 from experiments.profile.suited import as_yaml, check_target, save, suited
 from experiments.terminal.progress import Progress
 from experiments.terminal.screen import say, screen
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Columns that the settings for others make text are few.
+MOST_LOOKS = 3
 
 
 def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
@@ -47,16 +55,16 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
     with progress.phase("start"):
         spark = start_session(config.cluster)
     with progress.phase("look"):
-        source = read_source(spark, data, config.seed)
-        label_of(data, source.rows.columns)
-        looked_at = [name for name in source.rows.columns if name != HELD_OUT and not matches(name, data.exclude)]
-        rows = source.rows.select(*map(quoted, looked_at))
-        found = replace(
-            profile(rows, data), warnings=source.warnings, left_out=tuple(source.left_out), codes=source.codes
-        )
+        found = _look(spark, data, config.seed)
     warnings = doubtful(found, data)
+    text = ""
+    if isinstance(data, TableData):
+        with progress.phase("look by what was found"):
+            found_so, keys, more = _settled(spark, data, config.seed, found, name)
+        warnings += more
+        text = as_yaml(keys, found_so.rows)
     show(found, warnings)
-    text = as_yaml(suited(found, data, name), found.rows) if isinstance(data, TableData) else ""
+    found = found_so if text else found
     if to is not None:
         save(text, to)
         has_classes = any(each.name == data.label and _is_of_classes(each) for each in found.columns)
@@ -69,6 +77,46 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
     if html is not None:
         html.write_text(page(found, warnings, text, name), encoding="utf-8")
         say(f"the same as a page: {html}")
+
+
+def _look(spark: SparkSession, data: DataConfig, seed: int) -> Profile:
+    source = read_source(spark, data, seed)
+    label_of(data, source.rows.columns)
+    looked_at = [name for name in source.rows.columns if name != HELD_OUT and not matches(name, data.exclude)]
+    rows = source.rows.select(*map(quoted, looked_at))
+    return replace(profile(rows, data), warnings=source.warnings, left_out=tuple(source.left_out), codes=source.codes)
+
+
+def _settled(
+    spark: SparkSession, data: TableData, seed: int, found: Profile, name: str
+) -> tuple[Profile, dict[str, Any], list[str]]:
+    """The keys that suit a table and the profile by them: what is set for one column changes how others are read, and
+    what was text may be a label of numbers.
+
+    Args:
+        found: by the config as it is.
+        name: of the data set.
+
+    Returns:
+        The last profile, the keys, and why a table cannot be read by them, if so.
+    """
+    keys = suited(found, data, name)
+    for _ in range(MOST_LOOKS):
+        if not any(typed_columns(found, data)):
+            break
+        data = replace(data, **{key: _from_yaml(data, key, value) for key, value in keys.items()})
+        try:
+            found = _look(spark, data, seed)
+        except ExperimentError as error:
+            return found, keys, [f"the config below does not read the table yet: {error}"]
+        keys = suited(found, data, name)
+    return found, keys, []
+
+
+def _from_yaml(data: TableData, key: str, value: Any) -> Any:
+    """A value of the keys as the config has it: of a choice the choice."""
+    known = getattr(data, key)
+    return type(known)(value) if isinstance(known, Enum) else value
 
 
 def _name(data: object) -> str:

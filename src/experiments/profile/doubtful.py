@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from experiments.config.schema import Balance, DataConfig, TableData
 from experiments.data.doubts import (
@@ -20,16 +21,18 @@ from experiments.data.doubts import (
     said_of_misread,
     said_of_sentences,
 )
-from experiments.data.kinds import WHOLE
+from experiments.data.kinds import NUMBERS, WHOLE
 from experiments.data.missing import query_without_gaps
-from experiments.data.names import matches
+from experiments.data.names import matches, quoted
 from experiments.data.spelling import Spelling, settings_of, spelling_of
-from experiments.data.texts import said_of_texts
+from experiments.data.texts import made_by_query, said_of_texts, with_made
 from experiments.errors import override
 from experiments.profile.look import Column, Profile
 
 # Whole numbers of so few values may be names.
 MOST_CODES = 20
+# Written for a missing value, below and above all others.
+LOW, HIGH = (-1.0, -9.0, -99.0, -999.0, -9999.0), (999.0, 9999.0, 99999.0, 999999.0)
 
 
 def doubtful(profile: Profile, data: DataConfig) -> list[str]:
@@ -39,16 +42,20 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
     if looks:
         said.append(said_of_texts(looks, f"data={data.name} has text", _spelling(data), getattr(data, "query", None)))
-    said += _of_missing(profile, data)
+    # What is made for one reason is there for the next: only one query can be given.
+    said += _of_missing(profile, data, with_looks(profile, data))
     if profile.rows >= LEAST_ROWS:
         said += said_of_constant([column.name for column in features if is_constant(column)])
         said += said_of_counting([column.name for column in features if is_counting(column)])
-        sizes = {column.name: column.distinct or 0 for column in features if names_rows(column, data)}
+        sizes = {column.name: column.distinct or 0 for column in features if names_rows(column, profile, data)}
         said += said_of_many_values(sizes, profile.rows, is_exact=False)
         said += said_of_sentences({column.name: column.words for column in features if is_of_sentences(column)})
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
         said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])
         said += _of_codes(profile, features, data)
+        said += _of_digits(features, data)
+        said += _of_stand_ins(features, data)
+        said += _of_variants(profile.columns, data)
         said += _of_lopsided([column for column in profile.columns if column.name == data.label], data)
     return [*profile.warnings, *said]
 
@@ -68,13 +75,22 @@ def nothing_fills(column: Column, data: DataConfig) -> bool:
     return column.name == data.label or is_dated
 
 
-def _of_missing(profile: Profile, data: DataConfig) -> list[str]:
+def with_looks(profile: Profile, data: DataConfig) -> DataConfig:
+    """The config with the query that makes what no setting reads; itself where there is no such column."""
+    looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
+    made = made_by_query(looks, _spelling(data))
+    if not made or not isinstance(data, TableData):
+        return data
+    return replace(data, query=with_made(made, data.query))
+
+
+def _of_missing(profile: Profile, data: DataConfig, looked: DataConfig) -> list[str]:
     lacking = {column.name: column.missing for column in profile.columns if 0 < column.missing < column.rows}
     said = []
     needed = {each.name: each.kind for each in profile.columns if has_gaps(each) and nothing_fills(each, data)}
     if needed and (not isinstance(data, TableData) or data.query is None):
         listed = ", ".join(f"{name} ({lacking.pop(name):,} rows)" if name in lacking else name for name in needed)
-        query = override("data.query", query_of_needed(profile, data, needed))
+        query = override("data.query", query_of_needed(profile, looked, needed))
         said.append(f"data={data.name} lacks what nothing fills, a label or a date: {listed}; leave them out: {query}")
     if lacking:
         listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
@@ -115,6 +131,67 @@ def _of_codes(profile: Profile, features: list[Column], data: DataConfig) -> lis
     ]
 
 
+def _made(columns: Mapping[str, str], data: DataConfig) -> str:
+    query = data.query if isinstance(data, TableData) else None
+    return override("data.query", with_made(columns, query))
+
+
+def _of_digits(features: list[Column], data: DataConfig) -> Iterator[str]:
+    """Of whole numbers that are days, as 20260131 is: the way from one to the next is not that of time."""
+    found = [column.name for column in features if column.kind in WHOLE and column.quantiles and _are_days(column)]
+    if found:
+        made = {name: f"to_date(string({quoted(name)}), 'yyyyMMdd')" for name in found}
+        yield (
+            f"data has days written as numbers: {', '.join(found)}; they are read as numbers: {_made(made, data)} "
+            "makes dates of them, which preprocessing=auto or dates takes apart"
+        )
+
+
+def _are_days(column: Column) -> bool:
+    for value in {f"{quantile:.0f}" for quantile in column.quantiles}:
+        try:
+            day = datetime.strptime(value, "%Y%m%d")
+        except ValueError:
+            return False
+        if len(value) != len("yyyymmdd") or not 1900 <= day.year <= 2100:
+            return False
+    return True
+
+
+def _of_stand_ins(features: list[Column], data: DataConfig) -> Iterator[str]:
+    """Of numbers of which one lies far from the others and looks like what is written for a missing value."""
+    found = {}
+    for column in features:
+        values = sorted(set(column.quantiles)) if column.kind in NUMBERS else []
+        if len(values) > 2 and values[0] in LOW and values[1] >= 0:
+            found[column.name] = values[0]
+        elif len(values) > 2 and values[-1] in HIGH and values[-2] < values[-1] / 2:
+            found[column.name] = values[-1]
+    if found:
+        made = {name: f"nullif({quoted(name)}, {value:.0f})" for name, value in found.items()}
+        listed = ", ".join(f"{value:.0f} in {name}" for name, value in found.items())
+        yield (
+            f"data has numbers far from all others, as are written for missing values: {listed}; they are read as "
+            f"numbers: {_made(made, data)} makes missing values of them"
+        )
+
+
+def _of_variants(columns: list[Column], data: DataConfig) -> Iterator[str]:
+    """Of texts that differ in blanks or capitals only, among the most frequent."""
+    for column in columns:
+        texts = [value for value, _ in column.values] if column.kind == "string" and column.look is None else []
+        by_letters: dict[str, str] = {}
+        pairs = ((by_letters.setdefault(text.strip().casefold(), text), text) for text in texts)
+        alike = next(((one, other) for one, other in pairs if one is not other), None)
+        if alike is not None:
+            what = "classes" if column.name == data.label else "categories"
+            made = {column.name: f"lower(trim({quoted(column.name)}))"}
+            yield (
+                f"data has values in '{column.name}' that differ in blanks or capitals only, such as {alike[0]!r} and "
+                f"{alike[1]!r}, which are {what} of their own; {_made(made, data)} makes them one"
+            )
+
+
 def _of_lopsided(labels: list[Column], data: DataConfig) -> Iterator[str]:
     """Of a label that has one class in nearly all rows; one of many numbers is no class."""
     for label in labels:
@@ -124,7 +201,8 @@ def _of_lopsided(labels: list[Column], data: DataConfig) -> Iterator[str]:
             yield (
                 f"data.label={data.label} is '{most}' in {rows / label.rows:.1%} of the rows, so that accuracy will "
                 "say little: look at balanced_accuracy and the confusion matrix; data.balance=classes weighs the "
-                "classes alike in the fit"
+                "classes alike in the fit, and "
+                f"{override('sweep.objectives', ['balanced_accuracy'])} has a sweep choose by it"
             )
 
 
@@ -155,10 +233,10 @@ def is_of_sentences(column: Column) -> bool:
     return is_varied and column.words >= SENTENCE
 
 
-def names_rows(column: Column, data: DataConfig) -> bool:
-    """Whether a text has a value for every second row, and is nothing else."""
+def names_rows(column: Column, profile: Profile, data: DataConfig) -> bool:
+    """Whether a text or a code has a value for every second row, and is nothing else."""
     return (
-        column.kind == "string"
+        (column.kind == "string" or column.name in profile.codes)
         and not is_of_sentences(column)
         and (column.look is None or matches(column.name, data.categories))
         and (column.distinct or 0) > MANY_VALUES * column.rows

@@ -14,8 +14,9 @@ import yaml
 from experiments.config.schema import Missing, TableData
 from experiments.config.values import plain_value
 from experiments.data.doubts import LEAST_ROWS
-from experiments.data.spelling import settings_of
+from experiments.data.spelling import settings_of, spelling_of
 from experiments.data.table import paths_of
+from experiments.data.texts import made_by_query
 from experiments.errors import ConfigError, override
 from experiments.profile.doubtful import (
     has_gaps,
@@ -25,6 +26,7 @@ from experiments.profile.doubtful import (
     nothing_fills,
     query_of_needed,
     typed_columns,
+    with_looks,
 )
 from experiments.profile.look import Column, Profile
 from experiments.redaction import redact, redact_text
@@ -46,12 +48,13 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
             paths = [_absolute(path) for path in paths_of(said[key])]
             said[key] = paths if isinstance(said[key], list) else paths[0]
     looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
-    for setting, value in settings_of(looks).items():
+    made = made_by_query(looks, spelling_of(data))
+    for setting, value in settings_of({name: look for name, look in looks.items() if name not in made}).items():
         key = setting.removeprefix("data.")
         said[key] = [*dict.fromkeys([*said.get(key, []), *value])] if isinstance(value, list) else value
-    if found := [name for name in profile.codes if name not in data.categories]:
-        said["categories"] = [*data.categories, *found]
     unused = [column.name for column in profile.columns if _is_unused(column, profile, data)]
+    if found := [name for name in profile.codes if name not in (*data.categories, *unused)]:
+        said["categories"] = [*data.categories, *found]
     if unused and not data.features:
         said["exclude"] = [*dict.fromkeys([*data.exclude, *unused])]
     # Without these a row is of no use: nothing fills a label or a date.
@@ -60,8 +63,12 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
         for column in profile.columns
         if has_gaps(column) and column.name not in unused and nothing_fills(column, data)
     }
+    looked = with_looks(profile, data)
+    assert isinstance(looked, TableData)
+    if looked.query is not None:
+        said["query"] = looked.query
     if needed and data.query is None:
-        said["query"] = query_of_needed(profile, data, needed)
+        said["query"] = query_of_needed(profile, looked, needed)
     lacks = any(column.missing and column.name not in (*unused, *needed) for column in profile.columns)
     if data.missing is Missing.fail and (lacks or said.get("missing_values")):
         said["missing"] = Missing.keep.value
@@ -81,13 +88,13 @@ def _is_unused(column: Column, profile: Profile, data: TableData) -> bool:
         return False
     if profile.rows < LEAST_ROWS:  # too few to say so
         return False
-    return is_constant(column) or is_counting(column) or names_rows(column, data)
+    return is_constant(column) or is_counting(column) or names_rows(column, profile, data)
 
 
 _WHY = {
     "exclude": "Columns that say nothing of new rows: one value, none, or another in each row.",
     "missing": "Gaps of numbers and texts are left to preprocessing=auto or impute.",
-    "query": "Without rows that lack the label or a date, which nothing fills.",
+    "query": "Columns that no setting reads, and without rows that lack the label or a date, which nothing fills.",
     "missing_values": "Texts that stand for a missing value.",
     "label": "Column to predict.",
     "categories": "Codes that lose the zeros before them as numbers.",

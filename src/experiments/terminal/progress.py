@@ -23,17 +23,19 @@ class Progress:
 
     Args:
         console: where to show them; nothing is shown without one.
+        of_warnings: where to show warnings, if not there.
 
     Attributes:
         seconds: of each phase that has ended.
     """
 
-    def __init__(self, title: str, console: Console | None = None) -> None:
+    def __init__(self, title: str, console: Console | None = None, of_warnings: Console | None = None) -> None:
         self.title = title
         self.seconds: dict[str, float] = {}
         self._work: Callable[[], str] | None = None
         self._name, self._started = "", time.perf_counter()
         self._console = console
+        self._of_warnings = of_warnings or console
         self._phase_thread = 0
         self._steps = ""
         self._steps_done = 0
@@ -77,9 +79,9 @@ class Progress:
         """Say what a person should know before believing the numbers."""
         for warning in warnings:
             run_log.write(f"warning: {redact_text(warning)}")
-        if self._console is not None:
+        if self._of_warnings is not None:
             for warning in warnings:
-                say(f"warning: {warning}", self._console)
+                say(f"warning: {warning}", self._of_warnings)
 
     def _shown(self) -> contextlib.AbstractContextManager[object]:
         if self._console is None or not self._console.is_terminal:

@@ -69,7 +69,10 @@ def _numbers(values: pd.Series) -> pd.Series:
     is_mixed = values.dtype == object
     found = [value for value in values if isinstance(value, others) and not pd.isna(value)] if is_mixed else []
     if found and isinstance(found[0], str):
-        raise ValueError(f"texts such as {found[0]!r}; without signs as $ pandas.to_numeric makes numbers of them")
+        raise ValueError(
+            f"texts such as {found[0]!r}; pandas.to_numeric(…, errors='coerce') makes numbers of them, and missing "
+            "values of what is none; signs as $ must be taken away before"
+        )
     if found or values.dtype.kind in "mM":
         raise ValueError("times or bytes, which are no numbers")
     numbers = pd.to_numeric(values)

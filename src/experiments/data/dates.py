@@ -1,0 +1,57 @@
+"""Days and times as people write them, in Spark's letters and in Python's. Needs no Spark."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+# A time of the day, or how long something took.
+TIME = r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?"
+# As Spark spells them, and Python.
+DATE_FORMATS = {
+    "yyyy-M-d": "%Y-%m-%d",
+    "d.M.yyyy": "%d.%m.%Y",
+    "M/d/yyyy": "%m/%d/%Y",
+    "d/M/yyyy": "%d/%m/%Y",
+    "yyyy/M/d": "%Y/%m/%d",
+    "d-M-yyyy": "%d-%m-%Y",
+    "d.M.yy": "%d.%m.%y",
+    "M/d/yy": "%m/%d/%y",
+    "MMM d yyyy": "%b %d %Y",
+    "MMM d, yyyy": "%b %d, %Y",
+    "MMMM d, yyyy": "%B %d, %Y",
+    "d MMM yyyy": "%d %b %Y",
+    "d MMMM yyyy": "%d %B %Y",
+    "d-MMM-yyyy": "%d-%b-%Y",
+    "d-MMM-yy": "%d-%b-%y",
+}
+TIMES = {
+    "": "",
+    " H:mm": " %H:%M",
+    " H:mm:ss": " %H:%M:%S",
+    " h:mm a": " %I:%M %p",
+    " h:mm:ss a": " %I:%M:%S %p",
+}
+
+
+def is_date(value: str, spelled: str) -> bool:
+    """Whether a text is a date of one of the formats that are looked for."""
+    time = time_of(spelled)
+    python = DATE_FORMATS.get(spelled.removesuffix(time))
+    if python is None:
+        return False
+    try:
+        datetime.strptime(value, python + TIMES[time])
+    except ValueError:
+        return False
+    return True
+
+
+def time_of(spelled: str) -> str:
+    """What a format of dates says of the time of the day; empty for days."""
+    return next((time for time in reversed(TIMES) if spelled.endswith(time)), "")
+
+
+def is_time(value: str) -> bool:
+    """Whether a text is a time of the day, or how long something took."""
+    return re.fullmatch(TIME, value.strip()) is not None
