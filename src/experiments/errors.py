@@ -189,6 +189,11 @@ _MEANINGS = (
         "; Spark has no reader of such places unless it gets one: 'cluster.packages=[s3]' for s3a://",
     ),
     (
+        r"Path does not exist: (?!file:)\w+:/",
+        "; a path without a scheme is one of the default file system, which HADOOP_CONF_DIR or "
+        "cluster.conf.spark.hadoop.fs.defaultFS names: a file of this machine is file:///…",
+    ),
+    (
         "raised ModuleNotFoundError",
         "; the package is missing where Spark's workers run, whose Python is cluster.python",
     ),

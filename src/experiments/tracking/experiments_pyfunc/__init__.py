@@ -20,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .frames import NO_LIST, BadRows, arrow, is_numbers
+from .pipelines import load_pipeline, start_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +40,6 @@ def _load_pyfunc(path: str) -> Answers:
     Args:
         path: of Spark's own files, in the folder of the model.
     """
-    import mlflow.spark
     from mlflow.models import Model
     from pyspark.sql import SparkSession
 
@@ -49,26 +49,8 @@ def _load_pyfunc(path: str) -> Answers:
             "the model says nothing of its answers, as one of other people, or of earlier versions; "
             "mlflow.pyfunc.load_model and mlflow.spark.load_model load those"
         )
-    if SparkSession.getActiveSession() is None:
-        _start_session()
-    loaded = mlflow.spark._load_pyfunc(path)
-    return Answers(loaded.get_raw_model(), loaded.spark, metadata["experiments"])
-
-
-def _start_session() -> None:
-    """A session of this machine, on loopback alone: MLflow's own would show its pages to every network."""
-    from pyspark.logger import PySparkLogger
-    from pyspark.sql import SparkSession
-
-    for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
-        PySparkLogger.getLogger(name).setLevel("CRITICAL")  # or each error is a page of JSON too
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.executor.allowSparkContext": "true",  # as `spark_udf` loads models in Spark's workers
-    }
-    SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
+    spark = SparkSession.getActiveSession() or start_session()
+    return Answers(load_pipeline(spark, path), spark, metadata["experiments"])
 
 
 def _as_at_the_fit(spark: SparkSession, time_zone: str | None) -> SparkSession:
