@@ -190,8 +190,8 @@ _MEANINGS = (
     ),
     (
         r"Path does not exist: (?!file:)\w+:/",
-        "; a path without a scheme is one of the default file system, which HADOOP_CONF_DIR or "
-        "cluster.conf.spark.hadoop.fs.defaultFS names: a file of this machine is file:///…",
+        "; if it was written without a scheme, it is one of the default file system, which HADOOP_CONF_DIR or "
+        "cluster.conf.spark.hadoop.fs.defaultFS names, and a file of this machine is file:///…",
     ),
     (
         "raised ModuleNotFoundError",

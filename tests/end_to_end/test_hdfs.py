@@ -18,6 +18,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "clusters" / "hdfs.md"
 LOOPBACK = [f"cluster.conf.spark.driver.{name}=127.0.0.1" for name in ("host", "bindAddress")]
 SCORE = """
 import experiments, pandas
+from experiments.cluster.session import start_session
+start_session(experiments.load({words}).cluster)
 print(experiments.load_model("models:/{model}").predict(pandas.DataFrame({{"size": [100.0]}}))["prediction"][0])
 """
 
@@ -53,7 +55,7 @@ def test_data_is_read_from_hdfs_by_its_uri_and_as_the_default(page, files, comma
     assert one.data.metrics["rmse"] == other.data.metrics["rmse"]
     done = command(*by_default, "data.path=here.csv")
     assert done.returncode == 1
-    assert "a file of this machine is file:///…" in done.stderr
+    assert "and a file of this machine is file:///…" in done.stderr
 
 
 def test_models_of_a_cluster_pass_through_hdfs(page, files, command, environment, store, tmp_path):
@@ -62,13 +64,17 @@ def test_models_of_a_cluster_pass_through_hdfs(page, files, command, environment
         *_, run, doctor = [[word.replace("spark://head:7077", cluster.address) for word in words] for words in page]
         done = command(*run, *LOOPBACK)
         assert done.returncode == 0, done.stderr
+        (found,) = MlflowClient(store).search_runs(["1"])
+        (model,) = found.outputs.model_outputs
+        # Once more on the cluster, whose executors read the model too.
+        score = SCORE.format(model=model.model_id, words=[*run[1:3], *LOOPBACK])
+        scored = command("python", "-c", score)
+        assert float(scored.stdout) == pytest.approx(300, rel=0.02), scored.stderr
         looked = command(*doctor, *LOOPBACK)
         assert looked.returncode == 0, looked.stdout
     assert "a row of hdfs:///houses.csv was read" in looked.stdout
     assert re.search(r"shared folder +ok", looked.stdout)
-    (found,) = MlflowClient(store).search_runs(["1"])
-    (model,) = found.outputs.model_outputs
-    scored = command("python", "-c", SCORE.format(model=model.model_id))
+    scored = command("python", "-c", SCORE.format(model=model.model_id, words=[]))
     assert float(scored.stdout) == pytest.approx(300, rel=0.02), scored.stderr
     left = files.command("-ls", "-R", "-C", "/").split()
     assert [path for path in left if "/part-" in path or "probe" in path] == []

@@ -1,5 +1,6 @@
 """One look at a table: it says what pandas says, what it writes leads to a model, and nothing hostile is obeyed."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -252,13 +253,18 @@ def test_what_is_read_otherwise_than_meant_is_said(spark, rides, store, cluster_
     written = tmp_path / "conf" / "data" / "rides.yaml"
     profile_data(config, written, None)
     said = " ".join(capsys.readouterr().out.split())
-    assert "days written as numbers: day;" in said
+    assert "days written as numbers, and read as numbers: day;" in said
     assert "-999 in degrees;" in said
     assert "values in 'plan' that differ in blanks or capitals only" in said
+    # One query does all that is said, as only one can be given: the times too.
+    (query,) = re.findall(r"what makes that of day, degrees, plan: '(data\.query=.*?)'(?: !|$| written)", said)
+    assert "to_date(string(`day`)" in query
+    assert "split(" in query
     assert "model=random_forest_regressor" in said  # the price was text until its sign was set
     keys = yaml.safe_load(written.read_text())
     assert keys["date_format"] == "M/d/yyyy h:mm a"
     assert keys["exclude"] == ["zone"]  # a code with a value for each row
+    assert "categories" not in keys
     words = ["data=rides", "preprocessing=auto", "model=linear_regression", *cluster_words]
     fitted = run(load([*words, f"tracking.uri={store}", "registry=none"], tmp_path / "conf"), around=Unsaved())
     assert fitted.metrics["r2"] > 0.99

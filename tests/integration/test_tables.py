@@ -329,16 +329,18 @@ def test_dates_of_two_formats_are_read_by_one_setting(spark, tmp_path):
         assert dict(dataset.rows.dtypes)["left"] == "timestamp"
 
 
-def test_times_are_no_moments_of_today(spark, tmp_path):
+@pytest.mark.parametrize("header", [True, False])
+def test_times_are_no_moments_of_today(spark, tmp_path, header):
     """Spark puts 17:14 on the day on which it is read: the same rows would be others tomorrow."""
     rows = [f"00:{number % 60:02d}:{number % 7:02d},{number}" for number in range(200)]
-    (tmp_path / "rows.csv").write_text("took,y\n" + "\n".join(rows) + "\n")
-    words = ["data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y"]
+    (tmp_path / "rows.csv").write_text("took,y\n" * header + "\n".join(rows) + "\n")
+    took, y = ("took", "y") if header else ("_c0", "_c1")
+    words = ["data=table", f"data.path={tmp_path / 'rows.csv'}", f"data.label={y}", f"data.options.header={header}"]
     with pytest.raises(ExperimentError) as caught, load_data(spark, load(words).data, Task.regression, 1):
         pass
     said = str(caught.value)
-    assert "'took' is times such as '00:" in said
+    assert f"'{took}' is times such as '00:" in said
     pasted = shlex.split(re.search(r"'data.query=.*? FROM source\"'", said)[0])
     with load_data(spark, load([*words, *pasted]).data, Task.regression, 1) as dataset:
-        found = {row["y"]: row["took"] for row in dataset.rows.collect()}
+        found = {row[y]: row[took] for row in dataset.rows.collect()}
     assert found == {float(number): 60.0 * (number % 60) + number % 7 for number in range(200)}

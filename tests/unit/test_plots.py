@@ -6,6 +6,7 @@ from matplotlib.image import imread
 from experiments.figures import charts
 from experiments.figures.output import Output
 from experiments.inspection import model_charts, prediction_charts
+from experiments.sweeps.figures import history
 
 LONG = "the_average_number_of_items_that_a_customer_returned_within_a_year"
 
@@ -69,6 +70,8 @@ def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class(
          lambda rows: charts.groups(rows, title="Clusters", group="(cluster)", axes=["x", "y"])),
         ([{"feature": f"{LONG}{i}", **{f"component_{k}": i * k / 9 for k in range(12)}} for i in range(1000)],
          lambda rows: model_charts.components(rows, title="Principal components")),
+        ([{"trial": place, "value": 1.0 / (1 + place), "metric": "rmse"} for place in range(3)],
+         lambda rows: history(rows, larger_is_better=False)),
         ([{"component": 1, "explained_variance": 0.4, "cumulative": 0.4}], model_charts.scree),
         ([{"node": 1, "parent": None, "cluster": None, "rows": 9, "cost": 1.0, "height": 2.0},
           {"node": 2, "parent": 1, "cluster": 0, "rows": 4, "cost": 1.0, "height": 0.0},
@@ -87,3 +90,17 @@ def test_every_figure_is_saved_as_a_picture(tmp_path, rows, draw):
     height, width, _ = imread(tmp_path / "figure.png").shape
     assert 200 < height < 2000
     assert 200 < width < 2000
+
+
+def test_curves_say_of_what_they_are_and_are_perfect_only_if_they_are():
+    rows = [{"class": name, "recall": at, "precision": 1.0} for name in ("a", "b") for at in (0.5, 0.9999)]
+    (axes,) = prediction_charts.precision_recall(rows, title="t", label="kind", shares=[0.25, 0.75]).axes
+    legend = axes.get_legend()
+    assert legend.get_title().get_text() == "kind"
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "a, average precision >0.999 (guessing 0.25)",
+        "b, average precision >0.999 (guessing 0.75)",
+    ]
+    rows = [{"recall": place / 24, "precision": 1.0} for place in range(1, 25)]  # their sum is a little less than 1
+    (axes,) = prediction_charts.precision_recall(rows, title="t", label="kind", shares=[0.5]).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["average precision 1.000", "guessing (0.5)"]

@@ -109,12 +109,15 @@ def _csv_rows(
     rows = reader.load(paths)
     names = [name for name in rows.columns if data.categories and matches(name, data.categories)]
     if "timestampformat" not in {key.casefold() for key in options}:
-        names += times_of_day(tops, [name for name, kind in rows.dtypes if kind.startswith("timestamp")])
+        moments = [name for name, kind in rows.dtypes if kind.startswith("timestamp")]
+        names += times_of_day(tops, rows.columns, moments)
     if not names:
         return rows
     # As it is written: read as a number, 007 would be 7, and 17:14 a moment of today.
     fields = [StructField(one.name, StringType()) if one.name in names else one for one in rows.schema]
-    return reader.schema(StructType(fields)).option("enforceSchema", True).load(paths)
+    if "enforceschema" not in {key.casefold() for key in options}:
+        reader = reader.option("enforceSchema", True)
+    return reader.schema(StructType(fields)).load(paths)
 
 
 def _check_headers(headers: Mapping[str, Sequence[str]], options: Mapping[str, Any]) -> None:

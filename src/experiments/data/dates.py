@@ -7,6 +7,8 @@ from datetime import datetime
 
 # A time of the day, or how long something took.
 TIME = r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?"
+# What Spark takes for a moment of the day on which it is read.
+WITHOUT_DAY = r"T?\d{1,3}:\d{1,2}(?::\d{1,2}(?:[.,]\d+)?)?(?:Z|[+-]\d\d?(?::?\d\d)?)?"
 # As Spark spells them, and Python.
 DATE_FORMATS = {
     "yyyy-M-d": "%Y-%m-%d",

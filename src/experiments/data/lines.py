@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.data.dates import is_time
+from experiments.data.dates import WITHOUT_DAY
 from experiments.data.heads import Head, is_true, shown
 from experiments.errors import ExperimentError, override
 
@@ -185,12 +185,17 @@ def _line_of(text: str, row: Sequence[str], options: Mapping[str, Any]) -> str:
     return next((line for line in text.splitlines() if rows_of(line, options) == [list(row)]), text)
 
 
-def times_of_day(tops: Sequence[Lines], columns: Sequence[str]) -> list[str]:
-    """Of columns that are read as timestamps those of times such as 17:14, which Spark puts on the day of reading."""
+def times_of_day(tops: Sequence[Lines], columns: Sequence[str], moments: Sequence[str]) -> list[str]:
+    """Of columns that are read as timestamps those of times such as 17:14, which Spark puts on the day of reading.
+
+    Args:
+        columns: all of them, as Spark names them.
+        moments: of these, the ones read as timestamps.
+    """
     found = []
-    for place, name in enumerate(tops[0].header):
-        values = [row[place].strip() for lines in tops for row in lines.rows[1:] if place < len(row)]
-        if name in columns and any(map(is_time, values)):
+    for place, name in enumerate(columns):
+        rows = (row for lines in tops for row in lines.rows[1 if lines.header else 0 :] if place < len(row))
+        if name in moments and any(re.fullmatch(WITHOUT_DAY, row[place].strip()) for row in rows):
             found.append(name)
     return found
 

@@ -249,7 +249,7 @@ def made_by_query(looks: Mapping[str, Look], known: Spelling) -> dict[str, str]:
     for name, look in looks.items():
         text, own = f"string({quoted(name)})", look.spelling
         if look.kind == "times":
-            text = f"replace({text}, ',', '.')" if "," in look.example else text
+            text = f"replace({text}, ',', '.')"
             made[name] = f"aggregate(split({text}, ':'), 0D, (all, part) -> all * 60 + try_cast(part AS DOUBLE))"
         elif name in unlike and look.kind == "dates":
             made[name] = f"try_to_timestamp({text}, {sql_text(own.date_format or '')})"

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.config.schema import Task
 from experiments.data.doubts import LEAST_ROWS, LOPSIDED, SENTENCE, said_of_many_values, said_of_sentences
-from experiments.data.names import quoted, unquoted
+from experiments.data.names import unquoted
 from experiments.data.roles import BALANCE
 from experiments.errors import override
 from experiments.evaluation.judged import Scored, summary_of
@@ -205,7 +205,7 @@ def _spellings(scored: Scored) -> Iterator[str]:
     """Texts that differ in blanks and capitals only, among the classes and the categories that were numbered."""
     values: dict[str, Sequence[str]] = {}
     if scored.dataset.class_names is not None and scored.dataset.label is not None:
-        values[scored.dataset.label] = scored.dataset.class_names
+        values[scored.dataset.label_given or scored.dataset.label] = scored.dataset.class_names
     for stage in scored.fitted.stages:
         if isinstance(stage, CategoryEncoderModel):
             values |= dict(zip(map(unquoted, stage.getInputCols()), stage.getValues(), strict=True))
@@ -219,8 +219,7 @@ def _spellings(scored: Scored) -> Iterator[str]:
             if other is not text:
                 yield (
                     f"data has values in '{name}' that differ in blanks or capitals only, such as {other!r} and "
-                    f"{text!r}, which are learnt as two; in data.query lower(trim({quoted(name)})) AS "
-                    f"{quoted(name)} makes them one, `experiments profile` writes the whole"
+                    f"{text!r}, which are learnt as two: make them one by data.query, as with lower(trim(…))"
                 )
                 break
 

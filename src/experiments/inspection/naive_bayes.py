@@ -55,7 +55,7 @@ def deciding_features(scored: Scored) -> Iterator[Output]:
         rows += [{"class": name, "feature": scored.name(place), "weight": float(weights[place])} for place in strongest]
     title, unit = "Features that decide most", "log odds for the class"
     if any(" (+" in str(row["feature"]) for row in rows):
-        unit += "; (+1): another word shares the hash"
+        unit += "; (+N): N other words share the hash"
     draw = partial(charts.bars_by_group, group="class", name="feature", value="weight", title=title, unit=unit)
     yield Output("deciding_features", rows, draw)
 

@@ -91,7 +91,7 @@ def precision_recall(rows: Rows, title: str, label: str, shares: Sequence[float]
 
 def _below_one(area: float) -> str:
     """With three digits, and 1.000 only for what is 1: a curve that misses the corner is not perfect."""
-    return ">0.999" if 0.9995 <= area < 1 else f"{area:.3f}"
+    return ">0.999" if 0.9995 <= area < 1 - 1e-9 else f"{area:.3f}"
 
 
 def _by_class(rows: Rows) -> list[tuple[str, Rows]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import replace
 from enum import Enum
@@ -28,7 +29,7 @@ from experiments.terminal.screen import say, screen
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Columns that the settings for others make text are few.
+# Until settings change no more how columns are read.
 MOST_LOOKS = 3
 
 
@@ -57,18 +58,18 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
     with progress.phase("look"):
         found = _look(spark, data, config.seed)
     warnings = doubtful(found, data)
-    text = ""
+    text, settled = "", found
     if isinstance(data, TableData):
-        with progress.phase("look by what was found"):
-            found_so, keys, more = _settled(spark, data, config.seed, found, name)
+        looks_again = any(typed_columns(found, data))
+        with progress.phase("look by what was found") if looks_again else contextlib.nullcontext():
+            settled, keys, more = _settled(spark, data, config.seed, found, name)
         warnings += more
-        text = as_yaml(keys, found_so.rows)
+        text = as_yaml(keys, settled.rows)
     show(found, warnings)
-    found = found_so if text else found
     if to is not None:
         save(text, to)
-        has_classes = any(each.name == data.label and _is_of_classes(each) for each in found.columns)
-        texts = [each.name for each in found.columns if each.name != data.label and is_of_sentences(each)]
+        has_classes = any(each.name == data.label and _is_of_classes(each) for each in settled.columns)
+        texts = [each.name for each in settled.columns if each.name != data.label and is_of_sentences(each)]
         say(f"written to {to}; next: {_next(to, data.label, has_classes, texts)}")
     elif text:
         say("a config that suits it (--to my_conf/data/NAME.yaml writes it):")

@@ -32,7 +32,7 @@ from experiments.profile.look import Column, Profile
 # Whole numbers of so few values may be names.
 MOST_CODES = 20
 # Written for a missing value, below and above all others.
-LOW, HIGH = (-1.0, -9.0, -99.0, -999.0, -9999.0), (999.0, 9999.0, 99999.0, 999999.0)
+LOW, HIGH = (-99.0, -999.0, -9999.0, -99999.0), (999.0, 9999.0, 99999.0, 999999.0)
 
 
 def doubtful(profile: Profile, data: DataConfig) -> list[str]:
@@ -42,8 +42,11 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
     if looks:
         said.append(said_of_texts(looks, f"data={data.name} has text", _spelling(data), getattr(data, "query", None)))
-    # What is made for one reason is there for the next: only one query can be given.
-    said += _of_missing(profile, data, with_looks(profile, data))
+    needed = _needed(profile, data)
+    looked = with_looks(profile, data)
+    if needed and isinstance(looked, TableData):
+        looked = replace(looked, query=query_of_needed(profile, looked, needed))
+    said += _of_missing(profile, data, needed, looked)
     if profile.rows >= LEAST_ROWS:
         said += said_of_constant([column.name for column in features if is_constant(column)])
         said += said_of_counting([column.name for column in features if is_counting(column)])
@@ -53,9 +56,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
         said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])
         said += _of_codes(profile, features, data)
-        said += _of_digits(features, data)
-        said += _of_stand_ins(features, data)
-        said += _of_variants(profile.columns, data)
+        said += _of_other_meaning(profile, features, looked)
         said += _of_lopsided([column for column in profile.columns if column.name == data.label], data)
     return [*profile.warnings, *said]
 
@@ -84,13 +85,25 @@ def with_looks(profile: Profile, data: DataConfig) -> DataConfig:
     return replace(data, query=with_made(made, data.query))
 
 
-def _of_missing(profile: Profile, data: DataConfig, looked: DataConfig) -> list[str]:
+def _needed(profile: Profile, data: DataConfig) -> dict[str, str]:
+    """Columns whose gaps nothing fills, with their types, where there is no query yet that may see to them."""
+    if not isinstance(data, TableData) or data.query is not None:
+        return {}
+    return {each.name: each.kind for each in profile.columns if has_gaps(each) and nothing_fills(each, data)}
+
+
+def _of_missing(profile: Profile, data: DataConfig, needed: Mapping[str, str], looked: DataConfig) -> list[str]:
+    """Of values that are missing.
+
+    Args:
+        needed: columns whose gaps nothing fills.
+        looked: the config with the query that leaves these out.
+    """
     lacking = {column.name: column.missing for column in profile.columns if 0 < column.missing < column.rows}
     said = []
-    needed = {each.name: each.kind for each in profile.columns if has_gaps(each) and nothing_fills(each, data)}
-    if needed and (not isinstance(data, TableData) or data.query is None):
+    if needed and isinstance(looked, TableData) and looked.query is not None:
         listed = ", ".join(f"{name} ({lacking.pop(name):,} rows)" if name in lacking else name for name in needed)
-        query = override("data.query", query_of_needed(profile, looked, needed))
+        query = override("data.query", looked.query)
         said.append(f"data={data.name} lacks what nothing fills, a label or a date: {listed}; leave them out: {query}")
     if lacking:
         listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
@@ -131,20 +144,35 @@ def _of_codes(profile: Profile, features: list[Column], data: DataConfig) -> lis
     ]
 
 
-def _made(columns: Mapping[str, str], data: DataConfig) -> str:
-    query = data.query if isinstance(data, TableData) else None
-    return override("data.query", with_made(columns, query))
+def _of_other_meaning(profile: Profile, features: list[Column], data: DataConfig) -> Iterator[str]:
+    """Of values that are read, but mean something else, and the one query that makes that of all of them.
 
-
-def _of_digits(features: list[Column], data: DataConfig) -> Iterator[str]:
-    """Of whole numbers that are days, as 20260131 is: the way from one to the next is not that of time."""
-    found = [column.name for column in features if column.kind in WHOLE and column.quantiles and _are_days(column)]
-    if found:
-        made = {name: f"to_date(string({quoted(name)}), 'yyyyMMdd')" for name in found}
+    Args:
+        data: with what the query does already for other reasons.
+    """
+    days = [column.name for column in features if column.kind in WHOLE and column.quantiles and _are_days(column)]
+    made = {name: f"to_date(string({quoted(name)}), 'yyyyMMdd')" for name in days}
+    if days:
+        yield f"data has days written as numbers, and read as numbers: {', '.join(days)}; see the query below"
+    stand_ins = {column.name: value for column in features if (value := _stand_in(column)) is not None}
+    if stand_ins:
+        listed = ", ".join(f"{value:.0f} in {name}" for name, value in stand_ins.items())
+        made |= {name: f"nullif({quoted(name)}, {value:.0f})" for name, value in stand_ins.items()}
         yield (
-            f"data has days written as numbers: {', '.join(found)}; they are read as numbers: {_made(made, data)} "
-            "makes dates of them, which preprocessing=auto or dates takes apart"
+            f"data has numbers far from all others, as may be written for missing values: {listed}; they are read as "
+            "numbers; if they are none, see the query below"
         )
+    for column in profile.columns:
+        if (alike := _variants(column)) is not None:
+            what = "classes" if column.name == data.label else "categories"
+            made[column.name] = f"lower(trim({quoted(column.name)}))"
+            yield (
+                f"data has values in '{column.name}' that differ in blanks or capitals only, such as {alike[0]!r} and "
+                f"{alike[1]!r}, which are {what} of their own; see the query below"
+            )
+    if made and isinstance(data, TableData):
+        query = override("data.query", with_made(made, data.query))
+        yield f"data has values that mean something else; what makes that of {', '.join(made)}: {query}"
 
 
 def _are_days(column: Column) -> bool:
@@ -158,38 +186,21 @@ def _are_days(column: Column) -> bool:
     return True
 
 
-def _of_stand_ins(features: list[Column], data: DataConfig) -> Iterator[str]:
-    """Of numbers of which one lies far from the others and looks like what is written for a missing value."""
-    found = {}
-    for column in features:
-        values = sorted(set(column.quantiles)) if column.kind in NUMBERS else []
-        if len(values) > 2 and values[0] in LOW and values[1] >= 0:
-            found[column.name] = values[0]
-        elif len(values) > 2 and values[-1] in HIGH and values[-2] < values[-1] / 2:
-            found[column.name] = values[-1]
-    if found:
-        made = {name: f"nullif({quoted(name)}, {value:.0f})" for name, value in found.items()}
-        listed = ", ".join(f"{value:.0f} in {name}" for name, value in found.items())
-        yield (
-            f"data has numbers far from all others, as are written for missing values: {listed}; they are read as "
-            f"numbers: {_made(made, data)} makes missing values of them"
-        )
+def _stand_in(column: Column) -> float | None:
+    """A number that lies far from the others and looks like what is written for a missing value."""
+    values = sorted(set(column.quantiles)) if column.kind in NUMBERS else []
+    if len(values) > 2 and values[0] in LOW and values[1] >= 0:
+        return values[0]
+    return values[-1] if len(values) > 2 and values[-1] in HIGH and values[-2] < values[-1] / 2 else None
 
 
-def _of_variants(columns: list[Column], data: DataConfig) -> Iterator[str]:
-    """Of texts that differ in blanks or capitals only, among the most frequent."""
-    for column in columns:
-        texts = [value for value, _ in column.values] if column.kind == "string" and column.look is None else []
-        by_letters: dict[str, str] = {}
-        pairs = ((by_letters.setdefault(text.strip().casefold(), text), text) for text in texts)
-        alike = next(((one, other) for one, other in pairs if one is not other), None)
-        if alike is not None:
-            what = "classes" if column.name == data.label else "categories"
-            made = {column.name: f"lower(trim({quoted(column.name)}))"}
-            yield (
-                f"data has values in '{column.name}' that differ in blanks or capitals only, such as {alike[0]!r} and "
-                f"{alike[1]!r}, which are {what} of their own; {_made(made, data)} makes them one"
-            )
+def _variants(column: Column) -> tuple[str, str] | None:
+    """Two of the most frequent texts that differ in blanks or capitals only."""
+    by_letters: dict[str, str] = {}
+    for text, _ in column.values if column.kind == "string" and column.look is None else ():
+        if (other := by_letters.setdefault(text.strip(" ").lower(), text)) is not text:
+            return other, text
+    return None
 
 
 def _of_lopsided(labels: list[Column], data: DataConfig) -> Iterator[str]:

@@ -53,7 +53,7 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
         key = setting.removeprefix("data.")
         said[key] = [*dict.fromkeys([*said.get(key, []), *value])] if isinstance(value, list) else value
     unused = [column.name for column in profile.columns if _is_unused(column, profile, data)]
-    if found := [name for name in profile.codes if name not in (*data.categories, *unused)]:
+    if found := [name for name in profile.codes if name not in (*data.categories, *unused, *data.exclude)]:
         said["categories"] = [*data.categories, *found]
     if unused and not data.features:
         said["exclude"] = [*dict.fromkeys([*data.exclude, *unused])]
@@ -94,7 +94,7 @@ def _is_unused(column: Column, profile: Profile, data: TableData) -> bool:
 _WHY = {
     "exclude": "Columns that say nothing of new rows: one value, none, or another in each row.",
     "missing": "Gaps of numbers and texts are left to preprocessing=auto or impute.",
-    "query": "Columns that no setting reads, and without rows that lack the label or a date, which nothing fills.",
+    "query": "Makes what no setting reads, or leaves out rows that lack the label or a date.",
     "missing_values": "Texts that stand for a missing value.",
     "label": "Column to predict.",
     "categories": "Codes that lose the zeros before them as numbers.",

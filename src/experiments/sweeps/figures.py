@@ -123,7 +123,7 @@ def history(rows: Rows, larger_is_better: bool) -> Figure:
     axes.scatter(places, values, s=26, alpha=0.5, color=charts.MUTED, label="trial")
     axes.step(places, best, where="post", color=charts.COLOR, label="best so far")
     axes.set(xlabel="trial", ylabel=rows[0]["metric"], title=f"{rows[0]['metric']} as trials were chosen")
-    charts.whole_numbers(axes)
+    charts.whole_numbers(axes.xaxis)
     axes.legend(frameon=False)
     return figure
 

@@ -16,13 +16,15 @@ def load_pipeline(spark: SparkSession, path: str) -> PipelineModel:
     import mlflow.spark
     from mlflow.environment_variables import MLFLOW_DFS_TMP
     from pyspark.ml import PipelineModel
+    from pyspark.ml.clustering import DistributedLDAModel
     from pyspark.ml.recommendation import ALSModel
 
     if spark.sparkContext.master.startswith("local"):
         return PipelineModel.load(f"file://{os.path.abspath(path)}")
     copies = f"{MLFLOW_DFS_TMP.get().rstrip('/')}/{uuid.uuid4().hex}"
     loaded = mlflow.spark._load_model(path, dfs_tmpdir_base=copies)
-    if not any(isinstance(stage, ALSModel) for stage in loaded.stages):  # whose factors are read as they are needed
+    # Of these some files are read as they are needed.
+    if not any(isinstance(stage, ALSModel | DistributedLDAModel) for stage in loaded.stages):
         context = spark.sparkContext
         place = context._jvm.org.apache.hadoop.fs.Path(copies)
         place.getFileSystem(context._jsc.hadoopConfiguration()).delete(place, True)
