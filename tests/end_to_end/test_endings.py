@@ -94,9 +94,9 @@ def test_ctrl_c_ends_a_run_that_python_has_called_and_the_session_goes_on(start,
     assert {run.info.status for run in MlflowClient(store).search_runs(["1"])} == {"KILLED"}
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_without_a_spool_a_server_that_goes_away_fails_the_run_in_words(start, server, environment, wait_for):
-    """Long, as MLflow's client waits for it."""
+    """By hand, as MLflow's client waits for it."""
     environment["MLFLOW_TRACKING_URI"] = server.uri
     process = start("experiments", "model=random_forest", "model.estimator.numTrees=150", "tracking.spool=null")
     wait_for(lambda: fitting(MlflowClient(server.uri)))

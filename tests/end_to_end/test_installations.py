@@ -5,9 +5,8 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.long
 
-
+@pytest.mark.long
 def test_mlflow_run_makes_its_environment_with_uv(command, store, runs, environment, request, tmp_path):
     """Long, as some 150 packages are installed for it."""
     environment["UV_COMPILE_BYTECODE"] = "0"  # of some packages of many
@@ -20,8 +19,9 @@ def test_mlflow_run_makes_its_environment_with_uv(command, store, runs, environm
     assert run.data.metrics["rmse"] > 0
 
 
+@pytest.mark.by_hand
 def test_an_installed_wheel_runs_in_an_empty_folder(command, store, runs, environment, request, tmp_path):
-    """Long, as some 150 packages are installed for it."""
+    """By hand, as some 150 packages are installed for it."""
     environment["UV_COMPILE_BYTECODE"] = "0"
     steps = [
         ["uv", "build", "--wheel", "--out-dir", str(tmp_path / "built"), str(request.config.rootpath)],

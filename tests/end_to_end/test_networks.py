@@ -37,9 +37,9 @@ def network(tmp_path, environment):
     return mark
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_a_sweep_over_the_number_of_workers(typed, store, runs):
-    """Long, as a training starts a process for each rank."""
+    """By hand, as a training starts a process for each rank."""
     words = ["model=keras_horovod", *FEW, "model.estimator.learningRateScaling=none", "model.estimator.numWorkers=1,2"]
     done = typed("-m", *words, "sweep.models=none")
     assert done.returncode == 0, done.stderr

@@ -165,9 +165,9 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(start, typed, store
     assert client.get_run(best).data.metrics["validation_rmse"] == min(judged)
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_a_sweep_that_is_killed_again_and_again_ends_with_each_trial_once(start, command, store, runs, wait_for):
-    """Long, as each kill takes a command of its own. When it comes is left to chance."""
+    """By hand, as each kill takes a command of its own. When it comes is left to chance."""
     client, chance = MlflowClient(store), random.Random()
     for _ in range(4):
         process, before, more = start("experiments", *RIDGE), finished(client), chance.randint(0, 3)
@@ -193,9 +193,9 @@ def test_a_sweep_that_is_killed_again_and_again_ends_with_each_trial_once(start,
     assert client.get_run(registered).data.metrics["rmse"] == best.data.metrics["rmse"]
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_of_the_same_sweep_four_times_at_once_one_runs(start, store, runs):
-    """Long, as each starts a Java."""
+    """By hand, as each starts a Java."""
     processes = [start("experiments", *RIDGE, "sweep.models=none") for _ in range(4)]
     codes = sorted(process.wait(300) for process in processes)
     assert codes == [0, 2, 2, 2], [process.said for process in processes]
@@ -207,10 +207,10 @@ def test_of_the_same_sweep_four_times_at_once_one_runs(start, store, runs):
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.long), (signal.SIGTERM, 143)]
+    ("sent", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.by_hand), (signal.SIGTERM, 143)]
 )
 def test_an_interrupted_sweep_is_killed_with_its_children(start, store, runs, wait_for, sent, code):
-    """Long where another signal is heard in the same way."""
+    """By hand where another signal is heard in the same way."""
     words = ["model=random_forest", "data.rows=200000", "model.estimator.numTrees=200,300,400", "sweep.n_jobs=2"]
     process = start("experiments", "-m", *words)
     client = MlflowClient(store)
@@ -240,11 +240,11 @@ def test_too_many_failures_end_the_sweep(typed, store, runs):
     assert [run.info.status for run in children] == ["FAILED", "FAILED"]
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_without_a_spool_a_server_that_goes_away_ends_the_sweep_and_the_next_command_goes_on(
     start, typed, server, environment, monkeypatch, runs, wait_for
 ):
-    """Long, as each trial that is left tries to reach it."""
+    """By hand, as each trial that is left tries to reach it."""
     environment["MLFLOW_TRACKING_URI"] = server.uri
     process = start("experiments", *RIDGE, "tracking.spool=null")
     client = MlflowClient(server.uri)

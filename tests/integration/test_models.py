@@ -264,7 +264,7 @@ def test_classifiers_of_purchases_come_near_what_can_be_known(finished, name):
     assert 0.6 < result.metrics["auc_roc"] < 0.8
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_the_perceptron_without_scaling_is_the_documents_and_finds_its_layers(spark, store, cluster_words, table):
     """Long, as the optimizer of unscaled rows takes all of its steps."""
     words = ["model=mlp", "model.stages.scaler=null", f"tracking.uri={store}"]
@@ -391,7 +391,7 @@ def test_svd_takes_only_as_many_values_as_there_are_columns(spark):
     assert len(SVD(inputCol="x", outputCol="z", k=2, rCond=1e-6).fit(rows).s) == 1
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_lda_is_as_sure_of_its_words_as_scikit_learns(spark, finished, table):
     """Long, as it takes many looks at the texts to be sure."""
     from sklearn.decomposition import LatentDirichletAllocation

@@ -98,7 +98,7 @@ def plain(spark, composed):
         ("keras_tensorflow", "diabetes"),
         ("keras_horovod", "breast_cancer"),
         *(
-            pytest.param(model, data, marks=pytest.mark.long)
+            pytest.param(model, data, marks=pytest.mark.by_hand)
             for model, data in (
                 ("keras_local", "digits"),
                 ("keras_tensorflow", "purchases"),
@@ -109,7 +109,7 @@ def plain(spark, composed):
     ],
 )
 def test_it_is_as_good_as_plain_keras(finished, plain, model, data):
-    """Long where another fit shows the same on other rows."""
+    """By hand where another fit shows the same on other rows."""
     metrics = finished(model, data).metrics
     assert metrics["rmse" if data == "diabetes" else "accuracy"] == pytest.approx(plain(data), abs=DATA[data][1])
 
@@ -134,9 +134,9 @@ def test_a_run_shows_its_epochs_layers_and_ranks(finished, store):
     assert "fit · epoch 3 of 10 · loss" in Path(f"{folder}/run.log").read_text()
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_tuning_finds_a_learning_rate(spark, words):
-    """Long, as each candidate of each fold is a training of its own."""
+    """By hand, as each candidate of each fold is a training of its own."""
     grid = ["tuning=cross_validation", "tuning.folds=2", "tuning.grid.model.estimator.learningRate=[1e-7,0.01]"]
     model = ["model=keras_local", "data=breast_cancer", "model.estimator.epochs=3", *grid]
     result = run(load([*model, *words]))

@@ -73,9 +73,9 @@ def check_trials(spark, client, children, values):
             assert spark.sparkContext.statusTracker().getJobIdsForGroup(run.info.run_id)
 
 
-@pytest.mark.parametrize("trials", [5, pytest.param(16, marks=pytest.mark.long)])
+@pytest.mark.parametrize("trials", [5, pytest.param(16, marks=pytest.mark.by_hand)])
 def test_trials_on_8_threads_have_their_own_params_metrics_models_and_pools(spark, sweep, trials):
-    """Long with 16, as each trial logs a model, and is then fitted once more here."""
+    """With 16 by hand, as each trial logs a model, and is then fitted once more here."""
     values = TRIALS[:trials]
     swept = f"model.estimator.regParam={','.join(map(str, values))}"
     client, _, children = sweep(

@@ -112,7 +112,7 @@ def test_two_ranks_give_what_one_gives(frame, alone, engine):
     assert alone.summary.epochs[-1]["epoch_loss"] < 0.8 * alone.summary.epochs[0]["epoch_loss"]
 
 
-@pytest.mark.parametrize("engine", [pytest.param("tensorflow", marks=pytest.mark.long), "horovod"])
+@pytest.mark.parametrize("engine", [pytest.param("tensorflow", marks=pytest.mark.by_hand), "horovod"])
 def test_a_network_with_everything_is_the_same_each_time(frame, engine):
     """Dropout, Adam with a warm-up, several classes, rows held out, early stopping: equal bit for bit.
 
@@ -223,11 +223,11 @@ def test_gradients_that_are_not_summed_are_noticed(frame):
 # Rows
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_rows_of_any_kind(spark, values):
     """Sparse vectors, arrays of double, empty partitions, one row in the last batch: the same network.
 
-    Long, as each kind of rows is a training of two ranks.
+    By hand, as each kind of rows is a training of two ranks.
     """
     features, two, *_ = values
     features, two = features[:53], two[:53]
@@ -371,11 +371,11 @@ def test_fewer_slots_than_ranks(frame):
     assert time.monotonic() - started < 20
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_two_trainings_at_once(frame):
     """On two cores: of one rank each they run beside each other, of two after one another.
 
-    Long, as it is four trainings.
+    By hand, as it is four trainings.
     """
     found = {}
 
@@ -542,9 +542,9 @@ def test_a_checkpoint_of_something_else_is_refused(frame, kept):
 # As a stage of Spark's
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_a_pipeline_is_saved_loaded_and_tuned_as_any_other(frame, tmp_path):
-    """Long, as two folds of two candidates and the best are five trainings."""
+    """By hand, as two folds of two candidates and the best are five trainings."""
     estimator = KerasClassifier(**{**SGD, "epochs": 2}, engine="tensorflow")
     evaluator = BinaryClassificationEvaluator(rawPredictionCol="probability")
     grid = ParamGridBuilder().addGrid(estimator.learningRate, [1e-6, 0.3]).build()
