@@ -107,7 +107,8 @@ def section(model: str, part: dict) -> str:
 
 
 def picture(name: str, width: int, columns: int = 1) -> str:
-    return f'<td colspan="{columns}"><img src="models/{name}" width="{width}" alt="{title(name)}"></td>'
+    spanned = f' colspan="{columns}"' if columns > 1 else ""
+    return f'<td{spanned}><img src="models/{name}" width="{width}" alt="{title(name)}"></td>'
 
 
 def title(picture: str) -> str:
