@@ -18,9 +18,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "clusters" / "hdfs.md"
 LOOPBACK = [f"cluster.conf.spark.driver.{name}=127.0.0.1" for name in ("host", "bindAddress")]
 SCORE = """
 import experiments, pandas
-from experiments.cluster.session import start_session
-start_session(experiments.load({words}).cluster)
-print(experiments.load_model("models:/{model}").predict(pandas.DataFrame({{"size": [100.0]}}))["prediction"][0])
+loaded = experiments.load_model("models:/{model}", {words})
+print(loaded.predict(pandas.DataFrame({{"size": [100.0]}}))["prediction"][0])
 """
 
 

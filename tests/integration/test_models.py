@@ -266,7 +266,7 @@ def test_classifiers_of_purchases_come_near_what_can_be_known(finished, name):
 
 @pytest.mark.by_hand
 def test_the_perceptron_without_scaling_is_the_documents_and_finds_its_layers(spark, store, cluster_words, table):
-    """Long, as the optimizer of unscaled rows takes all of its steps."""
+    """By hand, as the optimizer of unscaled rows takes all of its steps."""
     words = ["model=mlp", "model.stages.scaler=null", f"tracking.uri={store}"]
     result = run(load([*words, *cluster_words]))
     # Unscaled it may end anywhere between chance and what can be known.
@@ -393,7 +393,7 @@ def test_svd_takes_only_as_many_values_as_there_are_columns(spark):
 
 @pytest.mark.by_hand
 def test_lda_is_as_sure_of_its_words_as_scikit_learns(spark, finished, table):
-    """Long, as it takes many looks at the texts to be sure."""
+    """By hand, as it takes many looks at the texts to be sure."""
     from sklearn.decomposition import LatentDirichletAllocation
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -477,10 +477,11 @@ def compared(answers, scored):
             assert (answers[column].to_numpy() == scored[column].to_numpy()).all()
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
+@pytest.mark.timeout(1800)
 @pytest.mark.listens  # XGBoost is among them, see conf/model/xgboost.yaml
 def test_the_logged_models_score_the_same_in_a_fresh_process(spark, finished, store, tmp_path):
-    """Long, as each model is fitted, logged, loaded and used twice."""
+    """By hand, as each model is fitted, logged, loaded and used twice; over HTTP each is tried by the test above."""
     mlflow.set_tracking_uri(store)
     uris = {name: finished(name)[0].model_uri for name in MODELS}
 
