@@ -150,6 +150,8 @@ def _of_other_meaning(profile: Profile, features: list[Column], data: DataConfig
     Args:
         data: with what the query does already for other reasons.
     """
+    if not isinstance(data, TableData):
+        return  # which takes no query
     days = [column.name for column in features if column.kind in WHOLE and column.quantiles and _are_days(column)]
     made = {name: f"to_date(string({quoted(name)}), 'yyyyMMdd')" for name in days}
     if days:
@@ -170,7 +172,7 @@ def _of_other_meaning(profile: Profile, features: list[Column], data: DataConfig
                 f"data has values in '{column.name}' that differ in blanks or capitals only, such as {alike[0]!r} and "
                 f"{alike[1]!r}, which are {what} of their own; see the query below"
             )
-    if made and isinstance(data, TableData):
+    if made:
         query = override("data.query", with_made(made, data.query))
         yield f"data has values that mean something else; what makes that of {', '.join(made)}: {query}"
 
