@@ -15,6 +15,7 @@ from experiments.config.words import run_name
 from experiments.errors import ConfigError
 from experiments.experiment import Result
 from experiments.experiment import run as run_config
+from experiments.terminal import interruption
 from experiments.terminal.progress import Progress
 from experiments.terminal.screen import screen
 from experiments.tracking import runs as recorded
@@ -38,18 +39,20 @@ def _heeding_ctrl_c() -> Iterator[None]:
 
     def end(number: int, frame: object) -> None:
         told.append(end_jobs_soon())
-        raise KeyboardInterrupt
+        raise interruption.kept(KeyboardInterrupt())
 
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
+    interruption.forget()
     signal.signal(signal.SIGINT, end)
     try:
         yield
     finally:
         for each in told:
             each.cancel()  # jobs that begin afterwards are others
+        interruption.forget()
         if signal.getsignal(signal.SIGINT) is end:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -15,14 +15,6 @@ class ExperimentError(Exception):
     """A run that cannot go on: one readable cause. The command line ends with exit code 1."""
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was told to end by a signal; the one argument is the exit code.
-
-    A KeyboardInterrupt, as Py4J gives up a call that waits for Java for nothing else: it would be heard only once
-    Spark's job has ended.
-    """
-
-
 class ConfigError(ExperimentError):
     """A configuration that cannot work, found before Spark starts. Exit code 2.
 
@@ -90,19 +82,11 @@ def is_of_infrastructure(error: BaseException) -> bool:
         or type(cause).__name__ in _UNREACHED
         or getattr(cause, "error_code", "") in _BUSY
         or _LOST.search(str(cause)) is not None
-        for cause in _causes(error)
+        for cause in causes(error)
     )
 
 
-def interruption_of(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
-    """What told the run to stop, where an error is only what came of it.
-
-    Py4J drops the connection that an interrupted call waits on, and whatever asks Java next may find it dead.
-    """
-    return next((cause for cause in _causes(error) if isinstance(cause, KeyboardInterrupt | SystemExit)), None)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """An error, and those that it came of, the last first."""
     cause: BaseException | None = error
     for _ in range(20):

@@ -15,7 +15,6 @@ from experiments.config.schema import Config, TuningMethod
 from experiments.config.values import plain
 from experiments.data.dataset import Dataset
 from experiments.data.loading import load_data
-from experiments.errors import interruption_of
 from experiments.evaluation.judged import score
 from experiments.evaluation.metrics import evaluate
 from experiments.evaluation.objectives import key_metrics, objective
@@ -24,6 +23,7 @@ from experiments.inspection.candidates import candidates
 from experiments.inspection.doubts import doubts, is_a_guess
 from experiments.pipeline.fitting import Prepared, check_estimator, fit_stages
 from experiments.pipeline.wiring import Wired, wire_to
+from experiments.terminal import interruption
 from experiments.terminal.harmless import markdown
 from experiments.terminal.progress import Progress
 from experiments.tracking.lifecycle import Parent, tracked_run
@@ -98,6 +98,7 @@ class Alone:
         Raises:
             KeyboardInterrupt: the run was told to stop.
         """
+        interruption.go_on()
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -115,8 +116,7 @@ class Alone:
 
     def interruption_of(self, error: Exception) -> KeyboardInterrupt | SystemExit | None:
         """A new one of what told the run to stop, where an error came of that."""
-        found = interruption_of(error)
-        return None if found is None else type(found)(*found.args)
+        return interruption.interruption_of(error)
 
     def data(self, spark: SparkSession, config: Config) -> contextlib.AbstractContextManager[Dataset]:
         """The loaded data set, for as long as the block lasts."""

@@ -23,11 +23,11 @@ from experiments.errors import (
     EXIT_FAILED,
     ConfigError,
     ExperimentError,
-    Terminated,
     readable_cause,
     suggest,
 )
 from experiments.terminal.harmless import harmless
+from experiments.terminal.interruption import Terminated, forget, kept
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -88,6 +88,7 @@ def _heed_signals() -> None:
     from experiments.cluster.session import end_jobs_soon
 
     terminals = [stream for stream in (1, 2) if os.isatty(stream)]
+    forget()
 
     def end(number: int, _: object) -> None:
         if number == signal.SIGHUP:  # each line to a terminal that is closed would be an error
@@ -95,7 +96,7 @@ def _heed_signals() -> None:
             for stream in terminals:
                 os.dup2(nowhere, stream)
         end_jobs_soon()
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)  # as shells say it
+        raise kept(KeyboardInterrupt() if number == signal.SIGINT else Terminated(128 + number))  # as shells say it
 
     signal.signal(signal.SIGTERM, end)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -1,12 +1,17 @@
 """Errors told apart by what they came of."""
 
 import contextlib
+import os
+import signal
 
 import pytest
 
-from experiments.errors import ExperimentError, Terminated, is_of_infrastructure, readable_cause
+from experiments.errors import ExperimentError, is_of_infrastructure, readable_cause
 from experiments.experiment import Alone
+from experiments.jobs import run_words
 from experiments.sweeps.trials import Trials
+from experiments.terminal import interruption
+from experiments.terminal.interruption import Terminated
 
 
 @contextlib.contextmanager
@@ -33,6 +38,40 @@ def test_an_error_that_came_of_an_interruption_is_one(around, told):
         raise told
     assert caught.value.args == told.args
     assert isinstance(caught.value.__cause__, ExperimentError)
+
+
+@pytest.fixture
+def heeding():
+    """The signals of a command, as it heeds them, and as they were before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    run_words(["--cfg", "job"])
+    yield
+    interruption.forget()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class _Swallows:
+    """Told to end while Python frees it, as Py4J's objects of Java's are: what a handler raises then is dropped."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):
+            pass
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("heeding")
+@pytest.mark.parametrize("around", [Alone(), Trials()])
+def test_a_signal_that_python_drops_is_heard_all_the_same(around):
+    around.go_on()
+    told = _Swallows()
+    del told
+    with pytest.raises(Terminated) as caught, around.interruptible():
+        raise ExperimentError("Job 7 cancelled")
+    assert caught.value.args == (143,)
+    with pytest.raises(Terminated):
+        around.go_on()
 
 
 def test_other_errors_stay_what_they_are():

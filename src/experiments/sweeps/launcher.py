@@ -21,6 +21,7 @@ from experiments.cluster.addresses import local_cores
 from experiments.errors import ConfigError
 from experiments.sweeps.composer import Composer
 from experiments.sweeps.trials import Trials, current
+from experiments.terminal import interruption
 
 MOST_PARALLEL = 8
 # On a cluster the driver has little to do but wait.
@@ -83,6 +84,7 @@ def _collect(running: dict[Future[JobReturn], int], returned: dict[int, JobRetur
     """Wait until no more jobs than that are running."""
     while len(running) > until:
         done, _ = wait(running, timeout=SECONDS_TO_LOOK, return_when=FIRST_COMPLETED)
+        interruption.go_on()
         if trials.stopping.is_set():
             trials.cancel()
         for job in done:

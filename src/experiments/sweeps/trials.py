@@ -47,6 +47,7 @@ class Trials(Alone):
         return self.parent
 
     def go_on(self) -> None:
+        super().go_on()
         if self.stopping.is_set():
             raise KeyboardInterrupt
 
