@@ -27,7 +27,7 @@ from experiments.errors import (
     suggest,
 )
 from experiments.terminal.harmless import harmless
-from experiments.terminal.interruption import Terminated, forget, kept
+from experiments.terminal.interruption import Terminated, forget, kept, leave_quietly
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -96,6 +96,7 @@ def _heed_signals() -> None:
             for stream in terminals:
                 os.dup2(nowhere, stream)
         end_jobs_soon()
+        leave_quietly()
         raise kept(KeyboardInterrupt() if number == signal.SIGINT else Terminated(128 + number))  # as shells say it
 
     signal.signal(signal.SIGTERM, end)

@@ -38,7 +38,25 @@ def test_an_interrupted_run_is_killed_and_its_java_ends(start, store, wait_for):
     closed = client.get_run(run.info.run_id)
     assert closed.info.status == "KILLED"
     assert closed.data.tags["experiments.failure"] == "interrupted"
+    assert process.said.endswith("interrupted\n")
+    assert "Traceback" not in process.said
     wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in java), seconds=30)
+
+
+@pytest.mark.long
+def test_a_run_is_killed_where_its_java_is_told_too(start, store, wait_for):
+    """Long, as it must start. So schedulers and terminals that close tell all processes of a command."""
+    process = start("experiments", *LONG)
+    run = wait_for(lambda: fitting(MlflowClient(store)))
+    wait_for(lambda: ": load " in process.said)
+    for java in java_of(process):
+        os.kill(java, signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    assert process.returncode == 143
+    assert MlflowClient(store).get_run(run.info.run_id).info.status == "KILLED"
+    assert process.said.endswith("interrupted\n")
+    assert "Traceback" not in process.said
 
 
 NOTEBOOK = """

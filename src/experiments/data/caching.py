@@ -38,5 +38,6 @@ def cached(rows: DataFrame, level: str = "MEMORY_AND_DISK") -> Iterator[DataFram
 
 
 def _abandon(rows: DataFrame) -> None:
-    rows.sparkSession.sparkContext.cancelAllJobs()
-    rows.unpersist()
+    with contextlib.suppress(Exception):  # Java may have been told to end as well
+        rows.sparkSession.sparkContext.cancelAllJobs()
+        rows.unpersist()

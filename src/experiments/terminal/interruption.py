@@ -7,6 +7,9 @@ and for each of its errors.
 
 from __future__ import annotations
 
+import logging
+import sys
+
 from experiments.errors import causes
 
 _told: list[KeyboardInterrupt] = []
@@ -39,6 +42,18 @@ def go_on() -> None:
     """
     if _told:
         raise _anew(_told[-1])
+
+
+def leave_quietly() -> None:
+    """From now on what Py4J has to say of connections to a Java that ends, in pages of traces, is no news."""
+    logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
+    shown = sys.unraisablehook
+
+    def hook(raised: sys.UnraisableHookArgs) -> None:
+        if not str(getattr(raised.object, "__module__", "")).startswith("py4j"):
+            shown(raised)
+
+    sys.unraisablehook = hook
 
 
 def interruption_of(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
