@@ -35,26 +35,29 @@ def _heeding_ctrl_c() -> Iterator[None]:
     """Within it Ctrl-C ends Spark's jobs too. Handlers of somebody else's stay as they are."""
     from experiments.cluster.session import end_jobs_soon
 
-    told = []
+    ending = []
 
     def end(number: int, frame: object) -> None:
-        told.append(end_jobs_soon())
-        raise interruption.kept(KeyboardInterrupt())
+        told = interruption.remembered(KeyboardInterrupt())
+        ending.append(end_jobs_soon())
+        raise told
 
     is_main = threading.current_thread() is threading.main_thread()
+    if is_main:
+        interruption.forget()
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    interruption.forget()
     signal.signal(signal.SIGINT, end)
     try:
         yield
+        interruption.go_on()
     finally:
-        for each in told:
-            each.cancel()  # jobs that begin afterwards are others
-        interruption.forget()
         if signal.getsignal(signal.SIGINT) is end:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in ending:
+            each.cancel()  # jobs that begin afterwards are others
+        interruption.forget()
 
 
 def run(words: Sequence[str] = (), config_dir: str | Path | None = None, quiet: bool = False) -> Result:

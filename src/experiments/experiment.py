@@ -110,8 +110,8 @@ class Alone:
         try:
             yield
         except Exception as error:
-            if (interruption := self.interruption_of(error)) is not None:
-                raise interruption from error
+            if (told := self.interruption_of(error)) is not None:
+                raise told from error
             raise
 
     def interruption_of(self, error: Exception) -> KeyboardInterrupt | SystemExit | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import gc
 import itertools
-import logging
 import os
 import shlex
 import signal
@@ -27,7 +26,7 @@ from experiments.errors import (
     suggest,
 )
 from experiments.terminal.harmless import harmless
-from experiments.terminal.interruption import Terminated, forget, kept, leave_quietly
+from experiments.terminal.interruption import Terminated, forget, leave_quietly, remembered
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -95,23 +94,19 @@ def _heed_signals() -> None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for stream in terminals:
                 os.dup2(nowhere, stream)
-        end_jobs_soon()
+        told = KeyboardInterrupt() if number == signal.SIGINT else Terminated(128 + number)  # as shells say it
+        remembered(told)
         leave_quietly()
-        raise kept(KeyboardInterrupt() if number == signal.SIGINT else Terminated(128 + number))  # as shells say it
+        end_jobs_soon()
+        raise told
 
     signal.signal(signal.SIGTERM, end)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, end)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, end)
-    logging.getLogger().addFilter(_is_news)
     # The whole of Java's trace as a warning, beside the error that says the same in a line.
     warnings.filterwarnings("ignore", "toPandas attempted Arrow optimization", UserWarning)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Not what Py4J logs, with a trace, when a call is interrupted: whoever has done so knows."""
-    return record.msg != "KeyboardInterrupt while sending command."
 
 
 def _leave_stuck_trials(code: int) -> None:

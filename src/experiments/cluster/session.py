@@ -242,14 +242,23 @@ def _warm_up(session: SparkSession) -> None:
 
 
 def end_jobs_soon() -> threading.Timer:
-    """Have Spark end what it is at in a second, by another thread, as this one's connection to Java is in use.
+    """Have Spark end what it is at in a second, and what begins after that, by another thread, as this one's connection
+    to Java is in use.
 
     For signals: rows that are collected as Arrow are waited for even then. What is returned can be cancelled.
     """
-    later = threading.Timer(SECONDS_TO_STOP, end_jobs)
+    later = _Repeated(SECONDS_TO_STOP, end_jobs)
     later.daemon = True
     later.start()
     return later
+
+
+class _Repeated(threading.Timer):
+    """Again and again, until it is cancelled."""
+
+    def run(self) -> None:
+        while not self.finished.wait(self.interval):
+            self.function()
 
 
 def end_jobs() -> None:

@@ -38,6 +38,8 @@ def cached(rows: DataFrame, level: str = "MEMORY_AND_DISK") -> Iterator[DataFram
 
 
 def _abandon(rows: DataFrame) -> None:
-    with contextlib.suppress(Exception):  # Java may have been told to end as well
+    # Java may have been told to end as well.
+    with contextlib.suppress(Exception):
         rows.sparkSession.sparkContext.cancelAllJobs()
+    with contextlib.suppress(Exception):
         rows.unpersist()

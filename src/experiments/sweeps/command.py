@@ -14,6 +14,7 @@ from experiments.sweeps.plan import Plan
 from experiments.sweeps.shown import dry_run, print_table
 from experiments.sweeps.sweep import Launch, Sweep
 from experiments.sweeps.trials import current
+from experiments.terminal import interruption
 from experiments.terminal.screen import say, screen
 from experiments.tracking.lifecycle import Parent, given_experiment
 from experiments.tracking.spool import open_spool
@@ -58,7 +59,7 @@ def _run(plan: Plan, launch: Launch, starting: StartingSession) -> None:
     if len(done) < plan.size:
         starting.allow()
     given = given_experiment(client)
-    with sweep_run(client, plan.recorded(), len(done) == plan.size) as run:
+    with sweep_run(client, plan.recorded(), len(done) == plan.size) as run, interruption.interruptible():
         sweep = Sweep(plan, run, Parent(run.run_id, given), done, choices)
         if (tell := listener.get()) is not None:
             tell(sweep)

@@ -25,6 +25,7 @@ from experiments.sweeps.report import log_best, log_summary, other_metrics
 from experiments.sweeps.shared_data import MOST_IDLE, SharedData
 from experiments.sweeps.shown import Shown
 from experiments.sweeps.trials import Trials
+from experiments.terminal import interruption
 from experiments.tracking.lifecycle import Parent
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.sweeps import Choice
@@ -81,6 +82,7 @@ class Sweep(Trials):
         """Everything that is left, then the models and the summary."""
         try:
             launch((trial.words for trial in self._missing()), 0)
+            interruption.go_on()
             if not self.stopping.is_set():
                 self._refit_earlier_bests(launch)
                 self._beside(self._log_best_models)
@@ -138,7 +140,7 @@ class Sweep(Trials):
             done = pool.submit(work)
             try:
                 while not wait([done], timeout=SECONDS_TO_LOOK).done:
-                    pass
+                    interruption.go_on()
             except BaseException:
                 self.stopping.set()
                 while not wait([done], timeout=SECONDS_TO_LOOK).done:

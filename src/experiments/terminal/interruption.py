@@ -1,18 +1,24 @@
 """Being told to end, by Ctrl-C or a signal.
 
 A handler raises in whatever the main thread is at. Where that is a finalizer, as Py4J has for each Java object, or a
-library that catches everything, Python drops what was raised. So it is kept here too, and a run asks between its phases
-and for each of its errors.
+library that catches everything, Python drops what was raised. So it is remembered here too: runs and sweeps ask between
+their phases and where they fail.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
+from collections.abc import Iterator
 
 from experiments.errors import causes
 
 _told: list[KeyboardInterrupt] = []
+# What `leave_quietly` has changed, to be undone.
+_quiet = contextlib.ExitStack()
+_PY4J = f"{os.sep}py4j{os.sep}"
 
 
 class Terminated(KeyboardInterrupt):
@@ -23,8 +29,8 @@ class Terminated(KeyboardInterrupt):
     """
 
 
-def kept(told: KeyboardInterrupt) -> KeyboardInterrupt:
-    """What a handler raises, once it is kept."""
+def remembered(told: KeyboardInterrupt) -> KeyboardInterrupt:
+    """What a handler is about to raise, once it is remembered."""
     _told.append(told)
     return told
 
@@ -32,6 +38,7 @@ def kept(told: KeyboardInterrupt) -> KeyboardInterrupt:
 def forget() -> None:
     """Let work begin that nobody has told to end."""
     _told.clear()
+    _quiet.close()
 
 
 def go_on() -> None:
@@ -44,16 +51,19 @@ def go_on() -> None:
         raise _anew(_told[-1])
 
 
-def leave_quietly() -> None:
-    """From now on what Py4J has to say of connections to a Java that ends, in pages of traces, is no news."""
-    logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
-    shown = sys.unraisablehook
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """An error that comes of being told to end is an interruption.
 
-    def hook(raised: sys.UnraisableHookArgs) -> None:
-        if not str(getattr(raised.object, "__module__", "")).startswith("py4j"):
-            shown(raised)
-
-    sys.unraisablehook = hook
+    Raises:
+        KeyboardInterrupt, SystemExit: in its place.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (told := interruption_of(error)) is not None:
+            raise told from error
+        raise
 
 
 def interruption_of(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
@@ -64,6 +74,26 @@ def interruption_of(error: BaseException) -> KeyboardInterrupt | SystemExit | No
     found = next((cause for cause in causes(error) if isinstance(cause, KeyboardInterrupt | SystemExit)), None)
     told = found or (_told[-1] if _told else None)
     return None if told is None else _anew(told)
+
+
+def leave_quietly() -> None:
+    """From now on what Py4J has to say of calls and connections that end is no news, in pages of traces."""
+    root, py4j, shown = logging.getLogger(), logging.getLogger("py4j"), sys.unraisablehook
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return _PY4J not in record.pathname
+
+    def hook(raised: sys.UnraisableHookArgs) -> None:
+        is_of_java = str(getattr(raised.object, "__module__", "")).startswith(("py4j", "pyspark"))
+        if not is_of_java and not isinstance(raised.exc_value, KeyboardInterrupt):
+            shown(raised)
+
+    _quiet.callback(setattr, sys, "unraisablehook", shown)
+    _quiet.callback(py4j.setLevel, py4j.level)
+    _quiet.callback(root.removeFilter, is_news)
+    sys.unraisablehook = hook
+    py4j.setLevel(logging.CRITICAL + 1)
+    root.addFilter(is_news)
 
 
 def _anew(told: KeyboardInterrupt | SystemExit) -> KeyboardInterrupt | SystemExit:

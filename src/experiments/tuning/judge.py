@@ -27,6 +27,7 @@ from experiments.evaluation.metrics import metrics_of
 from experiments.evaluation.objectives import OBJECTIVES, OF_CURVES, deciding, larger_is_better
 from experiments.pipeline.fitting import check_estimator, fit_stages
 from experiments.pipeline.wiring import Wired, wire_to
+from experiments.terminal import interruption
 from experiments.terminal.progress import Progress
 from experiments.tuning.grid import Candidate, Tuned, candidates_of
 
@@ -63,6 +64,7 @@ def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
         judge = inheritable_thread_target(dataset.rows.sparkSession)(_judge)  # in the job group and pool of this run
         running = [pool.submit(judge, candidate, rest[shared:], fold, dataset) for candidate, rest, fold in tasks]
         for done in as_completed(running):
+            interruption.go_on()
             done.result()
             progress.step(len(running), "fits")
     metric = _deciding_of(candidates, config)
