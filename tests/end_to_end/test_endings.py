@@ -73,19 +73,14 @@ NETWORK = ["data=digits", "model.estimator.epochs=100000"]
 RANKS = ["model=keras_horovod", *NETWORK, "model.estimator.numWorkers=2"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
-    ("words", "after"),
-    [
-        (RANKS, "epoch 2 of"),
-        ([*RANKS, "model.estimator.engine=tensorflow"], "epoch 2 of"),
-    ],
-    ids=["horovod", "tensorflow"],
+    "engine",
+    [pytest.param("horovod", marks=pytest.mark.long), pytest.param("tensorflow", marks=pytest.mark.by_hand)],
 )
-def test_a_run_is_killed_in_seconds_while_its_ranks_train(start, store, wait_for, words, after):
+def test_a_run_is_killed_in_seconds_while_its_ranks_train(start, store, wait_for, engine):
     """Long, as they must start. What other phases make of other signals: tests/faults.py."""
-    process = start("experiments", *words, "registry=none")
-    wait_for(lambda: after in process.said, 400)
+    process = start("experiments", *RANKS, f"model.estimator.engine={engine}", "registry=none")
+    wait_for(lambda: "epoch 2 of" in process.said, 400)
     told = time.monotonic()
     process.send_signal(signal.SIGTERM)
     process.wait(60)

@@ -199,7 +199,7 @@ print(json.dumps([row.probability.toArray().tolist() for row in model.transform(
         # Those that other tests have fitted already.
         ("keras_tensorflow", "diabetes"),
         pytest.param("keras_local", "digits", marks=pytest.mark.long),
-        pytest.param("keras_regressor", "diabetes", marks=pytest.mark.long),
+        pytest.param("keras_regressor", "diabetes", marks=pytest.mark.by_hand),
         pytest.param("keras_horovod", "breast_cancer"),
     ],
 )
