@@ -95,7 +95,7 @@ def alive():
     return Counter({name: count for name, count in types.items() if name.startswith(OF_A_TRIAL)})
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_trials_keep_nothing_but_what_is_recorded(spark, run, words):
     """Objects are counted, as the memory of a process with threads and its own allocator grows by chance as well."""
     before = kept(spark)
