@@ -33,7 +33,7 @@ __all__ = ["compare", "load_model", "run", "sweep"]
 @contextlib.contextmanager
 def _heeding_ctrl_c() -> Iterator[None]:
     """Within it Ctrl-C ends Spark's jobs too. Handlers of somebody else's stay as they are."""
-    from experiments.cluster.session import end_jobs_soon
+    from experiments.cluster.jobs import end_jobs_soon
 
     ending = []
 
@@ -162,7 +162,8 @@ def compare(of: str | None = None, words: Sequence[str] = (), sort: str | None =
         sort: a metric by which the best comes first; None for the one that decides.
 
     Returns:
-        `run_id` (of the newest), `name`, `runs` (how many), and of each metric its mean and `METRIC_deviation`.
+        `run_id` (of the newest), `name`, `runs` (how many), and of each metric its mean and, where one has several,
+        `METRIC_deviation`.
 
     Raises:
         ConfigError: no such experiment, sweep or metric.

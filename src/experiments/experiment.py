@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.cluster.session import active_tasks, name_jobs, starting_session
+from experiments.cluster.jobs import active_tasks, name_jobs
+from experiments.cluster.session import starting_session
 from experiments.config.identity import stage_columns
 from experiments.config.schema import Config, TuningMethod
 from experiments.config.values import plain

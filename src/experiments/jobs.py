@@ -84,7 +84,7 @@ def run_words(words: Sequence[str]) -> int:
 def _heed_signals() -> None:
     """A run that is told to end closes as KILLED, which takes an exception."""
     # Here, so that help and completion wait for no import.
-    from experiments.cluster.session import end_jobs_soon
+    from experiments.cluster.jobs import end_jobs_soon
 
     terminals = [stream for stream in (1, 2) if os.isatty(stream)]
     forget()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from hdfs import hdfs
+from hadoop import hdfs
 from standalone import standalone
 
 # Processes of HDFS and of a cluster start.

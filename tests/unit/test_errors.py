@@ -43,7 +43,7 @@ def test_an_error_that_came_of_an_interruption_is_one(around, told):
 @pytest.fixture
 def heeding(monkeypatch):
     """The signals of a command, as it heeds them, and as they were before."""
-    monkeypatch.setattr("experiments.cluster.session.end_jobs_soon", lambda: None)  # another test's, if any
+    monkeypatch.setattr("experiments.cluster.jobs.end_jobs_soon", lambda: None)  # another test's, if any
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     run_words(["--cfg", "job"])
     yield

@@ -7,8 +7,8 @@ import pytest
 from mlflow.projects.utils import load_project
 
 from experiments import ConfigError, load
-from experiments.cli import overrides_of_mlflow
 from experiments.config.values import plain
+from experiments.config.words import overrides_of_mlflow
 from experiments.jobs import split_words
 
 WORDS = [

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from experiments.cluster import kubernetes, yarn
+
 SECONDS_TO_ANSWER = 5
 S3_ENDPOINT = "spark.hadoop.fs.s3a.endpoint"
 
@@ -32,6 +34,17 @@ def unreachable(master: str, settings: Mapping[str, str]) -> list[str]:
         problems.append(
             f"cluster.master must be the address of a cluster that answers, got '{master}' ({why}); its page, mostly "
             "at port 8080, says what it is"
+        )
+    file = yarn.site() if master == "yarn" else None
+    if file is not None and (addresses := yarn.managers(file)) and (why := _unanswered(addresses)):
+        problems.append(
+            f"cluster.master must be a cluster that answers, got 'yarn', whose resource manager {file} has at "
+            f"{', '.join(addresses)} ({why}); start it, or point HADOOP_CONF_DIR at another cluster's settings"
+        )
+    if master.startswith(kubernetes.SCHEME) and (why := _unanswered([_address_of(kubernetes.address(master), {})])):
+        problems.append(
+            f"cluster.master must be the address of an API that answers, got '{master}' ({why}); `kubectl "
+            "cluster-info` says where it is"
         )
     # Behind a proxy it is the proxy that finds it.
     endpoint = None if "spark.hadoop.fs.s3a.proxy.host" in settings else settings.get(S3_ENDPOINT)

@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
+from experiments.cluster import kubernetes, yarn
+from experiments.cluster.existing import EXISTING, check_existing
 from experiments.config.schema import ClusterConfig
 from experiments.config.values import PACKAGES, SHORT
 from experiments.errors import suggest
@@ -52,20 +54,36 @@ def _check_packages(packages: Sequence[str]) -> list[str]:
 
 
 def _check_executors(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[str]:
+    if cluster.master == EXISTING:
+        return check_existing(cluster)
+    return _check_local(cluster) if cluster.master.startswith("local") else _check_cluster(cluster, settings)
+
+
+def _check_local(cluster: ClusterConfig) -> list[str]:
+    """What one machine would not heed."""
+    ways = {
+        "executors": "cluster=local_cluster rehearses several on one machine",
+        "environment": "executors of one machine have its own Python",
+        "cores": "write cluster.master=local[4]",
+        "memory": "write cluster.driver_memory=8g, which is all there is on one machine",
+        "memory_overhead": "write cluster.driver_memory=8g, which is all there is on one machine",
+    }
+    if cluster.master.startswith("local-cluster"):
+        ways = dict.fromkeys(ways, "write cluster.master=local-cluster[EXECUTORS,CORES,MEBIBYTES]")
+    return [
+        f"cluster.{key} must be unset on '{cluster.master}', got {value}; {way_out}"
+        for key, way_out in ways.items()
+        if (value := getattr(cluster, key)) is not None
+    ]
+
+
+def _check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[str]:
     problems = []
-    if cluster.master.startswith("local"):
-        ways = {
-            "executors": "cluster=local_cluster rehearses several on one machine",
-            "cores": "write cluster.master=local[4]",
-            "memory": "write cluster.driver_memory=8g, which is all there is on one machine",
-            "memory_overhead": "write cluster.driver_memory=8g, which is all there is on one machine",
-        }
-        if cluster.master.startswith("local-cluster"):
-            ways = dict.fromkeys(ways, "write cluster.master=local-cluster[EXECUTORS,CORES,MEBIBYTES]")
-        for key, way_out in ways.items():
-            if (value := getattr(cluster, key)) is not None:
-                problems.append(f"cluster.{key} must be unset on '{cluster.master}', got {value}; {way_out}")
-        return problems
+    if cluster.environment is not None and cluster.python is not None:
+        problems.append(
+            f"cluster.python must be unset with cluster.environment, which brings Python's packages, got "
+            f"{cluster.python}; leave out one of them"
+        )
     for key in ("executors", "cores"):
         if (count := getattr(cluster, key)) is not None and count < 1:
             problems.append(f"cluster.{key} must be 1 or more, got {count}")
@@ -73,6 +91,14 @@ def _check_executors(cluster: ClusterConfig, settings: Mapping[str, str]) -> lis
         problems.append(
             f"cluster.cores must say how many cores each of the {cluster.executors} executors has, as a standalone "
             "cluster counts cores, got none; write cluster.cores=2"
+        )
+    if cluster.master.startswith(kubernetes.SCHEME):
+        problems += kubernetes.check_kubernetes(settings)
+    if cluster.master == "yarn" and yarn.site() is None:
+        got = next((f"{name}={os.environ[name]}" for name in yarn.FOLDERS if os.environ.get(name)), "none")
+        problems.append(
+            f"HADOOP_CONF_DIR must be set to the folder that has your cluster's {yarn.SITE} for cluster.master=yarn, "
+            f"got {got}; export HADOOP_CONF_DIR=/etc/hadoop/conf"
         )
     # An administrator may have said it where we cannot look.
     elsewhere = {"HADOOP_CONF_DIR", "YARN_CONF_DIR", "SPARK_CONF_DIR", "SPARK_HOME"} & os.environ.keys()

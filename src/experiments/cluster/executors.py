@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from experiments.cluster.checks import no_shared_folder
+from experiments.cluster.kubernetes import SCHEME, said_of_pods
 from experiments.config.schema import ClusterConfig
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+SECONDS_TO_ASK = 2.0
 
 
 def wait_for_executors(session: SparkSession, cluster: ClusterConfig, tell: Callable[[str], None]) -> None:
@@ -28,17 +31,28 @@ def wait_for_executors(session: SparkSession, cluster: ClusterConfig, tell: Call
         return  # they come when there is work
     said = {"spark.executor.instances", "spark.executor.cores", "spark.cores.max"} & cluster.conf.keys()
     wanted, seconds = (1 if said else cluster.executors or 1), cluster.seconds_to_start
-    status, end = session.sparkContext._jsc.sc(), time.monotonic() + seconds
+    status, end, asked, why = session.sparkContext._jsc.sc(), time.monotonic() + seconds, 0.0, ""
     while (came := status.getExecutorMemoryStatus().size() - 1) < wanted:  # the driver is one of them
-        tell(f" · {came} of {wanted} executors")
+        if session.sparkContext.master.startswith(SCHEME) and time.monotonic() > asked:
+            why, asked = said_of_pods(session), time.monotonic() + SECONDS_TO_ASK
+        tell(f" · {came} of {wanted} executors{f' ({why})' if why else ''}")
         if time.monotonic() > end:
             raise ExperimentError(
                 f"cluster.seconds_to_start must be enough for {wanted} executor{'s' if wanted > 1 else ''} to come, "
-                f"got {seconds:g} and {came} that came; '{cluster.master}' has other work, or no machine that has "
-                "cluster.cores and cluster.memory to spare, as its page says: ask for less, or wait longer"
+                f"got {seconds:g} and {came} that came; {_why_none_came(cluster.master, why)}: ask for less, or wait "
+                "longer"
             )
         time.sleep(0.1)
     tell("")
+
+
+def _why_none_came(master: str, why: str) -> str:
+    """What the cluster says, else what is mostly so."""
+    if why:
+        return f"'{master}' says {why}"
+    return (
+        f"'{master}' has other work, or no machine that has cluster.cores and cluster.memory to spare, as its page says"
+    )
 
 
 def check_shared_folder(session: SparkSession, cluster: ClusterConfig) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any
 
+from experiments.cluster import existing
 from experiments.cluster.addresses import unreachable
 from experiments.cluster.defaults import LOOPBACK, WORKERS_PYTHON, defaults, start_up_options
 from experiments.cluster.executors import check_shared_folder, wait_for_executors
 from experiments.cluster.gateway import launch
 from experiments.cluster.java import Java, class_archive_options, find_java
+from experiments.cluster.yarn import watched
 from experiments.config.schema import ClusterConfig
 from experiments.config.values import spark_conf
 from experiments.errors import ConfigError, ExperimentError, readable_cause
@@ -26,8 +30,6 @@ if TYPE_CHECKING:
 
 
 SECONDS_TO_END = 5
-# For the trials of a sweep to know that they were stopped.
-SECONDS_TO_STOP = 1.0
 
 
 class StartingSession:
@@ -35,7 +37,7 @@ class StartingSession:
 
     A JVM takes a second and harms nobody, so it starts while the config is still being checked. Spark itself takes
     seconds and a cluster's resources: it starts with `allow`, while MLflow is imported and the run is opened.
-    A session that somebody else has started in this process is taken as it is.
+    A session that somebody else has started in this process is taken as it is, and so is what spark-submit gives.
 
     Args:
         is_tried: whether its executors have come, and have written to the shared folder, once it has started.
@@ -51,16 +53,9 @@ class StartingSession:
         self._waiting = ""
         self._session: Future[SparkSession] = Future()
         self._thread: threading.Thread | None = None
-        running = _running_session()
-        if running is not None:
-            self._session.set_result(running)
-            return
-        if problems := unreachable(cluster.master, spark_conf(cluster)):
-            raise ConfigError(problems)
-        java = find_java()
-        os.environ["JAVA_HOME"] = str(java.home)
+        start = functools.partial(self._take, running) if (running := existing.running_session()) else self._starter()
         # A daemon, so that a cluster that keeps us waiting does not keep an interrupted process alive.
-        self._thread = threading.Thread(target=self._start, args=(java,), name="spark-start", daemon=True)
+        self._thread = threading.Thread(target=start, name="spark-start", daemon=True)
         self._thread.start()
 
     def allow(self) -> None:
@@ -91,32 +86,61 @@ class StartingSession:
             return True
         return self._session.exception() is None and self._session.result().sparkContext._jsc is not None
 
-    def _start(self, java: Java) -> None:
-        """A JVM, and a session in it unless that is abandoned. What the JVM prints is shown only if the start fails."""
+    def _starter(self) -> Callable[[], None]:
+        """What starts a session, as far as can be seen without a JVM."""
+        if existing.is_submitted():
+            return functools.partial(self._start, None)
+        problems = [] if self.cluster.master != existing.EXISTING else existing.is_missing()
+        if problems := problems or unreachable(self.cluster.master, spark_conf(self.cluster)):
+            raise ConfigError(problems)
+        java = find_java()
+        os.environ["JAVA_HOME"] = str(java.home)
+        return functools.partial(self._start, java)
+
+    def _take(self, session: SparkSession) -> None:
+        """A session that is there, which is nobody's to end."""
+        self._allowed.wait()
+        if self._abandoned:
+            return
+        try:
+            if lost := existing.not_heeded(session, self.cluster):
+                logging.getLogger(__name__).warning(
+                    "the Spark session that is there, on '%s', is used as it is, without the config's %s; set that "
+                    "where the session is started, and write cluster=existing here",
+                    session.sparkContext.master,
+                    ", ".join(lost),
+                )
+            self._make_ready(session)
+            self._session.set_result(session)
+        except Exception as error:  # PySpark's, Py4J's and our own
+            self._session.set_exception(error)
+
+    def _start(self, java: Java | None) -> None:
+        """A JVM, and a session in it unless that is abandoned. What the JVM prints is shown only if the start fails.
+
+        Args:
+            java: None where spark-submit has started it.
+        """
         from pyspark import SparkContext
         from pyspark.sql import SparkSession
 
         conf = _conf(self.cluster, java)
-        # PySpark's context looks at the variable and not at the setting.
-        if conf.contains(WORKERS_PYTHON):
-            os.environ["PYSPARK_PYTHON"] = conf.get(WORKERS_PYTHON)
-        # Masters, workers and pages of a `local-cluster` look at nothing else, and are open to every network otherwise.
-        # Another session of this process may be of a cluster.
-        for name in ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME"):
-            if self.cluster.master.startswith("local"):
-                os.environ.setdefault(name, LOOPBACK)
-            elif os.environ.get(name) == LOOPBACK:
-                del os.environ[name]
+        _set_environment(self.cluster.master, conf)
         _say_errors_once()
         gateway = session = None
         with tempfile.TemporaryFile("w+", errors="replace") as printed:
             try:
                 gateway = launch(conf, printed)
+                if java is None:
+                    existing.check_submitted(gateway, self.cluster)
                 self._allowed.wait()
                 if self._abandoned:
                     _end(gateway)
                     return
-                session = SparkSession(SparkContext(conf=conf, gateway=gateway))
+                on_yarn = self.cluster.master == "yarn"
+                with watched(gateway, conf, self.cluster, self._wait) if on_yarn else contextlib.nullcontext():
+                    context = SparkContext(conf=conf, gateway=gateway)
+                session = SparkSession(context)
                 self._make_ready(session)
                 self._session.set_result(session)
             except Exception as error:  # PySpark, Py4J and the operating system each have their own
@@ -131,7 +155,7 @@ class StartingSession:
                 self._session.set_exception(why)
 
     def _make_ready(self, session: SparkSession) -> None:
-        if self._is_tried and not self.cluster.master.startswith("local"):
+        if self._is_tried and not session.sparkContext.master.startswith("local"):
             wait_for_executors(session, self.cluster, self._wait)
             check_shared_folder(session, self.cluster)
         if self._is_tried:
@@ -175,24 +199,17 @@ def start_session(cluster: ClusterConfig) -> SparkSession:
     return starting_session(cluster).result()
 
 
-def name_jobs(session: SparkSession, group: str, description: str) -> None:
-    """Give Spark's jobs of this thread, and of those that inherit from it, a group and a scheduler pool of their own.
-
-    Pools share the cores evenly, so that a short trial does not wait for a long one.
-    """
-    session.sparkContext.setJobGroup(group, description, interruptOnCancel=True)
-    session.sparkContext.setLocalProperty("spark.scheduler.pool", group)
-
-
-def active_tasks(session: SparkSession) -> str:
-    """Done and all tasks of the stages that Spark is at, as a line says them; empty where it is at none."""
-    tracker = session.sparkContext.statusTracker()
-    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-    known = [stage for stage in stages if stage is not None]
-    if not known:
-        return ""
-    done, tasks = sum(stage.numCompletedTasks for stage in known), sum(stage.numTasks for stage in known)
-    return f" · Spark stage {max(stage.stageId for stage in known)}: {done} of {tasks} tasks"
+def _set_environment(master: str, conf: SparkConf) -> None:
+    """Variables where Spark looks at these and not at settings."""
+    if conf.contains(WORKERS_PYTHON):
+        os.environ["PYSPARK_PYTHON"] = conf.get(WORKERS_PYTHON)
+    # Masters, workers and pages of a `local-cluster` are open to every network otherwise. Another session of this
+    # process may be of a cluster.
+    for name in ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME"):
+        if master.startswith("local"):
+            os.environ.setdefault(name, LOOPBACK)
+        elif os.environ.get(name) == LOOPBACK:
+            del os.environ[name]
 
 
 def _say_errors_once() -> None:
@@ -203,20 +220,12 @@ def _say_errors_once() -> None:
         PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def _running_session() -> SparkSession | None:
-    """A session that was not started here."""
-    from pyspark import SparkContext
-    from pyspark.sql import SparkSession
-
-    # PySpark has no public way to ask without starting a context.
-    context = SparkContext._active_spark_context
-    return None if context is None or context._jsc is None else SparkSession.active()
-
-
-def _conf(cluster: ClusterConfig, java: Java) -> SparkConf:
+def _conf(cluster: ClusterConfig, java: Java | None) -> SparkConf:
     from pyspark import SparkConf
 
     settings = {**defaults(cluster.master), **spark_conf(cluster)}
+    if java is None:  # its options, name and master are those that spark-submit was told
+        return SparkConf(loadDefaults=False).setAll(list(settings.items()))
     own = settings.get("spark.driver.extraJavaOptions", "")
     # The user's come last, since of two options Java takes the later one.
     options = [*class_archive_options(java), *start_up_options(cluster.master, own), own]
@@ -241,41 +250,11 @@ def _warm_up(session: SparkSession) -> None:
     rows.unpersist()
 
 
-def end_jobs_soon() -> threading.Timer:
-    """Have Spark end what it is at in a second, and what begins after that, by another thread, as this one's connection
-    to Java is in use.
-
-    For signals: rows that are collected as Arrow are waited for even then. What is returned can be cancelled.
-    """
-    later = _Repeated(SECONDS_TO_STOP, end_jobs)
-    later.daemon = True
-    later.start()
-    return later
-
-
-class _Repeated(threading.Timer):
-    """Again and again, until it is cancelled."""
-
-    def run(self) -> None:
-        while not self.finished.wait(self.interval):
-            self.function()
-
-
-def end_jobs() -> None:
-    """Have Spark end what it is at, if it is there."""
-    from pyspark import SparkContext
-
-    context = SparkContext._active_spark_context
-    if context is not None:
-        with contextlib.suppress(Exception):  # a session that is ending has nothing left to cancel
-            context.cancelAllJobs()
-
-
 def _end(gateway: Any) -> None:
     """End a JVM that no session came of, at once, so that it archives no classes, and let another be started."""
     from pyspark import SparkContext
 
-    if gateway is not None:
+    if gateway is not None and not existing.is_submitted():
         gateway.shutdown()
         gateway.proc.kill()
     if SparkContext._gateway is gateway:

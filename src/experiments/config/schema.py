@@ -159,6 +159,8 @@ class ClusterConfig:
     driver_memory: str | None = None
     # Python of the executors, which must have the driver's version; MLlib's own models need none.
     python: str | None = None
+    # Archive that `experiments pack` made, at a URI that executors read: it is shipped to them, and has their `python`.
+    environment: str | None = None
     # Folder that the driver and all executors see; models pass through it. Needed where the cluster has no HDFS or S3.
     shared_folder: str | None = None
     # What Spark's Java loads besides: s3, or Maven's coordinates, as org.postgresql:postgresql:42.7.4.

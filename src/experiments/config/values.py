@@ -83,11 +83,28 @@ def _packages(names: Sequence[str]) -> dict[str, str]:
     return {key: ",".join(values) for key, values in listed.items() if values}
 
 
+# Where executors find the archive of `cluster.environment`, in the folder in which they run.
+_UNPACKED = "environment"
+
+
+def _environment(cluster: ClusterConfig, conf: Mapping[str, Any]) -> dict[str, str]:
+    """The settings by which executors get their Python from an archive, beside other archives of the config's."""
+    if cluster.environment is None:
+        return {}
+    archives = [*filter(None, [conf.get("spark.archives")]), f"{cluster.environment}#{_UNPACKED}"]
+    return {"spark.archives": ",".join(map(str, archives)), SHORT["python"]: f"./{_UNPACKED}/bin/python"}
+
+
 def spark_conf(cluster: ClusterConfig) -> dict[str, str]:
-    """A cluster's settings as Spark takes them: dotted names, text values. Those of `cluster.conf` win."""
+    """A cluster's settings as Spark has them: dotted names, texts. Those of `cluster.conf` win, null is none."""
     named = {key: getattr(cluster, name) for name, key in SHORT.items() if getattr(cluster, name) is not None}
     if cluster.master.startswith("spark://") and cluster.executors is not None and cluster.cores is not None:
         named["spark.cores.max"] = cluster.executors * cluster.cores  # what such a cluster goes by
     named |= _packages(cluster.packages)
-    settings = {**named, **dict(flatten(cluster.conf))}
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}
+    conf = dict(flatten(cluster.conf))
+    settings = {**named, **conf, **_environment(cluster, conf)}
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in settings.items()
+        if value is not None
+    }

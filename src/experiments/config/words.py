@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from experiments.config.quoting import SETTINGS, readable
 from experiments.config.schema import Config
+from experiments.errors import ConfigError
 from experiments.redaction import redact_text
 
 # Mappings whose keys are Spark's or a generator's: an override there adds the key.
@@ -73,3 +74,23 @@ def run_name(config: Config, words: Sequence[str]) -> str:
     of_rows = {word.partition("=")[0]: word for word in typed if word.partition("=")[0] in _ROW_KEYS}
     named = [said[key] for key in NAMED if key in said]
     return redact_text(" ".join([config.model.name, *changed, *of_rows.values(), *named]))
+
+
+def overrides_of_mlflow(words: Sequence[str]) -> list[str]:
+    """`--key value` pairs as Hydra's words; `multirun` and `config_dir` stand for Hydra's options.
+
+    Raises:
+        ConfigError: words that are no pairs.
+    """
+    if len(words) % 2 or any(not key.startswith("--") for key in words[::2]):
+        raise ConfigError([f"-P must be key=value, got {' '.join(words)}"])
+    overrides = []
+    for key, value in zip(words[::2], words[1::2], strict=True):
+        name = key.removeprefix("--")
+        if name == "multirun":
+            overrides += ["--multirun"] if value.lower() == "true" else []
+        elif name == "config_dir":
+            overrides += ["--config-dir", value]
+        else:
+            overrides.append(f"{name}={value}")
+    return overrides

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from experiments.cluster.session import end_jobs
+from experiments.cluster.jobs import end_jobs
 from experiments.config.schema import Config
 from experiments.experiment import Alone
 from experiments.sweeps.shared_data import SharedData

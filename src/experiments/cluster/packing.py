@@ -1,0 +1,146 @@
+"""The Python that executors need as one archive, which `cluster.environment` ships to them.
+
+What is packed are the packages of this process, version by version, so that executors have what the driver has. Python
+itself is not in it: each machine has one of the same version at the same place.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from experiments.config.schema import ClusterConfig
+from experiments.errors import ConfigError, suggest
+
+PACKAGE = "spark-experiments"
+# What every Python worker of Spark's needs: PySpark itself comes from Spark's own folder.
+BASE = ("numpy", "pandas", "pyarrow")
+EXTRAS = ("tensorflow", "horovod", "xgboost")
+_BIN = "bin"
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was packed.
+
+    Attributes:
+        packages: name and version of each.
+        size: of the archive, in bytes.
+    """
+
+    packages: list[str]
+    size: int
+
+
+def pack(extras: Sequence[str], target: str, cluster: ClusterConfig, tell: Callable[[str], None]) -> Packed:
+    """Write the archive to a file of this machine, or to any URI that Spark can write.
+
+    Args:
+        extras: of our own, whose packages are packed too.
+        cluster: whose settings reach the storage of a URI.
+        tell: is told of each package.
+
+    Raises:
+        ConfigError: an extra that is not there, or is not installed.
+    """
+    found = list(_closure([*BASE, *_of_extras(extras)]))
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "environment.tar.gz"
+        with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+            _add_python(tar, Path(folder))
+            for each in found:
+                tell(f"{each.name} {each.version}")
+                _add_package(tar, each)
+        size = archive.stat().st_size
+        _put(archive, target, cluster)
+    return Packed([f"{each.name} {each.version}" for each in found], size)
+
+
+def _of_extras(extras: Sequence[str]) -> Iterator[str]:
+    problems = [
+        f"--extra must be one of {', '.join(EXTRAS)}, got '{name}'{suggest(name, EXTRAS)}"
+        for name in extras
+        if name not in EXTRAS
+    ]
+    if problems:
+        raise ConfigError(problems)
+    for text in importlib.metadata.requires(PACKAGE) or ():
+        needed = Requirement(text)
+        if needed.marker is not None and any(needed.marker.evaluate({"extra": name}) for name in extras):
+            yield needed.name
+
+
+def _closure(names: Sequence[str]) -> Iterator[importlib.metadata.Distribution]:
+    """The packages of these names, and all that they need here.
+
+    Raises:
+        ConfigError: one is not installed.
+    """
+    seen: set[str] = set()
+    waiting = [(name, frozenset[str]()) for name in names]
+    while waiting:
+        name, extras = waiting.pop(0)
+        if (key := canonicalize_name(name)) in seen:
+            continue
+        seen.add(key)
+        try:
+            found = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise ConfigError(
+                [f"{name} must be installed here to be packed, got none; `uv sync --all-extras` brings it"]
+            ) from error
+        yield found
+        for text in found.requires or ():
+            needed = Requirement(text)
+            wanted = needed.marker is None or any(needed.marker.evaluate({"extra": each}) for each in ("", *extras))
+            if wanted:
+                waiting.append((needed.name, frozenset(needed.extras)))
+
+
+def _add_python(tar: tarfile.TarFile, folder: Path) -> None:
+    """What makes a folder an environment of a Python that is elsewhere."""
+    base = Path(sys.base_prefix) / _BIN / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    config = folder / "pyvenv.cfg"
+    config.write_text(
+        f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {sys.version.split()[0]}\n"
+    )
+    tar.add(config, "pyvenv.cfg")
+    link = tarfile.TarInfo(f"{_BIN}/python")
+    link.type, link.linkname = tarfile.SYMTYPE, str(base)
+    tar.addfile(link)
+
+
+def _add_package(tar: tarfile.TarFile, package: importlib.metadata.Distribution) -> None:
+    """Its modules and data; not the commands beside them, whose first line names a place of this machine."""
+    site = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    for file in package.files or ():
+        if file.parts[0] == ".." or "__pycache__" in file.parts:
+            continue
+        path = Path(str(file.locate()))
+        if path.exists():
+            tar.add(path, f"{site}/{file}", recursive=False)
+
+
+def _put(archive: Path, target: str, cluster: ClusterConfig) -> None:
+    """Where it shall be: on this machine, or by Spark, which knows the storages that data is read from."""
+    if "://" not in target:
+        Path(target).expanduser().resolve().parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(archive, target)
+        return
+    from experiments.cluster.session import start_session
+
+    context = start_session(cluster).sparkContext
+    hadoop = context._jvm.org.apache.hadoop.fs
+    path = hadoop.Path(target)
+    path.getFileSystem(context._jsc.hadoopConfiguration()).copyFromLocalFile(
+        True, True, hadoop.Path(archive.as_uri()), path
+    )

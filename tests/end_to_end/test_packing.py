@@ -1,0 +1,47 @@
+"""The Python of executors, from one archive."""
+
+import subprocess
+import tarfile
+
+import numpy
+import pytest
+
+from standalone import standalone
+
+LOOPBACK = [f"cluster.conf.spark.driver.{name}=127.0.0.1" for name in ("host", "bindAddress")]
+
+
+@pytest.mark.long
+def test_executors_have_the_packages_of_an_archive(command, environment, tmp_path):
+    """A cluster starts, and 100 MB are packed, sent and taken apart."""
+    done = command("experiments", "pack", "--to", "here/environment.tar.gz")
+    assert done.returncode == 0, done.stderr
+    assert f"numpy {numpy.__version__}" in done.stdout
+    assert "tensorflow" not in done.stdout
+    archive = tmp_path / "here" / "environment.tar.gz"
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "there", filter="fully_trusted")
+    code = "import numpy, pandas, pyarrow; print(numpy.__version__, numpy.__file__)"
+    said = subprocess.run(
+        [tmp_path / "there" / "bin" / "python", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert said.split()[0] == numpy.__version__
+    assert str(tmp_path / "there") in said
+    with standalone(tmp_path) as cluster:
+        own = [f"cluster.master={cluster.address}", f"cluster.shared_folder={tmp_path}"]
+        looked = command(
+            "experiments", "doctor", "cluster=standalone", *own, f"cluster.environment={archive}", *LOOPBACK
+        )
+    assert "packages there  warning  executors have none of" in looked.stdout
+    (missing,) = [line for line in looked.stdout.splitlines() if "executors have none of" in line]
+    assert "tensorflow" in missing
+    assert "numpy" not in missing
+
+
+def test_what_cannot_be_packed_is_said(command):
+    done = command("experiments", "pack", "--to", "environment.tar.gz", "--extra", "tensorflw")
+    assert done.returncode == 2
+    assert (
+        "--extra must be one of tensorflow, horovod, xgboost, got 'tensorflw'; did you mean 'tensorflow'?"
+        in done.stderr
+    )
