@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import click
 from click.shell_completion import CompletionItem
 
-from experiments.config.choices import GROUPS, choices
-from experiments.errors import EXIT_FAILED, ConfigError, override
+from experiments.config.choices import choices
+from experiments.errors import EXIT_FAILED, ConfigError
 from experiments.jobs import exit_code, run_words, tell
-from experiments.terminal.completion import complete_word, folder_of
+from experiments.terminal.completion import complete_word
+from experiments.terminal.first_word import refuse_unknown
 from experiments.terminal.harmless import harmless
 
 HELP = """Machine learning experiments on Spark, composed by Hydra and recorded by MLflow.
@@ -52,7 +51,6 @@ class _RunByDefault(click.Group):
         return [*super().shell_complete(ctx, incomplete), *complete_word(ctx, None, incomplete)]
 
 
-_FILES = (".csv", ".tsv", ".parquet", ".json")
 _OPTIONS = ("--help", "--version")
 _WORDS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 _config_dir = click.option(
@@ -81,38 +79,19 @@ def run(ctx: click.Context, words: tuple[str, ...]) -> None:
             if not explain_words(words):
                 click.echo(main.get_help(ctx.find_root()))
             return 0
-        _check_command(words)
+        refuse_unknown(words, (name for name, command in main.commands.items() if not command.hidden))
         return run_words(words)
 
     _exit_by(start)
-
-
-def _check_command(words: Sequence[str]) -> None:
-    """Take a first word that is neither an override nor an option for a command.
-
-    Raises:
-        ConfigError: there is none of the name; with the nearest, or the choice that is called so.
-    """
-    if not words or "=" in words[0] or words[0].startswith(("-", "~")):
-        return
-    word, folder = words[0], folder_of(words)
-    if len(words) > 1 and words[1].startswith("="):
-        raise ConfigError([f"words must be of the form key=value, without blanks, got '{' '.join(words[:3])}'"])
-    named = {choice: f"{group}={choice}" for group in reversed(GROUPS) for choice in choices(group, folder)}
-    named |= {command: command for command in main.commands if not main.commands[command].hidden}
-    if word not in named and (word.endswith(_FILES) or os.path.isfile(word)):
-        is_there = "" if os.path.isfile(word) else ", and no such file"
-        way_out = f"a file is read by data=table {override('data.path', word)}"
-        raise ConfigError([f"no such command '{word}'{is_there}; {way_out}"])
-    near = [word] if word in named else difflib.get_close_matches(word.lower(), named, n=1)
-    way_out = f"did you mean '{named[near[0]]}'?" if near else "`experiments help` lists them"
-    raise ConfigError([f"no such command '{word}'; {way_out}"])
 
 
 @main.command("from-mlflow", hidden=True, context_settings=_WORDS, add_help_option=False)
 @_words_as_they_are
 def from_mlflow(words: tuple[str, ...]) -> None:
     """Run what `mlflow run . -P key=value` passes on as `--key value`."""
+    # Here, so that help waits for no import of Hydra's.
+    from experiments.config.words import overrides_of_mlflow
+
     _exit_by(lambda: run_words(overrides_of_mlflow(words)))
 
 
@@ -262,24 +241,25 @@ def synchronise(words: tuple[str, ...]) -> None:
     _exit_by(deliver)
 
 
-def overrides_of_mlflow(words: Sequence[str]) -> list[str]:
-    """`--key value` pairs as Hydra's words; `multirun` and `config_dir` stand for Hydra's options.
+@main.command("pack")
+@click.option("--to", required=True, help="The archive: a file, or any URI that Spark writes.")
+@click.option("--extra", "extras", multiple=True, help="tensorflow, horovod or xgboost: what such models need there.")
+@_config_dir
+@_words
+def pack_environment(words: tuple[str, ...], to: str, extras: tuple[str, ...], config_dir: str | None) -> None:
+    """Make the archive with the Python packages that executors need, for cluster.environment=… [cluster.…].
 
-    Raises:
-        ConfigError: words that are no pairs.
+    MLlib's own models need none. Python itself must be on each machine, of this version and at this place.
     """
-    if len(words) % 2 or any(not key.startswith("--") for key in words[::2]):
-        raise ConfigError([f"-P must be key=value, got {' '.join(words)}"])
-    overrides = []
-    for key, value in zip(words[::2], words[1::2], strict=True):
-        name = key.removeprefix("--")
-        if name == "multirun":
-            overrides += ["--multirun"] if value.lower() == "true" else []
-        elif name == "config_dir":
-            overrides += ["--config-dir", value]
-        else:
-            overrides.append(f"{name}={value}")
-    return overrides
+
+    def make() -> None:
+        from experiments.cluster.packing import pack
+        from experiments.config.compose import load
+
+        made = pack(extras, to, load(words, config_dir).cluster, lambda line: click.echo(harmless(line)))
+        click.echo(harmless(f"{len(made.packages)} packages, {made.size / 1e6:.0f} MB: cluster.environment={to}"))
+
+    _exit_by(make)
 
 
 def _exit_by(action: Callable[[], int | None]) -> None:

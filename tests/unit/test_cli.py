@@ -37,6 +37,8 @@ def typed(*words):
         ("diabetes", "did you mean 'data=diabetes'?"),
         ("one_hot", "did you mean 'preprocessing=one_hot'?"),
         ("from_mlflow", "`experiments help` lists them"),
+        ("train", "a run needs no command: experiments model=ridge data=diabetes"),
+        ("UI", "`mlflow ui` shows the runs in a browser, `experiments compare` here"),
         ("xyzzy\x1b[31m", "`experiments help` lists them"),
     ],
 )
