@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from experiments.data.heads import Head, check_json, check_kinds
 from experiments.data.lines import check_lines, lines_of, lost_zeros
 from experiments.data.spelling import Spelling, as_number, look_at
+from experiments.data.texts import said_of_texts
 from experiments.errors import ExperimentError, override
 
 
@@ -61,6 +62,15 @@ def test_what_can_be_read_in_two_ways_is_said_so():
     dates = look_at({"03/04/2024": 1, "05/06/2024": 1}, Spelling())
     assert {dates.spelling.date_format, dates.other.date_format} == {"M/d/yyyy", "d/M/yyyy"}
     assert look_at({"1,234": 5, "1,5": 5}, Spelling()).other is None
+
+
+def test_a_time_with_fewer_parts_than_others_is_said_as_what_it_is_taken():
+    looks = {
+        "took": look_at({"00:13:27": 3, "17:14": 1}, Spelling()),
+        "at": look_at({"17:14": 2, "9:05": 2}, Spelling()),
+    }
+    said = said_of_texts(looks, "the data has text", Spelling())
+    assert "(which makes numbers of took, at, in the unit of the last part, 17:14 as 00:17:14)" in said
 
 
 def test_a_number_that_is_no_thousand_is_not_one():

@@ -99,6 +99,7 @@ class Look:
         tokens: values that are none of the kind, with their rows.
         example: a value of the kind.
         other: another spelling that reads the same values, to another end.
+        shorter: of times one with fewer parts than others have, where there is one.
     """
 
     kind: str
@@ -106,6 +107,7 @@ class Look:
     tokens: dict[str, int] = field(default_factory=dict)
     example: str = ""
     other: Spelling | None = None
+    shorter: str | None = None
 
 
 def settings_of(looks: Mapping[str, Look]) -> dict[str, str | list[str]]:
@@ -175,7 +177,7 @@ def look_at(values: Mapping[str, int], known: Spelling) -> Look | None:
         missing = (*known.missing, *sorted({value.strip() for value in tokens}))
         spelling = replace(spellings[0], missing=missing)
         other = replace(spellings[1], missing=missing) if len(spellings) > 1 else None
-        return Look(kind, spelling, tokens, example, other)
+        return Look(kind, spelling, tokens, example, other, _shorter(values) if kind == "times" else None)
     return None
 
 
@@ -250,6 +252,12 @@ def _as_truths(values: Mapping[str, int], known: Spelling) -> Sequence[Spelling]
 
 def _as_times(values: Mapping[str, int], known: Spelling) -> Sequence[Spelling]:
     return [known] if any(map(is_time, values)) else []
+
+
+def _shorter(values: Iterable[str]) -> str | None:
+    """Of times such as 17:14 and 00:13:27 the first of those with fewer parts; None where all have as many."""
+    times = sorted(filter(is_time, values), key=lambda value: value.count(":"))
+    return times[0].strip() if times[0].count(":") < times[-1].count(":") else None
 
 
 _KINDS = (

@@ -205,19 +205,28 @@ def _said_of_others(rows: DataFrame, name: str, spelling: Spelling, query: str |
     )
 
 
-def said_of_texts(looks: Mapping[str, Look], begin: str, known: Spelling, query: str | None = None) -> str:
+def said_of_texts(
+    looks: Mapping[str, Look], begin: str, known: Spelling, query: str | None = None, is_written: bool = False
+) -> str:
     """What columns are, and the words that read them.
 
     Args:
         begin: of the sentence.
         known: what the config says of spellings.
         query: the config's own.
+        is_written: whether a config that has these words is shown below the sentence.
     """
     said = [f"'{name}' is {_what(look)}" for name, look in looks.items()]
     made = made_by_query(looks, known)
     settings = settings_of({name: look for name, look in looks.items() if name not in made})
-    words = [override(key, value) for key, value in settings.items()]
-    if made:
+    words = (
+        ["the config that suits it reads it so"]
+        if is_written
+        else [override(key, value) for key, value in settings.items()]
+    )
+    if made and is_written:
+        words.append(f"(and makes {_names_of_made(looks, made)})")
+    elif made:
         words.append(f"{override('data.query', with_made(made, query))} (which makes {_names_of_made(looks, made)})")
     others = [
         f"(where {look.example} is {as_said} instead: "
@@ -268,7 +277,9 @@ def with_made(made: Mapping[str, str], query: str | None) -> str:
 def _names_of_made(looks: Mapping[str, Look], made: Mapping[str, str]) -> str:
     times = [name for name in made if looks[name].kind == "times"]
     others = [name for name in made if name not in times]
-    said = [f"numbers of {', '.join(times)}, in the unit of the last part"] if times else []
+    shorter = [f"{looks[name].shorter} as 00:{looks[name].shorter}" for name in times if looks[name].shorter]
+    as_what = f", {', '.join(shorter)}" if shorter else ""
+    said = [f"numbers of {', '.join(times)}, in the unit of the last part{as_what}"] if times else []
     said += [f"{', '.join(others)} like the others, as one setting reads all"] if others else []
     return " and ".join(said)
 

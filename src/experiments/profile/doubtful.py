@@ -41,12 +41,14 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     said = said_of_misread({column.name: column.misread for column in profile.columns})
     looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
     if looks:
-        said.append(said_of_texts(looks, f"data={data.name} has text", _spelling(data), getattr(data, "query", None)))
+        is_table = isinstance(data, TableData)  # a config is shown for it
+        query = getattr(data, "query", None)
+        said.append(said_of_texts(looks, f"data={data.name} has text", _spelling(data), query, is_table))
     needed = _needed(profile, data)
     looked = with_looks(profile, data)
     if needed and isinstance(looked, TableData):
         looked = replace(looked, query=query_of_needed(profile, looked, needed))
-    said += _of_missing(profile, data, needed, looked)
+    said += _of_missing(profile, data, needed)
     if profile.rows >= LEAST_ROWS:
         said += said_of_constant([column.name for column in features if is_constant(column)])
         said += said_of_counting([column.name for column in features if is_counting(column)])
@@ -92,19 +94,20 @@ def _needed(profile: Profile, data: DataConfig) -> dict[str, str]:
     return {each.name: each.kind for each in profile.columns if has_gaps(each) and nothing_fills(each, data)}
 
 
-def _of_missing(profile: Profile, data: DataConfig, needed: Mapping[str, str], looked: DataConfig) -> list[str]:
+def _of_missing(profile: Profile, data: DataConfig, needed: Mapping[str, str]) -> list[str]:
     """Of values that are missing.
 
     Args:
         needed: columns whose gaps nothing fills.
-        looked: the config with the query that leaves these out.
     """
     lacking = {column.name: column.missing for column in profile.columns if 0 < column.missing < column.rows}
     said = []
-    if needed and isinstance(looked, TableData) and looked.query is not None:
+    if needed:
         listed = ", ".join(f"{name} ({lacking.pop(name):,} rows)" if name in lacking else name for name in needed)
-        query = override("data.query", looked.query)
-        said.append(f"data={data.name} lacks what nothing fills, a label or a date: {listed}; leave them out: {query}")
+        said.append(
+            f"data={data.name} lacks what nothing fills, a label or a date: {listed}; the config that suits it leaves "
+            "them out"
+        )
     if lacking:
         listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
         said.append(
