@@ -44,7 +44,8 @@ class CategoryEncoder(
 
     Of up to `mostValues` values each has an entry of 0 or 1, but for the most frequent, with which the others are
     compared and as which new ones count. Of more values there is one entry, the share of the training rows that have
-    the row's value, 0 for a new one. Missing is a value like others.
+    the row's value, of a new one that of the rarest: no row of the fit had less, and where nearly all values differ, a
+    scale makes any other number a very large one. Missing is a value like others.
     """
 
     @keyword_only
@@ -141,8 +142,9 @@ def _share(name: str, index: str, shares: list[float], missing: float, made: str
     """A vector of one entry: the share of the row's value, by its index among the known ones."""
     from pyspark.sql import functions as F
 
-    known = F.coalesce(F.get(F.lit(np.array(shares)), F.col(quoted(index)).cast("int")), F.lit(0.0))
-    return _vector([F.when(F.col(name).isNull(), F.lit(missing)).otherwise(known)], made, [SHARE])
+    rarest = min([*shares, missing] if missing else shares, default=missing)
+    known = F.coalesce(F.get(F.lit(np.array(shares)), F.col(quoted(index)).cast("int")), F.lit(rarest))
+    return _vector([F.when(F.col(name).isNull(), F.lit(missing or rarest)).otherwise(known)], made, [SHARE])
 
 
 def _vector(entries: list[Any], made: str, names: list[str]) -> Column:
