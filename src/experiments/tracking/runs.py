@@ -70,7 +70,8 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
 
     Returns:
         `run_id` (of the newest), `name`, `runs` (how many), and for each metric `METRIC` (mean) and
-        `METRIC_deviation` (of the sample; NaN of one run), the best first; `attrs["sorted_by"]` says by what.
+        `METRIC_deviation` (of the sample; NaN of one run, and no column where each is of one), the best first;
+        `attrs["sorted_by"]` says by what.
 
     Raises:
         ConfigError: no run has the metric to sort by.
@@ -99,10 +100,12 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
         "name": grouped["name"].first().astype(str).str.replace(r" seed=\S+", "", regex=True),
         "runs": grouped.size(),
     }
+    has_several = bool((columns["runs"] > 1).any())
     for metric in metrics:
         name = metric if metric.removeprefix("metrics.") in columns else metric.removeprefix("metrics.")
         columns[name] = grouped[metric].mean()
-        columns[f"{name}_deviation"] = grouped[metric].std(ddof=1)
+        if has_several:
+            columns[f"{name}_deviation"] = grouped[metric].std(ddof=1)
     made = pd.DataFrame(columns).reset_index(drop=True)
     if sort is not None and sort not in made:
         known = [metric.removeprefix("metrics.") for metric in metrics]
