@@ -1,5 +1,6 @@
 """Figures stay readable whatever the table holds. What is checked is the figure's own content, not its pixels."""
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
@@ -58,6 +59,8 @@ def test_confusion_counts_stand_in_their_cells_and_shares_are_of_the_true_class(
          model_charts.centres),
         ([{"(cluster)": i, "(rows)": 9, "x": float(i)} for i in range(800)], model_charts.centres),
         ([{"(cluster)": 0, "(rows)": 1, LONG: 2.0}], model_charts.centres),
+        ([{"(cluster)": i, "(rows)": 9, "x": float(i)} for i in range(2)],
+         lambda rows: model_charts.centres(rows, ["x"], {"x": np.array([-0.1, 0.1])})),
         ([{"iteration": 0, "loss": 2.0}, {"iteration": 1, "loss": 1.0}],
          lambda rows: charts.lines(rows, x="iteration", y=["loss"], title="Loss")),
         ([{"feature": f"$ {LONG} {i}", "value": float(i)} for i in range(3)],
@@ -94,8 +97,10 @@ def test_every_figure_is_saved_as_a_picture(tmp_path, rows, draw):
 
 def test_curves_say_of_what_they_are_and_are_perfect_only_if_they_are():
     rows = [{"class": name, "recall": at, "precision": 1.0} for name in ("a", "b") for at in (0.5, 0.9999)]
-    (axes,) = prediction_charts.precision_recall(rows, title="t", label="kind", shares=[0.25, 0.75]).axes
-    legend = axes.get_legend()
+    whole, corner = prediction_charts.precision_recall(rows, title="t", label="kind", shares=[0.25, 0.75]).axes
+    assert whole.get_xlim()[1] - whole.get_xlim()[0] > 4 * (corner.get_xlim()[1] - corner.get_xlim()[0])
+    assert [line.get_xdata()[-1] for line in corner.get_lines()] == [0.9999, 0.9999]
+    legend = corner.get_legend()
     assert legend.get_title().get_text() == "kind"
     assert [text.get_text() for text in legend.get_texts()] == [
         "a, average precision >0.999 (guessing 0.25)",

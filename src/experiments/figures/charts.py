@@ -135,14 +135,18 @@ def whole_numbers(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator(integer=True))
 
 
-def lines(rows: Rows, x: str, y: Sequence[str], title: str) -> Figure:
-    """A line for each column of `y`."""
+def lines(rows: Rows, x: str, y: Sequence[str], title: str, unit: str = "") -> Figure:
+    """A line for each column of `y`.
+
+    Args:
+        unit: what the values are of; without it the column's name, where there is one.
+    """
     figure, axes = empty()
     for place, column in enumerate(y):
         marker = "." if len(rows) < 200 else ""
         values = [row[column] for row in rows]
         axes.plot([row[x] for row in rows], values, marker=marker, label=column, **line_style(place))
-    axes.set(title=title, xlabel=x, ylabel=y[0] if len(y) == 1 else "")
+    axes.set(title=title, xlabel=x, ylabel=unit or (y[0] if len(y) == 1 else ""))
     if all(isinstance(row[x], int) for row in rows):
         whole_numbers(axes.xaxis)
     if len(y) > 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.config.schema import Task
-from experiments.evaluation.feature_names import own_units
+from experiments.evaluation.feature_names import is_scaled, own_units
 from experiments.evaluation.judged import Scored
 from experiments.figures import charts
 from experiments.figures.output import MOST_POINTS, MOST_VALUES, Output, Rows
@@ -40,9 +40,14 @@ def centres(scored: Scored) -> Iterator[Output]:
         for cluster, point in enumerate(points)
     ]
     # In the space in which the model measures distances.
-    spread = np.std(_centres(model), axis=0)
-    by = [scored.name(index) for index in np.argsort(-spread, kind="stable").tolist()]
-    yield Output("cluster_centres", rows, partial(model_charts.centres, by=by))
+    scaled = _centres(model)
+    by = [scored.name(index) for index in np.argsort(-np.std(scaled, axis=0), kind="stable").tolist()]
+    weights = np.array([sizes[cluster] for cluster in range(len(scaled))], dtype=float)
+    apart = None
+    if scored.features_column is not None and is_scaled(scored.fitted, scored.features_column) and weights.sum() > 0:
+        from_mean = scaled - np.average(scaled, axis=0, weights=weights)
+        apart = {scored.name(index): values for index, values in enumerate(from_mean.T)}
+    yield Output("cluster_centres", rows, partial(model_charts.centres, by=by, apart=apart))
 
 
 def _centres(model: Any) -> NDArray[np.float64]:

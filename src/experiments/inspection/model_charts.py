@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from experiments.figures import charts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from experiments.figures.output import Rows
 
@@ -20,24 +21,29 @@ MOST_COMPONENTS = 10
 _MEASURES = {"epoch_loss": "Loss", "epoch_accuracy": "Accuracy", "epoch_mae": "Mean absolute error"}
 
 
-def centres(rows: Rows, by: Sequence[str] = ()) -> Figure:
-    """The centres' values, coloured by feature standardised over the clusters, so that any units compare.
+def centres(rows: Rows, by: Sequence[str] = (), apart: Mapping[str, NDArray[np.float64]] | None = None) -> Figure:
+    """The centres' values, coloured by how far they are from the mean of all rows, so that any units compare.
 
     Args:
         by: features, those first in which the clusters differ most.
+        apart: of each feature the centres' distances from that mean, as a scaler has them; without one the colours
+            say how far a centre is from the others.
     """
     every = by or [name for name in rows[0] if not name.startswith("(")]
     features = every[: charts.MOST_CELLS]
     values = np.array([[row[name] for name in features] for row in rows])
-    deviation = values.std(axis=0)
-    standard = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    if apart is not None:
+        shades, unit = np.array([apart[name] for name in features]), "from the mean of all rows, as scaled"
+    else:
+        deviation = values.std(axis=0)
+        shades, unit = ((values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)).T, "among the centres"
     few = len(rows) <= MOST_CLUSTERS
     figure, axes = charts.heat_map(
-        standard.T,
+        shades,
         np.array([[f"{value:.3g}" for value in row] for row in values.T]) if few else None,
         [f"{row['(cluster)']}\n{row['(rows)']:,} rows" for row in rows] if few else [],
         [charts.shorten(name) for name in features],
-        "deviations from their mean",
+        unit,
         cell=(0.9, 0.32),
     )
     some = f": the {len(features)} of {len(every)} features that differ most" if len(features) < len(every) else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from experiments.evaluation.curves import area_under
 from experiments.figures import charts
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from experiments.figures.output import Rows
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 MOST_NAMES = 60
 # Cells that hold two lines.
 MOST_SHARES = 10
+# Lines that all have more below them meet in one corner, which is shown once more, so much of it enlarged.
+CROWDED, CORNER = 0.95, 0.2
 
 
 def confusion_matrix(rows: Rows, title: str, classes: Sequence[str], label: str) -> Figure:
@@ -54,15 +57,19 @@ def confusion_matrix(rows: Rows, title: str, classes: Sequence[str], label: str)
 
 def roc(rows: Rows, title: str, label: str) -> Figure:
     """True against false positives, a line for each class of the label, with the line of a guess."""
-    figure, axes = charts.empty(width=6.6, height=5.2)
-    classes = _by_class(rows)
-    for place, (name, line) in enumerate(classes):
+    lines = []
+    for name, line in _by_class(rows):
         x, y = [row["false_positive_rate"] for row in line], [row["true_positive_rate"] for row in line]
-        area = f"area {_below_one(area_under(x, y))}"
-        axes.plot(x, y, label=f"{name}, {area}" if name else area, **charts.line_style(place))
-    axes.plot([0, 1], [0, 1], color=charts.REFERENCE, linestyle="--", linewidth=1, label="guessing")
-    axes.set(title=title, xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(0, 1.02))
-    charts.legend(axes, len(classes), "lower right", charts.shorten(label) if len(classes) > 1 else None)
+        lines.append((name, x, y, area_under(x, y)))
+    figure, panels = _with_corner([area for *_, area in lines], (0, CORNER))
+    for axes in panels:
+        for place, (name, x, y, area) in enumerate(lines):
+            said = f"area {_below_one(area)}"
+            axes.plot(x, y, label=f"{name}, {said}" if name else said, **charts.line_style(place))
+        axes.plot([0, 1], [0, 1], color=charts.REFERENCE, linestyle="--", linewidth=1, label="guessing")
+        axes.set(xlabel="false positive rate", ylabel="true positive rate")
+    panels[0].set_title(title)
+    charts.legend(panels[-1], len(lines), "lower right", charts.shorten(label) if len(lines) > 1 else None)
     return figure
 
 
@@ -72,21 +79,43 @@ def precision_recall(rows: Rows, title: str, label: str, shares: Sequence[float]
     Args:
         shares: of the rows that are of each class, which is the precision of a guess.
     """
-    figure, axes = charts.empty(width=6.6, height=5.2)
-    classes = _by_class(rows)
-    for place, (name, line) in enumerate(classes):
+    lines = []
+    for name, line in _by_class(rows):
         x, y = [0.0, *(row["recall"] for row in line)], [row["precision"] for row in line]
-        area = f"average precision {_below_one(float(np.sum(np.diff(x) * y)))}"
-        if len(classes) > 1:
-            area += f" (guessing {shares[place]:.2g})"
-        style = charts.line_style(place)
-        axes.step(x, [y[0], *y], where="pre", label=f"{name}, {area}" if name else area, **style)
-    if len(classes) == 1:
-        style = {"color": charts.REFERENCE, "linestyle": "--", "linewidth": 1}
-        axes.axhline(shares[0], label=f"guessing ({shares[0]:.3g})", **style)
-    axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(0, 1.02))
-    charts.legend(axes, len(classes), "lower left", charts.shorten(label) if len(classes) > 1 else None)
+        lines.append((name, x, y, float(np.sum(np.diff(x) * y))))
+    figure, panels = _with_corner([area for *_, area in lines], (1 - CORNER, 1))
+    guess: dict[str, Any] = {"color": charts.REFERENCE, "linestyle": "--", "linewidth": 1}
+    for axes in panels:
+        for place, (name, x, y, area) in enumerate(lines):
+            said = f"average precision {_below_one(area)}"
+            if len(lines) > 1:
+                said += f" (guessing {shares[place]:.2g})"
+            style = charts.line_style(place)
+            axes.step(x, [y[0], *y], where="pre", label=f"{name}, {said}" if name else said, **style)
+        if len(lines) == 1:
+            axes.axhline(shares[0], label=f"guessing ({shares[0]:.3g})", **guess)
+        axes.set(xlabel="recall", ylabel="precision")
+    panels[0].set_title(title)
+    charts.legend(panels[-1], len(lines), "lower left", charts.shorten(label) if len(lines) > 1 else None)
     return figure
+
+
+def _with_corner(areas: Sequence[float], corner: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Axes from 0 to 1, and where lines crowd in one of the upper corners that corner beside it.
+
+    Args:
+        areas: below the lines.
+        corner: from where to where it lies on the x axis.
+    """
+    is_crowded = len(areas) > 1 and min(areas) > CROWDED
+    figure, axes = charts.empty(columns=2 if is_crowded else 1, width=13.0 if is_crowded else 6.6, height=5.2)
+    panels = list(axes) if is_crowded else [axes]
+    panels[0].set(xlim=(-0.01, 1.01), ylim=(0, 1.02))
+    if is_crowded:
+        margin = CORNER / 50
+        panels[1].set(xlim=(corner[0] - margin, corner[1] + margin), ylim=(1 - CORNER, 1 + margin))
+        panels[1].set_title("the same, its upper corner enlarged", fontsize=10)
+    return figure, panels
 
 
 def _below_one(area: float) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 INTERCEPT = "(intercept)"
+# Of the families of a generalized linear model, where none is set; Tweedie's is a power.
+_CANONICAL_LINKS = {"gaussian": "identity", "binomial": "logit", "poisson": "log", "gamma": "inverse"}
 
 
 def importances(scored: Scored) -> Iterator[Output]:
@@ -137,13 +139,20 @@ def _unit(scored: Scored, positive: int | None = None) -> str:
         positive: the class of two for which values above 0 speak.
     """
     scaled = scored.features_column is not None and is_scaled(scored.fitted, scored.features_column)
-    is_linear = not scored.model.hasParam("link")
-    if scored.task is Task.regression and is_linear and not scaled:
-        return f"change of {scored.dataset.label_given} per deviation of the feature"
+    if scored.task is Task.regression and not scaled:
+        return f"change of {_linked(scored.model, scored.dataset.label_given)} per deviation of the feature"
     unit = "coefficient times deviation" + (" of the scaled feature" if scaled else "")
     if scored.task is Task.classification and positive is not None:
         unit += f"; above 0 for {charts.shorten(scored.dataset.class_name(positive))}"
     return unit
+
+
+def _linked(model: Any, label: str) -> str:
+    """What a linear model's sum of effects is: the label itself, or what a link function makes of it."""
+    if not model.hasParam("link"):
+        return label
+    link = model.getLink() if model.isDefined("link") else _CANONICAL_LINKS.get(model.getFamily(), "power")
+    return label if link == "identity" else f"{link}({label})"
 
 
 def _draw_coefficients(rows: Rows, unit: str) -> Figure:
@@ -188,7 +197,8 @@ def isotonic_steps(scored: Scored) -> Iterator[Output]:
     kept = thinned(len(boundaries), MOST_POINTS)
     feature = scored.name(model.getFeatureIndex())
     rows = [{feature: float(boundaries[index]), "prediction": float(predictions[index])} for index in kept]
+    label = scored.dataset.label_given
     draw = partial(
-        charts.lines, x=feature, y=["prediction"], title=f"Predicted {scored.dataset.label_given} by {feature}"
+        charts.lines, x=feature, y=["prediction"], title=f"Predicted {label} by {feature}", unit=charts.shorten(label)
     )
     yield Output("isotonic_steps", rows, draw)
