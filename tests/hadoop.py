@@ -96,13 +96,13 @@ class Hdfs(Hadoop):
 
 
 class Yarn(Hdfs):
-    """A resource manager and one node manager with four GiB and three cores, on a file system of their own."""
+    """A resource manager and one node manager with eight GiB and three cores, on a file system of their own."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         manager, node = "yarn.resourcemanager", "yarn.nodemanager"
         addresses = ("address", "scheduler.address", "resource-tracker.address", "admin.address", "webapp.address")
-        room = {f"{node}.resource.memory-mb": "4096", f"{node}.resource.cpu-vcores": "3"}
+        room = {f"{node}.resource.memory-mb": "8192", f"{node}.resource.cpu-vcores": "3"}
         self._configure(
             "yarn-site.xml",
             {f"{manager}.hostname": "127.0.0.1"}

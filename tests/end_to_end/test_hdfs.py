@@ -1,5 +1,6 @@
 """Data and models on HDFS; the commands of docs/clusters/hdfs.md."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -52,6 +53,8 @@ def test_data_is_read_from_hdfs_by_its_uri_and_as_the_default(page, files, comma
     assert done.returncode == 0, done.stderr
     one, other = MlflowClient(store).search_runs(["1"])
     assert one.data.metrics["rmse"] == other.data.metrics["rmse"]
+    source = json.loads(one.inputs.dataset_inputs[0].dataset.source)
+    assert source["path"] == f"{files.uri}/houses.csv"  # of the newest, whose path had no scheme
     done = command(*by_default, "data.path=here.csv")
     assert done.returncode == 1
     assert "and a file of this machine is file:///…" in done.stderr

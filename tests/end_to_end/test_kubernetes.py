@@ -59,7 +59,7 @@ def test_the_page_leads_to_a_run_on_pods(page, cluster, command, store):
 def test_what_pods_wait_for_is_said(page, cluster, command, store):
     cluster.refuses = ("ImagePullBackOff", "Back-off pulling image apache/spark:4.2.1")
     _, run = page
-    done = command(*run, *LOOPBACK, "cluster.seconds_to_start=10")
+    done = command(*run, *LOOPBACK, "cluster.seconds_to_start=5")
     assert done.returncode == 1
     assert "says ImagePullBackOff: Back-off pulling image apache/spark:4.2.1" in done.stderr
     (found,) = MlflowClient(store).search_runs(["1"])

@@ -69,6 +69,7 @@ def test_the_page_leads_to_a_run_on_yarn(page, cluster, command, store):
     assert [path for path in left if "/part-" in path or "probe" in path or "sparkStaging/" in path] == []
 
 
+@pytest.mark.by_hand
 def test_networks_train_on_yarn_s_machines(page, command, store):
     *_, network = page
     done = command(*network, *LOOPBACK, "model.estimator.epochs=3")

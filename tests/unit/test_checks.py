@@ -6,6 +6,7 @@ import pytest
 
 from experiments import ConfigError, load
 from experiments.cluster.addresses import S3_ENDPOINT, unreachable
+from experiments.cluster.checks import check_master
 from experiments.config.values import spark_conf
 from experiments.validation import validate
 
@@ -73,6 +74,36 @@ def test_short_names_of_a_cluster_are_settings_of_spark_over_which_conf_wins():
     assert settings["spark.cores.max"] == "6"
     assert settings["spark.executor.memory"] == "3g"
     assert settings["spark.pyspark.python"] == "/opt/python"
+
+
+@pytest.mark.parametrize(
+    ("master", "said"),
+    [
+        ("localhost:7077", "did you mean 'spark://localhost:7077'?"),
+        ("spark:head:7077", "did you mean 'spark://head:7077'?"),
+        ("yarn-client", "did you mean 'yarn'?"),
+        ("Local[2]", "did you mean 'local[2]'?"),
+        ("local[x]", "`experiments cluster` lists what there is"),
+        ("sc://head:15002", "got Spark Connect's 'sc://head:15002'; name the cluster itself"),
+    ],
+)
+def test_an_address_by_which_spark_starts_nowhere_is_refused_with_the_one_that_is_meant(master, said):
+    (problem,) = check_master(master)
+    assert problem.startswith("cluster.master must be ")
+    assert problem.endswith(said) or said in problem
+
+
+def test_addresses_that_spark_knows_pass():
+    masters = [
+        "local",
+        "local[*,2]",
+        "local-cluster[2, 1, 1024]",
+        "spark://a:7077,b:7077",
+        "yarn",
+        "k8s://a",
+        "own://a",
+    ]
+    assert [problem for master in masters for problem in check_master(master)] == []
 
 
 def test_a_master_that_does_not_answer_is_named_with_its_reason():

@@ -33,7 +33,7 @@ def test_a_source_holds_no_secret():
 
 
 def test_a_source_is_as_long_as_mlflow_takes_it():
-    paths = ",".join(f"/a/long/folder/of/a/cluster/part-{number:06}.parquet" for number in range(3000))
+    paths = ",".join(f"s3a://a/long/folder/of/a/cluster/part-{number:06}.parquet" for number in range(3000))
     data = load(["data=table", "data.format=parquet", f"data.path=[{paths}]", "data.label=y"]).data
     rows = SimpleNamespace(drop=lambda name: SimpleNamespace(dtypes=[("x", "double")]) if name == HELD_OUT else None)
     dataset = SimpleNamespace(rows=rows, train_digest="a", train_rows=1, test_digest="b", test_rows=0)

@@ -30,6 +30,8 @@ def check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[s
     Args:
         settings: as Spark takes them.
     """
+    if wrong := check_master(cluster.master):
+        return wrong
     problems = [*_check_executors(cluster, settings), *_check_packages(cluster.packages)]
     for key in ("spark.driver.memory", "spark.executor.memory"):
         value = settings.get(key, "").strip().lower()
@@ -42,6 +44,35 @@ def check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[s
         name = f"conf.{key}" if key in cluster.conf else short
         problems.append(f"cluster.{name} must be 450m or more, got {got}; write cluster.{name}={meant}")
     return problems
+
+
+# As Spark reads them; other addresses may be those of managers that people add to it.
+_MASTER = re.compile(
+    r"local(\[\s*(\d+|\*)\s*(,\s*\d+\s*)?\])?|local-cluster\[\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\]|yarn|existing|"
+    r"(spark|k8s)://.+|(?!sc:)[a-z][a-z0-9+-]*://.+"
+)
+_MASTERS = "local[*], local[4], local-cluster[2,1,1024], spark://HOST:7077, yarn, k8s://https://HOST:6443 or existing"
+
+
+def check_master(master: str) -> list[str]:
+    """A sentence for an address by which Spark starts nowhere, or only after it has tried for long."""
+    if _MASTER.fullmatch(master):
+        return []
+    if master.startswith("sc:"):
+        return [
+            f"cluster.master must be a cluster whose driver is in this process, got Spark Connect's '{master}'; name "
+            "the cluster itself, such as cluster.master=spark://HOST:7077, or run where its driver is, by "
+            "cluster=existing"
+        ]
+    begun = re.match(r"(yarn|k8s|spark)[:/-]*(.*)", master)
+    if re.fullmatch(r"[\w.-]+:\d+", master) and not begun:
+        meant = f"spark://{master}"
+    elif begun:
+        meant = "yarn" if begun[1] == "yarn" else f"{begun[1]}://{begun[2] or 'HOST:7077'}"
+    else:
+        meant = master.strip().lower()
+    way_out = f"did you mean '{meant}'?" if _MASTER.fullmatch(meant) else "`experiments cluster` lists what there is"
+    return [f"cluster.master must be {_MASTERS}, got '{master}'; {way_out}"]
 
 
 def _check_packages(packages: Sequence[str]) -> list[str]:
