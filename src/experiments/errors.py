@@ -169,8 +169,20 @@ _MEANINGS = (
         "the bucket allows",
     ),
     (
-        "No FileSystem for scheme|S3AFileSystem not found",
-        "; Spark has no reader of such places unless it gets one: 'cluster.packages=[s3]' for s3a://",
+        "No FileSystem for scheme|(S3A|GoogleHadoop|AzureBlob)FileSystem not found",
+        "; Spark has no reader of such places unless it gets one: 'cluster.packages=[s3]' for s3a://, [gcs] for gs://, "
+        "[abfs] for abfss://",
+    ),
+    (
+        r"ComputeEngineCredentials|metadata\.google\.internal",
+        "; Google Cloud does not know who you are: name the file of a service account's key by "
+        "cluster.conf.spark.hadoop.fs.gs.auth.type=SERVICE_ACCOUNT_JSON_KEYFILE and "
+        "cluster.conf.spark.hadoop.fs.gs.auth.service.account.json.keyfile=/path/key.json",
+    ),
+    (
+        r"value detected for fs\.azure\.account\.key",
+        "; Azure does not know who you are: set fs.azure.account.key.ACCOUNT.dfs.core.windows.net, or the keys of "
+        "OAuth, in HADOOP_CONF_DIR's core-site.xml",
     ),
     (
         r"Path does not exist: (?!file:)\w+:/",

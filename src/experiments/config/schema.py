@@ -163,7 +163,7 @@ class ClusterConfig:
     environment: str | None = None
     # Folder that the driver and all executors see; models pass through it. Needed where the cluster has no HDFS or S3.
     shared_folder: str | None = None
-    # What Spark's Java loads besides: s3, or Maven's coordinates, as org.postgresql:postgresql:42.7.4.
+    # What Spark's Java loads besides: s3, gcs, abfs, or Maven's coordinates, as org.postgresql:postgresql:42.7.4.
     packages: list[str] = field(default_factory=list)
     # How long executors are waited for.
     seconds_to_start: float = 120.0

@@ -70,6 +70,15 @@ PACKAGES = {
         ),
         ("software.amazon.awssdk:bundle", "org.wildfly.openssl:wildfly-openssl"),
     ),
+    "gcs": (("org.apache.hadoop:hadoop-gcp:3.5.0",), ()),
+    "abfs": (  # without what PySpark brings itself, and natives that are for speed alone
+        ("org.apache.hadoop:hadoop-azure:3.5.0",),
+        (
+            "org.wildfly.openssl:wildfly-openssl",
+            "com.fasterxml.jackson.core:jackson-core",
+            "com.fasterxml.jackson.core:jackson-databind",
+        ),
+    ),
 }
 
 
