@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from experiments.evaluation.judged import Scored
 from experiments.figures.output import Output
-from experiments.inspection.clustering import centres, clusters, hierarchy
+from experiments.inspection.clustering import clusters, hierarchy
 from experiments.inspection.decomposition import components, explained_variance, projection
 from experiments.inspection.naive_bayes import class_priors, deciding_features
 from experiments.inspection.networks import network_layers, ranks, training_history
@@ -29,9 +29,8 @@ OUTPUTS: tuple[Callable[[Scored], Iterator[Output]], ...] = (
     class_priors,
     deciding_features,
     topics,
-    centres,
-    hierarchy,
     clusters,
+    hierarchy,
     components,
     explained_variance,
     projection,

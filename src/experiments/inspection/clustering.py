@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.config.schema import Task
-from experiments.evaluation.feature_names import is_scaled, own_units
+from experiments.evaluation.feature_names import own_units
 from experiments.evaluation.judged import Scored
 from experiments.figures import charts
 from experiments.figures.output import MOST_POINTS, MOST_VALUES, Output, Rows
@@ -21,11 +21,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def centres(scored: Scored) -> Iterator[Output]:
-    """`(cluster)`, `(rows)`, of a mixture `(weight)`, then each feature of its centre in the data's own units."""
-    model = scored.model
-    if not hasattr(model, "clusterCenters") and not hasattr(model, "gaussians"):
+def clusters(scored: Scored) -> Iterator[Output]:
+    """Where the clusters are: their centres, and some of the rows in the plane."""
+    column = scored.features_column
+    if scored.task is not Task.clustering:
         return
+    has_centres = hasattr(scored.model, "clusterCenters") or hasattr(scored.model, "gaussians")
+    width = _centres(scored.model).shape[1] if has_centres else len(scored.feature_names) or MOST_VALUES
+    most = min(MOST_POINTS, max(2, MOST_VALUES // width))
+    found = [] if column is None else sample(scored, most).select(column, "prediction").collect()
+    points = None
+    if column is not None and len(found) > 1:
+        points = own_units(scored.fitted, column, np.array([row[column].toArray() for row in found]))
+    if has_centres:
+        yield _cluster_centres(scored, points)
+    if points is not None:
+        yield _clusters(scored, points, [int(row["prediction"]) for row in found])
+
+
+def _cluster_centres(scored: Scored, some: NDArray[np.float64] | None) -> Output:
+    """`(cluster)`, `(rows)`, of a mixture `(weight)`, then each feature of its centre in the data's own units.
+
+    Args:
+        some: rows in these units, shape (rows, features).
+    """
+    model = scored.model
     is_mixture, points = hasattr(model, "gaussians"), _centres(model)
     if scored.features_column is not None:
         points = own_units(scored.fitted, scored.features_column, points)
@@ -40,14 +60,11 @@ def centres(scored: Scored) -> Iterator[Output]:
         for cluster, point in enumerate(points)
     ]
     # In the space in which the model measures distances.
-    scaled = _centres(model)
-    by = [scored.name(index) for index in np.argsort(-np.std(scaled, axis=0), kind="stable").tolist()]
-    weights = np.array([sizes[cluster] for cluster in range(len(scaled))], dtype=float)
-    apart = None
-    if scored.features_column is not None and is_scaled(scored.fitted, scored.features_column) and weights.sum() > 0:
-        from_mean = scaled - np.average(scaled, axis=0, weights=weights)
-        apart = {scored.name(index): values for index, values in enumerate(from_mean.T)}
-    yield Output("cluster_centres", rows, partial(model_charts.centres, by=by, apart=apart))
+    spread = np.std(_centres(model), axis=0)
+    by = [scored.name(index) for index in np.argsort(-spread, kind="stable").tolist()]
+    pairs = [] if some is None else zip(some.mean(axis=0).tolist(), some.std(axis=0).tolist(), strict=True)
+    among = {scored.name(index): pair for index, pair in enumerate(pairs)}
+    return Output("cluster_centres", rows, partial(model_charts.centres, by=by, among=among))
 
 
 def _centres(model: Any) -> NDArray[np.float64]:
@@ -84,30 +101,25 @@ def _walk(node: Any, parent: int | None, rows: Rows) -> None:
         _walk(child, number, rows)
 
 
-def clusters(scored: Scored) -> Iterator[Output]:
+def _clusters(scored: Scored, points: NDArray[np.float64], clusters: list[int]) -> Output:
     """`(cluster)` and two coordinates of up to `MOST_POINTS` rows: the features themselves where there are two, else
-    the two directions in which the sampled rows, standardised, vary most."""
-    column = scored.features_column
-    if scored.task is not Task.clustering or column is None:
-        return
-    known = hasattr(scored.model, "clusterCenters") or hasattr(scored.model, "gaussians")
-    width = _centres(scored.model).shape[1] if known else len(scored.feature_names) or MOST_VALUES
-    most = min(MOST_POINTS, max(2, MOST_VALUES // width))
-    found = sample(scored, most).select(column, "prediction").collect()
-    if len(found) < 2:
-        return
-    points = own_units(scored.fitted, column, np.array([row[column].toArray() for row in found]))
+    the two directions in which the sampled rows, standardised, vary most.
+
+    Args:
+        points: rows in the data's own units, shape (rows, features).
+        clusters: of each row.
+    """
     names, labels = [scored.name(0), scored.name(1)], None
     if points.shape[1] != 2:
         points, shares = _plane(points)
         names = ["component_1", "component_2"]
         labels = [f"component {place} ({share:.1%} of the variance)" for place, share in enumerate(shares, 1)]
     rows = [
-        {"(cluster)": int(row["prediction"]), names[0]: float(x), names[1]: float(y)}
-        for row, (x, y) in zip(found, points, strict=True)
+        {"(cluster)": cluster, names[0]: float(x), names[1]: float(y)}
+        for cluster, (x, y) in zip(clusters, points, strict=True)
     ]
     title = f"Clusters of {len(rows):,} of {scored.judged_rows:,} rows"
-    yield Output("clusters", rows, partial(charts.groups, title=title, group="(cluster)", axes=names, labels=labels))
+    return Output("clusters", rows, partial(charts.groups, title=title, group="(cluster)", axes=names, labels=labels))
 
 
 def _plane(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[float]]:

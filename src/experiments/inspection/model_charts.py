@@ -11,7 +11,6 @@ from experiments.figures import charts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
     from experiments.figures.output import Rows
 
@@ -21,29 +20,27 @@ MOST_COMPONENTS = 10
 _MEASURES = {"epoch_loss": "Loss", "epoch_accuracy": "Accuracy", "epoch_mae": "Mean absolute error"}
 
 
-def centres(rows: Rows, by: Sequence[str] = (), apart: Mapping[str, NDArray[np.float64]] | None = None) -> Figure:
-    """The centres' values, coloured by how far they are from the mean of all rows, so that any units compare.
+def centres(rows: Rows, by: Sequence[str] = (), among: Mapping[str, tuple[float, float]] | None = None) -> Figure:
+    """The centres' values, coloured by how far they are from the mean, so that any units compare.
 
     Args:
         by: features, those first in which the clusters differ most.
-        apart: of each feature the centres' distances from that mean, as a scaler has them; without one the colours
-            say how far a centre is from the others.
+        among: mean and deviation of each feature among rows; without them those among the centres.
     """
     every = by or [name for name in rows[0] if not name.startswith("(")]
     features = every[: charts.MOST_CELLS]
     values = np.array([[row[name] for name in features] for row in rows])
-    if apart is not None:
-        shades, unit = np.array([apart[name] for name in features]), "from the mean of all rows, as scaled"
-    else:
-        deviation = values.std(axis=0)
-        shades, unit = ((values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)).T, "among the centres"
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    if among:
+        mean, deviation = np.array([among[name] for name in features]).T
+    standard = (values - mean) / np.where(deviation > 0, deviation, 1.0)
     few = len(rows) <= MOST_CLUSTERS
     figure, axes = charts.heat_map(
-        shades,
+        standard.T,
         np.array([[f"{value:.3g}" for value in row] for row in values.T]) if few else None,
         [f"{row['(cluster)']}\n{row['(rows)']:,} rows" for row in rows] if few else [],
         [charts.shorten(name) for name in features],
-        unit,
+        "deviations of the rows from their mean" if among else "deviations of the centres from their mean",
         cell=(0.9, 0.32),
     )
     some = f": the {len(features)} of {len(every)} features that differ most" if len(features) < len(every) else ""
