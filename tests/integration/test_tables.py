@@ -329,6 +329,15 @@ def test_dates_of_two_formats_are_read_by_one_setting(spark, tmp_path):
         assert dict(dataset.rows.dtypes)["left"] == "timestamp"
 
 
+def test_what_spreadsheets_write_is_read_by_its_encoding(spark, tmp_path):
+    """Spark alone knows six encodings, and windows-1252 is none of them."""
+    rows = [f"{town},{number}" for number in range(50) for town in ("Škofja Loka", "Århus", "5 €")]
+    (tmp_path / "rows.csv").write_bytes("\n".join(["town,y", *rows]).encode("cp1252"))
+    words = ["data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", "data.options.encoding=windows-1252"]
+    with load_data(spark, load(words).data, Task.regression, 1) as dataset:
+        assert {row["town"] for row in dataset.rows.collect()} == {"Škofja Loka", "Århus", "5 €"}
+
+
 @pytest.mark.parametrize("header", [True, False])
 def test_times_are_no_moments_of_today(spark, tmp_path, header):
     """Spark puts 17:14 on the day on which it is read: the same rows would be others tomorrow."""

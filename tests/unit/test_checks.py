@@ -45,7 +45,7 @@ def problems(*words):
         (["cluster=standalone"], "cluster.shared_folder must be a folder that the driver and all executors of 'spark:"),
         (
             ["cluster.packages=[s33]"],
-            "short names (s3) or Maven's GROUP:ARTIFACT:VERSION, got 's33'; did you mean 's3'?",
+            "short names (s3, gcs, abfs) or Maven's GROUP:ARTIFACT:VERSION, got 's33'; did you mean 's3'?",
         ),
         (["registry.name=a/b"], "registry.name must be a name without '/' and ':'"),
         (["registry.alias=latest"], "registry.alias must be letters"),
@@ -151,7 +151,9 @@ def test_packages_have_short_names_and_conf_wins():
         (["data.label=x", "data.path={folder}/quoted.csv"], "data.label must be in the data (a b, y), got 'x'"),
         (["data.label=y", "data.path={folder}/blank_behind_quotes.csv"], ""),
         (["data.label=y", "data.path={folder}/wide.csv"], ""),
-        (["data.label=y", "data.path={folder}/json.csv"], ""),
+        (["data.label=y", "data.path={folder}/json.csv"], "json.csv', which is JSON; data.format=json"),
+        (["data.label=y", "data.path={folder}/german.csv", "data.options.encoding=cp1252"], "'data.options.sep=\";\"'"),
+        (["data.label=z", "data.path={folder}/german.csv", "data.options={sep:\";\",encoding:cp1252}"], "(größe, y)"),
         (["data.label=cost", "data.query='SELECT price AS cost, size FROM source'"], ""),
         (["data.label=price"], ""),
     ],
@@ -162,6 +164,7 @@ def test_a_misspelt_column_of_a_plain_file_is_said_at_once(words, said, tmp_path
     (tmp_path / "blank_behind_quotes.csv").write_text('"x" ,"y" \n1,2\n3,4\n')
     wide = [f"column_{number}" for number in range(20_000)]
     (tmp_path / "wide.csv").write_text(",".join([*wide, "y"]) + "\n" + ",".join("1" for _ in range(20_001)) + "\n")
+    (tmp_path / "german.csv").write_bytes("größe;y\n1;2\n3;4\n".encode("cp1252"))
     (tmp_path / "json.csv").write_text('{"x":1,"z":2}\n')
     words = [word.replace("{folder}", str(tmp_path)) for word in words]
     config = ["data=table", f"data.path={tmp_path / 'houses.csv'}", *words]

@@ -89,7 +89,8 @@ def test_what_sweeps_choose_by_comes_first_where_all_runs_have_it_and_is_said():
     found["metrics.validation_rmse"] = [float("nan"), 3.0]
     compared = over_seeds(found)
     assert (compared["name"].tolist(), compared.attrs["sorted_by"]) == (["a", "b"], "rmse")
-    assert over_seeds(found, "rmse").attrs == {"sorted_by": "rmse", "is_asked": True}
+    attrs = over_seeds(found, "rmse").attrs
+    assert (attrs["sorted_by"], attrs["is_asked"]) == ("rmse", True)
 
 
 def test_trials_are_sorted_by_what_their_sweep_chose_by(capsys):
@@ -158,4 +159,8 @@ def test_runs_of_the_same_data_that_were_judged_on_other_rows_are_told(capsys):
     del found["params.data.stratified"]
     found["judged_on"] = ["x", "x", "z"]
     show_comparison(over_seeds(found), found)
-    assert "not judged on the same rows" not in " ".join(capsys.readouterr().out.split())
+    assert "not judged on the same rows" not in (said := " ".join(capsys.readouterr().out.split()))
+    assert "holds out other rows: seed 1: few columns | 1, 2: all columns" in said
+    found["judged_on"] = "x"
+    show_comparison(over_seeds(found), found)
+    assert "holds out" not in " ".join(capsys.readouterr().out.split())

@@ -64,6 +64,18 @@ def test_what_can_be_read_in_two_ways_is_said_so():
     assert look_at({"1,234": 5, "1,5": 5}, Spelling()).other is None
 
 
+def test_what_may_be_thousands_is_so_where_the_config_says_that_a_comma_is_before_decimals():
+    """A German table: 142.760 km beside 6,5 l."""
+    distance, litres = {"142.760": 1, "526": 1}, {"6,5": 1, "7,1": 1}
+    looks = {"km": look_at(distance, Spelling()), "l": look_at(litres, Spelling())}
+    assert "replace" not in said_of_texts(looks, "the data has text", Spelling())
+    known = looks["l"].spelling
+    look = look_at(distance, known)
+    assert look.spelling.settings == {"data.decimal": ",", "data.thousands": "."}
+    assert as_number("142.760", look.spelling) == 142760
+    assert look_at({"142.7": 1, "526": 1}, known).spelling.decimal == "."
+
+
 def test_a_time_with_fewer_parts_than_others_is_said_as_what_it_is_taken():
     looks = {
         "took": look_at({"00:13:27": 3, "17:14": 1}, Spelling()),
@@ -118,6 +130,13 @@ def test_lines_that_would_be_misread_are_said_with_the_option(text, said):
     with pytest.raises(ExperimentError) as caught:
         check_lines(lines_of(head(text), CSV), CSV)
     assert said in str(caught.value)
+
+
+def test_an_encoding_that_makes_letters_which_nobody_writes_is_not_that_of_the_file():
+    told = {**CSV, "encoding": "iso-8859-1"}
+    with pytest.raises(ExperimentError, match=r"whose line 2 has .*data\.options\.encoding=windows-1252"):
+        lines_of(head("car,b\nŠkoda,2\n".encode("cp1252")), told)
+    assert lines_of(head("größe,b\n1,2\n".encode("latin-1")), told).header == ["größe", "b"]
 
 
 def test_what_only_java_takes_apart_is_left_to_it():

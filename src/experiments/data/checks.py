@@ -15,7 +15,7 @@ from experiments.config.values import spark_conf
 from experiments.data.bundled import BUNDLED
 from experiments.data.columns import features_of, label_of
 from experiments.data.generators import GENERATORS
-from experiments.data.heads import check_kinds, is_true, plain_head
+from experiments.data.heads import BYTES, check_kinds, is_true, plain_head
 from experiments.data.lines import check_lines, lines_of
 from experiments.data.roles import aside, check_roles
 from experiments.data.table import DEFAULT_OPTIONS, FILE_FORMATS, missing_paths
@@ -46,8 +46,23 @@ def check_source(data: DataConfig, cluster: ClusterConfig) -> list[str]:
             problems.append(f"data.path must be set to read {data.format}, got none; data.path=my.{data.format}")
         if data.format in FILE_FORMATS and _files_are_here(cluster):
             problems += missing_paths("data.path", data.path) + missing_paths("data.test_path", data.test_path)
+            problems += [] if problems else _check_lines(data)
             problems += [] if problems else _check_names(data)
     return problems
+
+
+def _check_lines(data: TableData) -> list[str]:
+    """What a plain CSV file is, looked at as loading does it, but before Spark starts."""
+    paths = [path for path in (data.path, data.test_path) if isinstance(path, str)]
+    options = {**DEFAULT_OPTIONS["csv"], **data.options}
+    for path in paths if data.format == "csv" else ():
+        try:
+            if (head := plain_head(path, BYTES)) is not None:
+                check_kinds([head], "csv")
+                check_lines(lines_of(head, options), options)
+        except ExperimentError as error:
+            return [str(error)]
+    return []
 
 
 def _check_names(data: TableData) -> list[str]:
@@ -68,7 +83,7 @@ def _written_names(data: TableData) -> list[str]:
     options = {**DEFAULT_OPTIONS["csv"], **data.options}
     if data.format != "csv" or data.query or data.schema or not isinstance(data.path, str):
         return []
-    if data.options.keys() - {"sep", "delimiter", "header"} or not is_true(options, "header"):
+    if data.options.keys() - {"sep", "delimiter", "header", "encoding"} or not is_true(options, "header"):
         return []
     head = plain_head(data.path, BYTES_OF_NAMES)
     try:

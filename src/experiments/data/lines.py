@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -15,6 +16,8 @@ from experiments.data.heads import Head, is_true, shown
 from experiments.errors import ExperimentError, override
 
 _SEPARATORS = (",", ";", "\t", "|")
+# What ISO-8859-1 makes of the signs that windows-1252 has besides, such as € and Š.
+_NOBODYS = re.compile("[\x80-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ def _decoded(head: Head, options: Mapping[str, Any]) -> str:
             line = head.raw[: error.start].count(b"\n") + 1
             raise _wrong_encoding(head, encoding, _guess(head.raw), line) from error
         text = head.raw[: error.start].decode(encoding)
+    if (found := _NOBODYS.search(text)) and codecs.lookup(encoding).name in ("iso8859-1", "latin-1"):
+        raise _wrong_encoding(head, encoding, "windows-1252", text[: found.start()].count("\n") + 1)
     return text.removeprefix("\ufeff")
 
 

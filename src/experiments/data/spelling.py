@@ -100,6 +100,7 @@ class Look:
         example: a value of the kind.
         other: another spelling that reads the same values, to another end.
         shorter: of times one with fewer parts than others have, where there is one.
+        may_be_thousands: whether the decimal sign of numbers has three digits behind it wherever it is.
     """
 
     kind: str
@@ -108,6 +109,7 @@ class Look:
     example: str = ""
     other: Spelling | None = None
     shorter: str | None = None
+    may_be_thousands: bool = False
 
 
 def settings_of(looks: Mapping[str, Look]) -> dict[str, str | list[str]]:
@@ -137,6 +139,8 @@ def unlike_others(looks: Mapping[str, Look], known: Spelling) -> dict[str, Spell
     for name, look in looks.items():
         own = look.spelling
         if look.kind == "numbers" and own.decimal in look.example:
+            if look.may_be_thousands:
+                continue  # and is looked at once more where that is settled
             if not is_set:
                 wanted, is_set = replace(wanted, decimal=own.decimal), True
             elif own.decimal != wanted.decimal:
@@ -177,7 +181,9 @@ def look_at(values: Mapping[str, int], known: Spelling) -> Look | None:
         missing = (*known.missing, *sorted({value.strip() for value in tokens}))
         spelling = replace(spellings[0], missing=missing)
         other = replace(spellings[1], missing=missing) if len(spellings) > 1 else None
-        return Look(kind, spelling, tokens, example, other, _shorter(values) if kind == "times" else None)
+        shorter = _shorter(values) if kind == "times" else None
+        parted = kind == "numbers" and spelling.thousands is None and _are_parted(values, spelling)
+        return Look(kind, spelling, tokens, example, other, shorter, parted)
     return None
 
 
@@ -206,12 +212,25 @@ def _as_numbers(values: Mapping[str, int], known: Spelling) -> list[Spelling]:
     counts = [sum(rows for value, rows in values.items() if spelling.is_number(value)) for spelling in written]
     most = max(counts)
     best = [spelling for spelling, count in zip(written, counts, strict=True) if count == most and most > 0]
-    best.sort(key=lambda spelling: (len(spelling.settings), spelling.decimal != known.decimal))
+    # Of two that say as much beside the config, the one with its decimal sign: where that is a comma, 142.760 is many.
+    best.sort(key=lambda spelling: (_changes(spelling, known), spelling.decimal != known.decimal))
     if not best:
         return []
-    simple = [spelling for spelling in best if len(spelling.settings) == len(best[0].settings)]
+    # And takes nothing back, which other columns may need.
+    simple = [
+        spelling
+        for spelling in best
+        if _changes(spelling, known) == _changes(best[0], known) and spelling.settings.keys() >= known.settings.keys()
+    ]
     # 1,234 may be a thousand and more, or little more than one.
     return [best[0], *(one for one in simple[1:2] if _differ(values, best[0], one))]
+
+
+def _changes(spelling: Spelling, known: Spelling) -> int:
+    """How many settings must be written for it beside those of the config."""
+    return sum(known.settings.get(key) != value for key, value in spelling.settings.items()) + len(
+        known.settings.keys() - spelling.settings.keys()
+    )
 
 
 def _differ(values: Iterable[str], one: Spelling, other: Spelling) -> bool:
@@ -252,6 +271,13 @@ def _as_truths(values: Mapping[str, int], known: Spelling) -> Sequence[Spelling]
 
 def _as_times(values: Mapping[str, int], known: Spelling) -> Sequence[Spelling]:
     return [known] if any(map(is_time, values)) else []
+
+
+def _are_parted(values: Iterable[str], spelling: Spelling) -> bool:
+    """Whether the decimal sign may be one between thousands: 142.760 and 526 and never 6.5."""
+    numbers = [spelling.bare(value).lstrip("+-") for value in values if spelling.is_number(value)]
+    signed = [number for number in numbers if spelling.decimal in number]
+    return bool(signed) and all(re.fullmatch(rf"[1-9]\d{{0,2}}\{spelling.decimal}\d{{3}}", number) for number in signed)
 
 
 def _shorter(values: Iterable[str]) -> str | None:

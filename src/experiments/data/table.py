@@ -82,6 +82,9 @@ def _source(spark: SparkSession, data: TableData, path: Any) -> Source:
         return Source(spark.table(data.table))
     reader = spark.read.format(data.format)
     options = {**DEFAULT_OPTIONS.get(data.format, {}), **data.options}
+    if {"encoding", "charset"} & {key.casefold() for key in options}:
+        # Without it Spark knows six, and windows-1252, which half of the world's spreadsheets write, is none of them.
+        spark.conf.set("spark.sql.legacy.javaCharsets", "true")
     if path is None:
         return Source(_read(reader, data, options))
     paths = _paths_for_java(spark, data.format, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -17,6 +18,7 @@ from experiments.data.dataset import HELD_OUT
 from experiments.data.doubts import words_of_sentences
 from experiments.data.loading import read_source
 from experiments.data.names import matches, quoted
+from experiments.data.spelling import as_number
 from experiments.data.table import paths_of
 from experiments.errors import ConfigError, ExperimentError, override
 from experiments.profile.doubtful import doubtful, is_of_sentences, typed_columns
@@ -101,17 +103,30 @@ def _settled(
     Returns:
         The last profile, the keys, and why a table cannot be read by them, if so.
     """
-    keys = suited(found, data, name)
-    for _ in range(MOST_LOOKS):
-        if not any(typed_columns(found, data)):
+    keys, said = suited(found, data, name), []
+    for look in range(MOST_LOOKS):
+        typed = typed_columns(found, data)
+        if not any(typed):
             break
+        said += _said_of_thousands(typed, data) if look else []  # at the first it is said with all others
         data = replace(data, **{key: _from_yaml(data, key, value) for key, value in keys.items()})
         try:
             found = _look(spark, data, seed)
         except ExperimentError as error:
-            return found, keys, [f"the config below does not read the table yet: {error}"]
+            return found, keys, [*said, f"the config below does not read the table yet: {error}"]
         keys = suited(found, data, name)
-    return found, keys, []
+    return found, keys, said
+
+
+def _said_of_thousands(columns: Iterable[Column], data: TableData) -> list[str]:
+    """Where another column's decimal sign has made one between thousands of what was a decimal sign."""
+    return [
+        f"data has '{each.look.example}' and its like in '{each.name}', which the config that suits it reads as "
+        f"{as_number(each.look.example, each.look.spelling):.0f}, since '{data.decimal}' is before decimals in other "
+        "columns; if it is not so, write the file with one sign for all"
+        for each in columns
+        if each.look is not None and each.look.spelling.thousands and not data.thousands
+    ]
 
 
 def _from_yaml(data: TableData, key: str, value: Any) -> Any:

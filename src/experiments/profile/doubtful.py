@@ -177,7 +177,10 @@ def _of_other_meaning(profile: Profile, features: list[Column], data: DataConfig
             )
     if made:
         query = override("data.query", with_made(made, data.query))
-        yield f"data has values that mean something else; what makes that of {', '.join(made)}: {query}"
+        yield (
+            "data has values that mean something else, of which the config makes nothing unless you put this into it; "
+            f"what makes that of {', '.join(made)}: {query}"
+        )
 
 
 def _are_days(column: Column) -> bool:

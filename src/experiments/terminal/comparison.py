@@ -74,7 +74,7 @@ def _said_of_runs(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     if len(compared) > 1 and first is not None:
         is_asked = compared.attrs["is_asked"]
         said += [f"the best first, by {first}" if is_asked else _said_of_order(first, compared)]
-    said += [_said_of_lopsided(compared, found), _said_of_other_rows(found)]
+    said += [_said_of_lopsided(compared, found), _said_of_other_rows(found) or _said_of_seeds(compared, found)]
     if others := int((found["status"] != "FINISHED").sum()):
         said += [
             f"{others} run{'' if others == 1 else 's'} that did not finish {'is' if others == 1 else 'are'} left out"
@@ -96,6 +96,19 @@ def _said_of_other_rows(found: pd.DataFrame) -> str:
             some = " | ".join(", ".join(names[:2]) + (" …" if len(names) > 2 else "") for names in parted[:4])
             return f"not judged on the same rows, so that small differences say little: {some}; {_why_other_rows(same)}"
     return ""
+
+
+def _said_of_seeds(compared: pd.DataFrame, found: pd.DataFrame) -> str:
+    """Where lines are means over other seeds, each of which holds out rows of its own."""
+    of: Mapping[str, str] = compared.attrs.get("seeds", {})
+    named: dict[str, list[str]] = {}
+    for run_id, name in zip(compared["run_id"], compared["name"], strict=True):
+        named.setdefault(of.get(run_id, ""), []).append(name)
+    is_one = "judged_on" in found and found["judged_on"].nunique() == 1  # a test set of its own
+    if len(named) < 2 or "" in named or is_one or found["experiment"].nunique() > 1:
+        return ""
+    some = [f"{seeds}: {', '.join(names[:2])}{' …' if len(names) > 2 else ''}" for seeds, names in named.items()]
+    return f"not of the same seeds, each of which holds out other rows: seed {' | '.join(some[:4])}"
 
 
 def _said_of_lopsided(compared: pd.DataFrame, found: pd.DataFrame) -> str:

@@ -15,7 +15,8 @@ _RUN = "a run needs no command: experiments model=ridge data=diabetes"
 _RUNS = "`experiments compare` shows the runs, `mlflow ui` all that they recorded"
 _PREDICT = (
     'a registered model scores from Python, experiments.load_model("models:/NAME@candidate").predict(frame), or by '
-    "`mlflow models predict -m models:/NAME@candidate --env-manager local -t csv -i ROWS.csv -o ANSWERS.json`"
+    "`mlflow models predict -m models:/NAME@candidate --env-manager local -t csv -i ROWS.csv -o ANSWERS.json` "
+    "(-t json where codes are texts, which a CSV does not say)"
 )
 _SEARCH = (
     "a grid for one model is tuning=cross_validation 'tuning.grid.model.estimator.regParam=[0.1,1]', a run for each "

@@ -71,7 +71,7 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
     Returns:
         `run_id` (of the newest), `name`, `runs` (how many), and for each metric `METRIC` (mean) and
         `METRIC_deviation` (of the sample; NaN of one run, and no column where each is of one), the best first;
-        `attrs["sorted_by"]` says by what.
+        `attrs["sorted_by"]` says by what, `attrs["seeds"]` of which seeds, by `run_id`.
 
     Raises:
         ConfigError: no run has the metric to sort by.
@@ -110,7 +110,11 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
     if sort is not None and sort not in made:
         known = [metric.removeprefix("metrics.") for metric in metrics]
         raise ConfigError([f"sort must be a metric of the runs, got '{sort}'{suggest(sort, known)}"])
-    return _ordered(made, finished, sort)
+    ordered = _ordered(made, finished, sort)
+    if "params.seed" in finished:
+        seeds = grouped["params.seed"].agg(lambda each: ", ".join(sorted(each.dropna().astype(str).unique())))
+        ordered.attrs["seeds"] = dict(zip(columns["run_id"], seeds, strict=True))
+    return ordered
 
 
 def _identity(finished: pd.DataFrame, keys: list[str]) -> pd.Series:

@@ -70,8 +70,9 @@ def _numbers(values: pd.Series) -> pd.Series:
     found = [value for value in values if isinstance(value, others) and not pd.isna(value)] if is_mixed else []
     if found and isinstance(found[0], str):
         raise ValueError(
-            f"texts such as {found[0]!r}; pandas.to_numeric(…, errors='coerce') makes numbers of them, and missing "
-            "values of what is none; signs as $ must be taken away before"
+            f"texts such as {found[0]!r}; read the file as it was at the fit (pandas.read_csv(…, decimal=',', "
+            "thousands='.')) and take away signs beside numbers (.str.replace('$', '')); only then "
+            "pandas.to_numeric(…, errors='coerce') makes missing values of what is none"
         )
     if found or values.dtype.kind in "mM":
         raise ValueError("times or bytes, which are no numbers")
