@@ -193,7 +193,8 @@ def _check_options(options: Sequence[str]) -> None:
 
     known = [name for name in get_args_parser()._option_string_actions if name.startswith("--")]
     problems = [
-        f"no such option '{option}'{suggest(option, [*known, '--dry-run'])}"
+        f"no such option '{option}'"
+        + (f"; words have no dashes: {option.lstrip('-')}" if "=" in option else suggest(option, [*known, "--dry-run"]))
         for option in options
         if option.startswith("--") and option.partition("=")[0] not in (*known, "--dry-run")
     ]

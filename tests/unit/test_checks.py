@@ -153,7 +153,7 @@ def test_packages_have_short_names_and_conf_wins():
         (["data.label=y", "data.path={folder}/wide.csv"], ""),
         (["data.label=y", "data.path={folder}/json.csv"], "json.csv', which is JSON; data.format=json"),
         (["data.label=y", "data.path={folder}/german.csv", "data.options.encoding=cp1252"], "'data.options.sep=\";\"'"),
-        (["data.label=z", "data.path={folder}/german.csv", "data.options={sep:\";\",encoding:cp1252}"], "(größe, y)"),
+        (["data.label=z", "data.path={folder}/german.csv", 'data.options={sep:";",encoding:cp1252}'], "(größe, y)"),
         (["data.label=cost", "data.query='SELECT price AS cost, size FROM source'"], ""),
         (["data.label=price"], ""),
     ],
