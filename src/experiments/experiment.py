@@ -101,19 +101,9 @@ class Alone:
         """
         interruption.go_on()
 
-    @contextlib.contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """An error that comes of being told to stop is an interruption.
-
-        Raises:
-            KeyboardInterrupt, SystemExit: in its place.
-        """
-        try:
-            yield
-        except Exception as error:
-            if (told := self.interruption_of(error)) is not None:
-                raise told from error
-            raise
+    def interruptible(self) -> contextlib.AbstractContextManager[None]:
+        """Within it an error that comes of being told to stop is an interruption."""
+        return interruption.interruptible(self.interruption_of)
 
     def interruption_of(self, error: Exception) -> KeyboardInterrupt | SystemExit | None:
         """A new one of what told the run to stop, where an error came of that."""

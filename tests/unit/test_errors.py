@@ -73,6 +73,8 @@ def test_a_signal_that_python_drops_is_heard_all_the_same(around):
     assert caught.value.args == (143,)
     with pytest.raises(Terminated):
         around.go_on()
+    run_words(["--cfg", "job"])  # of the next command nobody has said so
+    around.go_on()
 
 
 def test_other_errors_stay_what_they_are():

@@ -107,7 +107,7 @@ def _with_corner(areas: Sequence[float], corner: tuple[float, float]) -> tuple[F
         areas: below the lines.
         corner: from where to where it lies on the x axis.
     """
-    is_crowded = len(areas) > 1 and min(areas) > CROWDED
+    is_crowded = len(areas) > 1 and CROWDED < min(areas) < 1 - 1e-9  # all perfect, there is nothing to see there
     figure, axes = charts.empty(columns=2 if is_crowded else 1, width=13.0 if is_crowded else 6.6, height=5.2)
     panels = list(axes) if is_crowded else [axes]
     panels[0].set(xlim=(-0.01, 1.01), ylim=(0, 1.02))

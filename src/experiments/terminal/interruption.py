@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from experiments.errors import causes
 
@@ -51,21 +51,6 @@ def go_on() -> None:
         raise _anew(_told[-1])
 
 
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """An error that comes of being told to end is an interruption.
-
-    Raises:
-        KeyboardInterrupt, SystemExit: in its place.
-    """
-    try:
-        yield
-    except Exception as error:
-        if (told := interruption_of(error)) is not None:
-            raise told from error
-        raise
-
-
 def interruption_of(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
     """A new one of what told the process to end, where an error is only what came of it.
 
@@ -74,6 +59,26 @@ def interruption_of(error: BaseException) -> KeyboardInterrupt | SystemExit | No
     found = next((cause for cause in causes(error) if isinstance(cause, KeyboardInterrupt | SystemExit)), None)
     told = found or (_told[-1] if _told else None)
     return None if told is None else _anew(told)
+
+
+@contextlib.contextmanager
+def interruptible(
+    of: Callable[[Exception], KeyboardInterrupt | SystemExit | None] = interruption_of,
+) -> Iterator[None]:
+    """Within it an error that comes of being told to end is an interruption.
+
+    Args:
+        of: what told it, by the error; None of any other error.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: in its place.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (told := of(error)) is not None:
+            raise told from error
+        raise
 
 
 def leave_quietly() -> None:
