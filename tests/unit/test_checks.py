@@ -38,6 +38,18 @@ def problems(*words):
         (["data=iris", "data.bundled=irish"], "did you mean 'iris'?"),
         (["data=blobs"], "data.label must be a column to predict for regression, got none"),
         (["cluster.executors=4"], "cluster.executors must be unset on 'local[*]', got 4; cluster=local_cluster"),
+        (["cluster.gpus=1"], "cluster.gpus must be unset on 'local[*]', got 1; on one machine a network takes those"),
+        ([*STANDALONE, "cluster.gpus=0"], "cluster.gpus must be 1 or more, got 0"),
+        (
+            [
+                "cluster=standalone",
+                "cluster.master=k8s://h",
+                "cluster.shared_folder=/nfs",
+                "cluster.gpus=1",
+                "cluster.conf.spark.kubernetes.container.image=i",
+            ],
+            "gpu.discoveryScript must name a program",
+        ),
         (["cluster.memory=4g"], "write cluster.driver_memory=8g, which is all there is on one machine"),
         (["cluster.driver_memory=4"], "cluster.driver_memory must be 450m or more, got '4', which Spark reads as MiB"),
         ([*STANDALONE, "cluster.executors=4"], "cluster.cores must say how many cores each of the 4 executors has"),

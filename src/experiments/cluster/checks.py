@@ -95,6 +95,7 @@ def _check_local(cluster: ClusterConfig) -> list[str]:
     ways = {
         "executors": "cluster=local_cluster rehearses several on one machine",
         "environment": "executors of one machine have its own Python",
+        "gpus": "on one machine a network takes those that are there",
         "cores": "write cluster.master=local[4]",
         "memory": "write cluster.driver_memory=8g, which is all there is on one machine",
         "memory_overhead": "write cluster.driver_memory=8g, which is all there is on one machine",
@@ -115,13 +116,19 @@ def _check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[
             f"cluster.python must be unset with cluster.environment, which brings Python's packages, got "
             f"{cluster.python}; leave out one of them"
         )
-    for key in ("executors", "cores"):
+    for key in ("executors", "cores", "gpus"):
         if (count := getattr(cluster, key)) is not None and count < 1:
             problems.append(f"cluster.{key} must be 1 or more, got {count}")
     if cluster.master.startswith("spark://") and cluster.executors is not None and cluster.cores is None:
         problems.append(
             f"cluster.cores must say how many cores each of the {cluster.executors} executors has, as a standalone "
             "cluster counts cores, got none; write cluster.cores=2"
+        )
+    finds = {f"spark.executor.resource.gpu.{name}" for name in ("discoveryScript", "discoveryPlugin")}
+    if cluster.gpus is not None and not cluster.master.startswith("spark://") and not finds & settings.keys():
+        problems.append(
+            "cluster.conf.spark.executor.resource.gpu.discoveryScript must name a program on the executors' machines "
+            "that prints which GPUs they have, got none; Spark's own getGpusResources.sh is one"
         )
     if cluster.master.startswith(kubernetes.SCHEME):
         problems += kubernetes.check_kubernetes(settings)

@@ -33,7 +33,7 @@ def is_submitted() -> bool:
 
 def check_existing(cluster: ClusterConfig) -> list[str]:
     """A sentence for each setting that a session which is there already would not heed."""
-    unset = [*SHORT, "packages", "conf"]
+    unset = [*SHORT, "environment", "packages", "conf"]
     return [
         f"cluster.{key} must be unset on a session that is there already, got {getattr(cluster, key)}; set it where "
         "that is started, as by spark-submit --conf"

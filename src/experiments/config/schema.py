@@ -155,6 +155,8 @@ class ClusterConfig:
     cores: int | None = None
     memory: str | None = None
     memory_overhead: str | None = None
+    # Of each executor; Spark gives each of its tasks one, as the workers of a network are.
+    gpus: int | None = None
     # Memory of the process that the command starts.
     driver_memory: str | None = None
     # Python of the executors, which must have the driver's version; MLlib's own models need none.

@@ -55,6 +55,7 @@ SHORT = {
     "cores": "spark.executor.cores",
     "memory": "spark.executor.memory",
     "memory_overhead": "spark.executor.memoryOverhead",
+    "gpus": "spark.executor.resource.gpu.amount",
     "driver_memory": "spark.driver.memory",
     "python": "spark.pyspark.python",
 }
@@ -109,6 +110,10 @@ def spark_conf(cluster: ClusterConfig) -> dict[str, str]:
     named = {key: getattr(cluster, name) for name, key in SHORT.items() if getattr(cluster, name) is not None}
     if cluster.master.startswith("spark://") and cluster.executors is not None and cluster.cores is not None:
         named["spark.cores.max"] = cluster.executors * cluster.cores  # what such a cluster goes by
+    if cluster.gpus is not None:
+        named["spark.task.resource.gpu.amount"] = 1
+        if cluster.master.startswith("k8s://"):
+            named["spark.executor.resource.gpu.vendor"] = "nvidia.com"
     named |= _packages(cluster.packages)
     conf = dict(flatten(cluster.conf))
     settings = {**named, **conf, **_environment(cluster, conf)}

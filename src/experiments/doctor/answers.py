@@ -31,6 +31,7 @@ class Answer:
         time: seconds since 1970 by its clock.
         memory: bytes of its machine.
         unreached: why it does not reach the next task, or empty.
+        gpus: that Spark gave the task.
     """
 
     host: str
@@ -40,6 +41,7 @@ class Answer:
     time: float
     memory: int
     unreached: str
+    gpus: list[str]
 
 
 def ask_each(session: SparkSession, slots: int) -> list[Answer]:
@@ -61,6 +63,11 @@ def ask_each(session: SparkSession, slots: int) -> list[Answer]:
 
 
 def _answer(is_at_once: bool, _: Iterator[int]) -> Iterator[dict[str, Any]]:
+    from pyspark import TaskContext
+
+    task = TaskContext.get()
+    assert task is not None
+    given = task.resources().get("gpu")
     names = ("numpy", "pandas", "pyarrow", "tensorflow", "horovod", "xgboost")
     packages = {name: version_of(name, f"{name}-cpu") for name in names}
     yield {
@@ -71,6 +78,7 @@ def _answer(is_at_once: bool, _: Iterator[int]) -> Iterator[dict[str, Any]]:
         "time": time.time(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "unreached": _unreached() if is_at_once else "",
+        "gpus": list(given.addresses) if given is not None else [],
     }
 
 

@@ -153,6 +153,8 @@ def _of_answers(session: SparkSession, config: Config, needs: Needs) -> Iterator
     if not session.sparkContext.master.startswith("local"):
         asked = bytes_of(session.sparkContext.getConf().get("spark.executor.memory", "1g"))
         yield _memory(answers, hosts, asked)
+    if gpus := sorted(f"{gpu} on {each.host}" for each in answers for gpu in each.gpus):
+        yield ok("GPUs", f"{len(gpus)} for as many tasks at a time: {', '.join(gpus)}")
     if unreached := sorted({f"{each.host}: {each.unreached}" for each in answers if each.unreached}):
         said = f"executors must reach each other at any port, as workers of a network do, got {'; '.join(unreached)}"
         yield (failed if needs.workers > 1 else doubtful)("ports", f"{said}; open them between these hosts")

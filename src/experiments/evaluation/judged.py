@@ -102,6 +102,11 @@ class Scored:
             return self.cluster_sizes[self.judged_side].total()
         return self.dataset.test_rows or self.dataset.train_rows
 
+    def some(self, shown: int, kind: str = "") -> str:
+        """How many of the judged rows a figure shows, as `90 of 1,000 test rows`; all of them as `90 test rows`."""
+        rows = f"{self.judged_rows:,} {kind} rows".replace("  ", " ")
+        return rows if shown == self.judged_rows else f"{shown:,} of {rows}"
+
     @property
     def judged_name(self) -> str:
         return "test" if self.judged_side else "training"

@@ -118,7 +118,7 @@ def _clusters(scored: Scored, points: NDArray[np.float64], clusters: list[int]) 
         {"(cluster)": cluster, names[0]: float(x), names[1]: float(y)}
         for cluster, (x, y) in zip(clusters, points, strict=True)
     ]
-    title = f"Clusters of {len(rows):,} of {scored.judged_rows:,} rows"
+    title = f"Clusters of {scored.some(len(rows))}"
     return Output("clusters", rows, partial(charts.groups, title=title, group="(cluster)", axes=names, labels=labels))
 
 

@@ -88,7 +88,7 @@ def projection(scored: Scored) -> Iterator[Output]:
     axes = ["component_1", "component_2"]
     shares, what = _shares(scored)
     labels = [f"component {place} ({share:.1%} of the {what})" for place, share in enumerate(shares[:2], 1)]
-    title = f"{len(rows):,} of {scored.judged_rows:,} rows on the first two directions"
+    title = f"{scored.some(len(rows))} on the first two directions"
     draw = partial(charts.groups, title=title, group=group if label else None, axes=axes, labels=labels)
     if rows:
         yield Output("projection", rows, draw)

@@ -136,7 +136,7 @@ def residuals(scored: Scored) -> Iterator[Output]:
         {"true": true, "predicted": predicted, "residual": true - predicted} for true, predicted in _some(scored, label)
     ]
     if rows:
-        title = f"Residuals of {len(rows):,} of {scored.judged_rows:,} {scored.judged_name} rows"
+        title = f"Residuals of {scored.some(len(rows), scored.judged_name)}"
         yield Output(
             "residuals", rows, partial(prediction_charts.residuals, title=title, label=scored.dataset.label_given)
         )

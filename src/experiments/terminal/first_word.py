@@ -19,8 +19,8 @@ _PREDICT = (
     "(-t json where codes are texts, which a CSV does not say)"
 )
 _SEARCH = (
-    "a grid for one model is tuning=cross_validation 'tuning.grid.model.estimator.regParam=[0.1,1]', a run for each "
-    "value is model.estimator.regParam=0.1,1 -m"
+    "a grid for one model is tuning=cross_validation 'tuning.grid.model.estimator.regParam=[0.1,1]'; with -m values "
+    "with commas between them are a run each"
 )
 _CONFIG = (
     "`experiments model=ridge --help` explains a config, `experiments model=ridge --cfg job` shows the whole of it"
@@ -49,7 +49,6 @@ _ELSEWHERE = {
         "each run registers its model under its data's name, and `candidate` moves to it if it is not worse; "
         "registry.alias=champion names another alias",
     ),
-    "version": "`experiments --version` says it",
 }
 
 
