@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# Java's classes for them are fetched.
-pytestmark = pytest.mark.long
+# Java's classes for them are fetched, and all that can be seen without an account is what is missing.
+pytestmark = pytest.mark.by_hand
 PAGE = (Path(__file__).parents[2] / "docs" / "clusters" / "gcs_and_abfs.md").read_text()
 COMMANDS = [shlex.split(line) for line in re.findall(r"^ {4}(experiments .*)$", PAGE, re.MULTILINE)]
 

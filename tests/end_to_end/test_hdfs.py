@@ -13,8 +13,6 @@ from mlflow.tracking import MlflowClient
 from hadoop import hdfs
 from standalone import standalone
 
-# Processes of HDFS and of a cluster start.
-pytestmark = pytest.mark.long
 PAGE = Path(__file__).parents[2] / "docs" / "clusters" / "hdfs.md"
 LOOPBACK = [f"cluster.conf.spark.driver.{name}=127.0.0.1" for name in ("host", "bindAddress")]
 SCORE = """
@@ -44,6 +42,7 @@ def page(files):
     return [[word.replace("hdfs://namenode:9000", files.uri) for word in words] for words in commands]
 
 
+@pytest.mark.long
 def test_data_is_read_from_hdfs_by_its_uri_and_as_the_default(page, files, command, environment, store):
     by_uri, by_default, *_ = page
     done = command(*by_uri)
@@ -60,6 +59,7 @@ def test_data_is_read_from_hdfs_by_its_uri_and_as_the_default(page, files, comma
     assert "and a file of this machine is file:///…" in done.stderr
 
 
+@pytest.mark.by_hand  # test_yarn has the same of YARN's machines, test_s3 of a cluster's through S3
 def test_models_of_a_cluster_pass_through_hdfs(page, files, command, environment, store, tmp_path):
     environment["HADOOP_CONF_DIR"] = str(files.configuration)
     with standalone(tmp_path) as cluster:

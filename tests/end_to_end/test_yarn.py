@@ -1,4 +1,4 @@
-"""Runs on Hadoop's cluster; the file and the commands of docs/clusters/yarn.md."""
+"""Runs on Hadoop's cluster, whose processes take long to start; the file and commands of docs/clusters/yarn.md."""
 
 import re
 import shlex
@@ -15,8 +15,6 @@ from mlflow.tracking import MlflowClient
 
 from hadoop import yarn
 
-# Processes of HDFS and of YARN start.
-pytestmark = pytest.mark.long
 PAGE = (Path(__file__).parents[2] / "docs" / "clusters" / "yarn.md").read_text()
 SCORE = """
 import experiments, pandas
@@ -53,6 +51,7 @@ def page(cluster, environment, tmp_path):
     return [[word.replace("/opt/experiments/bin/python", sys.executable) for word in words] for words in commands]
 
 
+@pytest.mark.long
 def test_the_page_leads_to_a_run_on_yarn(page, cluster, command, store):
     doctor, run, _ = page
     looked = command(*doctor, *LOOPBACK)
@@ -78,6 +77,7 @@ def test_networks_train_on_yarn_s_machines(page, command, store):
     assert found.info.status == "FINISHED"
 
 
+@pytest.mark.long
 def test_an_application_that_yarn_does_not_begin_is_taken_back(page, cluster, command, store):
     _, run, _ = page
     done = command(*run, *LOOPBACK, "cluster.conf.spark.yarn.queue=small", "cluster.seconds_to_start=5")
@@ -90,6 +90,7 @@ def test_an_application_that_yarn_does_not_begin_is_taken_back(page, cluster, co
     assert found.info.status == "FAILED"
 
 
+@pytest.mark.long
 def test_a_cluster_that_is_not_there_is_said_at_once(page, cluster, command, environment, tmp_path, store):
     _, run, _ = page
     environment["HADOOP_CONF_DIR"] = str(shutil.copytree(cluster.configuration, tmp_path / "conf"))
