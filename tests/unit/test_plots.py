@@ -16,7 +16,7 @@ def test_of_a_thousand_features_the_largest_are_shown_and_counted():
     figure = charts.bars(rows, name="feature", value="importance", title="Importances", unit="share")
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"f{i}" for i in range(999, 974, -1)]
-    assert axes.get_title() == "Importances: 25 of 1000"
+    assert axes.get_title() == "Importances: the 25 largest of 1000"
     assert axes.get_xlabel() == "share"
 
 

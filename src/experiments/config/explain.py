@@ -33,11 +33,11 @@ def explain(cause: Exception, overrides: Sequence[str], config_dir: str | Path |
     problems = _sweeps(overrides) if needs_multirun else []
     # Where not even the valid choices compose, the cause itself is all that can be said.
     with contextlib.suppress(HydraException, OmegaConfBaseException), hydra_on(config_dir) as loader:
-        problems += _problems(loader, overrides)
+        problems += _problems(loader, overrides, config_dir)
     return ConfigError(problems or [_first_words(cause)])
 
 
-def _problems(loader: ConfigLoaderImpl, overrides: Sequence[str]) -> list[str]:
+def _problems(loader: ConfigLoaderImpl, overrides: Sequence[str], config_dir: str | Path | None = None) -> list[str]:
     problems, chosen, rest = [], [], []
     for place, word in enumerate(overrides):
         read = parsed(open_override(word))
@@ -46,7 +46,7 @@ def _problems(loader: ConfigLoaderImpl, overrides: Sequence[str]) -> list[str]:
             continue
         key = read.key_or_group.split("@")[0]
         if loader.repository.group_exists(key) and "=" in word:
-            wrong = _wrong_choices(loader, key, read)
+            wrong = _wrong_choices(loader, key, read, config_dir)
             problems += wrong
             if not wrong:
                 first = str(_values(read)[0]).replace("'", "")  # of a list too
@@ -125,10 +125,13 @@ def _values(read: Override) -> list[Any]:
     return [value]
 
 
-def _wrong_choices(loader: ConfigLoaderImpl, group: str, read: Override) -> list[str]:
+def _wrong_choices(
+    loader: ConfigLoaderImpl, group: str, read: Override, config_dir: str | Path | None = None
+) -> list[str]:
     options = [name for name in loader.get_group_options(group) if not name.endswith("_schema")]
     return [
         wrong_choice(group, choice, options)
+        + (f"; there is no {Path(config_dir, group, f'{choice}.yaml')}" if config_dir is not None else "")
         for value in _values(read)
         for choice in (value if isinstance(value, list) else [value])
         if choice is not None and str(choice) not in options

@@ -236,9 +236,9 @@ def said_of_texts(
         if look.other is not None and (as_said := _as_said(look))
     ]
     missing = any(look.spelling.missing for look in looks.values())
-    after = ", then preprocessing=impute or data.missing=drop" if missing else ""
+    after = ", then preprocessing=impute or data.missing=drop" if missing and not is_written else ""
     dated = any(look.kind == "dates" for look in looks.values())
-    after += ", and preprocessing=auto or dates, which take features apart" if dated else ""
+    after += ", and preprocessing=auto or dates, which take features apart" if dated and not is_written else ""
     names = override("data.categories", list(looks))
     return (
         f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join([*words, *others])}{after}; "

@@ -69,7 +69,7 @@ def bars(rows: Rows, name: str, value: str, title: str, unit: str) -> Figure:
     if not any("error" in row or "note" in row for row in shown):
         write_values(axes, drawn)
     first, *rest = title.split("\n")
-    some = f": {len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
+    some = f": the {len(shown)} largest of {len(rows)}" if len(shown) < len(rows) else ""
     axes.set(title="\n".join([first + some, *rest]), xlabel=unit)
     return figure
 

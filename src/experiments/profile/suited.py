@@ -112,7 +112,7 @@ def as_yaml(keys: dict[str, Any], rows: int) -> str:
     name = keys["name"]
     place = redact_text(str(keys.get("path") or keys.get("table") or keys.get("format")))
     head = f"# {rows:,} rows of {place}."
-    text = f"{' '.join(head.split())}   experiments --config-dir … {override('data', name)} preprocessing=auto\n"
+    text = f"{' '.join(head.split())}   experiments --config-dir my_conf {override('data', name)} preprocessing=auto\n"
     text += "defaults: [table_schema]\n"
     order = ["name", "label", *(field.name for field in fields(TableData) if field.name not in ("name", "label"))]
     for key in order:
