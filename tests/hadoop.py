@@ -83,6 +83,8 @@ class Hdfs(Hadoop):
         folders = {"dfs.namenode.name.dir": f"file://{folder}/name", "dfs.datanode.data.dir": f"file://{folder}/data"}
         own = {"dfs.namenode.http-address": "127.0.0.1:0", "dfs.replication": "1"}
         self._configure("hdfs-site.xml", {**data_node, **folders, **own})
+
+    def start(self) -> None:
         self._start("format", f"{_HDFS}.namenode.NameNode", "-format", "-nonInteractive").wait(120)
         self._nodes.append(self._start("name", f"{_HDFS}.namenode.NameNode"))
         self._nodes.append(self._start("data", f"{_HDFS}.datanode.DataNode"))
@@ -119,6 +121,9 @@ class Yarn(Hdfs):
             {f"{queues}.root.queues": "default,small", f"{queues}.maximum-am-resource-percent": "0.6"}
             | {f"{queues}.root.{name}": share for name, share in shares.items()},
         )
+
+    def start(self) -> None:
+        super().start()
         self._nodes.append(self._start("manager", f"{_YARN}.resourcemanager.ResourceManager"))
         self._wait_for("manager", "Transitioned to active state")
         self._nodes.append(self._start("node", f"{_YARN}.nodemanager.NodeManager"))
@@ -158,6 +163,7 @@ def yarn(folder: Path):
 
 def _until_the_end(nodes):
     try:
+        nodes.start()
         yield nodes
     finally:
         nodes.stop()

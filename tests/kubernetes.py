@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -40,25 +41,34 @@ class Kubernetes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
+        self._port, self._ended = port, threading.Event()
+        self._api: subprocess.Popen[bytes] | None = None
+        self._kubelet = threading.Thread(target=self._play, daemon=True)
+
+    def start(self) -> None:
         jars = ":".join([*map(str, fetched(_JARS)), f"{_SPARK / 'jars'}/*"])
         source = Path(__file__).with_name("KubernetesApi.java")
-        with (folder / "api.log").open("wb") as log:
-            self._api = subprocess.Popen(["java", "-cp", jars, str(source), str(port)], stdout=log, stderr=log)
+        log = self._folder / "api.log"
+        with log.open("wb") as file:
+            self._api = subprocess.Popen(["java", "-cp", jars, str(source), str(self._port)], stdout=file, stderr=file)
         end = time.monotonic() + 120
-        while "listens at" not in (told := (folder / "api.log").read_text(errors="replace")):
+        while "listens at" not in (told := log.read_text(errors="replace")):
             assert self._api.poll() is None, told
             assert time.monotonic() < end, told
             time.sleep(0.1)
-        self._ended = threading.Event()
-        self._kubelet = threading.Thread(target=self._play)
         self._kubelet.start()
 
     def stop(self) -> None:
         self._ended.set()
-        self._kubelet.join()
-        for process in [*self._running.values(), self._api]:
+        if self._kubelet.is_alive():
+            self._kubelet.join()
+        for process in filter(None, [*self._running.values(), self._api]):
             process.kill()
             process.wait(30)
+
+    def left(self) -> list[str]:
+        """Names of the pods that there are."""
+        return [pod["metadata"]["name"] for pod in self._call("GET", _PODS).get("items", [])]
 
     def _play(self) -> None:
         while not self._ended.wait(0.5):
@@ -66,7 +76,8 @@ class Kubernetes:
             for name, pod in asked.items():
                 self.pods.setdefault(name, pod)
                 if name not in self._running:
-                    self._begin(name, pod)
+                    with contextlib.suppress(urllib.error.HTTPError):  # it was taken back, or changed, meanwhile
+                        self._begin(name, pod)
             for name in self._running.keys() - asked.keys():
                 self._running.pop(name).kill()
 
@@ -112,6 +123,7 @@ def kubernetes(folder: Path):
     """A cluster of its own, gone at the end."""
     cluster = Kubernetes(folder)
     try:
+        cluster.start()
         yield cluster
     finally:
         cluster.stop()

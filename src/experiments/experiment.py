@@ -6,11 +6,11 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from experiments.cluster.jobs import active_tasks, name_jobs
-from experiments.cluster.session import starting_session
+from experiments.cluster.jobs import active_tasks, named_jobs
+from experiments.cluster.session import StartingSession, starting_session
 from experiments.config.identity import stage_columns
 from experiments.config.schema import Config, TuningMethod
 from experiments.config.values import plain
@@ -156,9 +156,9 @@ def run(
             with _phase("start", progress, around):
                 spark = starting.result()
             progress.watch(functools.partial(active_tasks, spark))
-            name_jobs(spark, tracked.run_id, name)
-            tracked.log_spark_conf(spark)
-            return _fitted_and_recorded(config, spark, tracked, progress, around)
+            with named_jobs(spark, tracked.run_id, name):
+                tracked.log_spark_conf(spark)
+                return _fitted_and_recorded(config, starting, tracked, progress, around)
     finally:
         starting.abandon()
 
@@ -174,14 +174,15 @@ def _phase(name: str, progress: Progress, around: Alone, spark: SparkSession | N
 
 
 def _fitted_and_recorded(
-    config: Config, spark: SparkSession, tracked: TrackedRun, progress: Progress, around: Alone
+    config: Config, starting: StartingSession, tracked: TrackedRun, progress: Progress, around: Alone
 ) -> Result:
     from pyspark import inheritable_thread_target
 
+    spark = starting.result()
     phase = functools.partial(_phase, progress=progress, around=around, spark=spark)
     with contextlib.ExitStack() as stack:
         with phase("load"):
-            dataset = stack.enter_context(around.data(spark, config))
+            dataset = _with_warnings(stack.enter_context(around.data(spark, config)), starting.warnings)
         _warn(dataset.warnings, 0, tracked, progress)
         tuned = _tuned(config, dataset, tracked, progress, phase)
         with phase("fit"), announcements.heard(functools.partial(_epoch, tracked, progress)):
@@ -239,6 +240,11 @@ def note(config: Config, metrics: Mapping[str, float], dataset: Dataset) -> str:
     figures += f", of '{markdown(dataset.positive)}'" if "f1" in names and dataset.positive else ""
     rows = f"{dataset.train_rows:,} training rows, {dataset.test_rows:,} held-out rows"
     return f"{what}{': ' if figures else ''}{figures} ({rows})"
+
+
+def _with_warnings(dataset: Dataset, more: Sequence[str]) -> Dataset:
+    """What else is to be said of a run, before what is said of its data."""
+    return replace(dataset, warnings=(*more, *dataset.warnings)) if more else dataset
 
 
 def _warn(warnings: Sequence[str], known: int, tracked: TrackedRun, progress: Progress, is_guess: bool = False) -> None:

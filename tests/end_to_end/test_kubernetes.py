@@ -62,6 +62,8 @@ def test_what_pods_wait_for_is_said(page, cluster, command, store):
     done = command(*run, *LOOPBACK, "cluster.seconds_to_start=5")
     assert done.returncode == 1
     assert "says ImagePullBackOff: Back-off pulling image apache/spark:4.2.1" in done.stderr
+    assert cluster.pods
+    assert cluster.left() == []
     (found,) = MlflowClient(store).search_runs(["1"])
     assert found.info.status == "FAILED"
 

@@ -38,7 +38,11 @@ def test_executors_have_the_packages_of_an_archive(command, environment, tmp_pat
     assert "numpy" not in missing
 
 
-def test_what_cannot_be_packed_is_said(command):
+def test_what_cannot_be_packed_is_said(command, tmp_path):
+    done = command("experiments", "pack", "--to", f"{tmp_path}/")
+    assert done.returncode == 2
+    assert "--to must be a file, got the folder" in done.stderr
+    assert "numpy" not in done.stdout
     done = command("experiments", "pack", "--to", "environment.tar.gz", "--extra", "tensorflw")
     assert done.returncode == 2
     assert (

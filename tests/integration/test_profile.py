@@ -78,7 +78,7 @@ def test_bars_are_those_of_the_rows(spark):
 def test_what_is_doubtful_is_said_with_the_word_that_helps(spark, sales):
     _, warnings = columns_of(spark, sales, ["data.label=price"])
     said = "\n".join(warnings)
-    assert "'cents' is numbers such as '$1,200.50' but for 'n/a'" in said
+    assert "'cents' is numbers such as '$1,200.50', read as 1200.5 but for 'n/a'" in said
     assert "the config that suits it reads it so" in said  # and is tried by the test of what it writes
     assert "size (50 rows)" in said
     assert "one value in all rows: same; " in said

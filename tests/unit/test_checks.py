@@ -93,6 +93,10 @@ def test_short_names_of_a_cluster_are_settings_of_spark_over_which_conf_wins():
     [
         ("localhost:7077", "did you mean 'spark://localhost:7077'?"),
         ("spark:head:7077", "did you mean 'spark://head:7077'?"),
+        ("spark-master:7077", "did you mean 'spark://spark-master:7077'?"),
+        ("spark//head:7077", "did you mean 'spark://head:7077'?"),
+        ("local[0]", "`experiments cluster` lists what there is"),
+        ("local[ 2 ]", "`experiments cluster` lists what there is"),
         ("yarn-client", "did you mean 'yarn'?"),
         ("Local[2]", "did you mean 'local[2]'?"),
         ("local[x]", "`experiments cluster` lists what there is"),
@@ -108,7 +112,7 @@ def test_an_address_by_which_spark_starts_nowhere_is_refused_with_the_one_that_i
 def test_addresses_that_spark_knows_pass():
     masters = [
         "local",
-        "local[*,2]",
+        "local[*, 2]",
         "local-cluster[2, 1, 1024]",
         "spark://a:7077,b:7077",
         "yarn",

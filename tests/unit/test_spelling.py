@@ -73,7 +73,9 @@ def test_what_may_be_thousands_is_so_where_the_config_says_that_a_comma_is_befor
     look = look_at(distance, known)
     assert look.spelling.settings == {"data.decimal": ",", "data.thousands": "."}
     assert as_number("142.760", look.spelling) == 142760
-    assert look_at({"142.7": 1, "526": 1}, known).spelling.decimal == "."
+    for values in (["142.7", "526"], ["0.567", "1.234"]):
+        assert look_at(dict.fromkeys(values, 1), known).spelling.decimal == "."
+    assert "'142.760', read as 142760" in said_of_texts({"km": look}, "the data has text", known)
 
 
 def test_a_time_with_fewer_parts_than_others_is_said_as_what_it_is_taken():
@@ -137,6 +139,8 @@ def test_an_encoding_that_makes_letters_which_nobody_writes_is_not_that_of_the_f
     with pytest.raises(ExperimentError, match=r"whose line 2 has .*data\.options\.encoding=windows-1252"):
         lines_of(head("car,b\nŠkoda,2\n".encode("cp1252")), told)
     assert lines_of(head("größe,b\n1,2\n".encode("latin-1")), told).header == ["größe", "b"]
+    with pytest.raises(ExperimentError, match="who wrote it knows"):
+        lines_of(head(b"a,b\n\x81,2\n"), {**CSV, "encoding": "windows-1252"})
 
 
 def test_what_only_java_takes_apart_is_left_to_it():

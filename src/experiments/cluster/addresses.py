@@ -14,9 +14,13 @@ SECONDS_TO_ANSWER = 5
 S3_ENDPOINT = "spark.hadoop.fs.s3a.endpoint"
 
 
+# As Spark reads it.
+LOCAL = r"local(?:\[(\*|[1-9]\d*)(?:\s*,\s*\d+)?\])?"
+
+
 def local_cores(master: str) -> int | None:
     """Cores of a local master, None for a cluster."""
-    match = re.fullmatch(r"local(?:\[(\*|\d+)(?:,\d+)?\])?", master)
+    match = re.fullmatch(LOCAL, master)
     if match is None:
         return None
     written = match.group(1) or "1"

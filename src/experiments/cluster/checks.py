@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from experiments.cluster import kubernetes, yarn
+from experiments.cluster.addresses import LOCAL
 from experiments.cluster.existing import EXISTING, check_existing
 from experiments.config.schema import ClusterConfig
 from experiments.config.values import PACKAGES, SHORT
@@ -48,7 +49,7 @@ def check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[s
 
 # As Spark reads them; other addresses may be those of managers that people add to it.
 _MASTER = re.compile(
-    r"local(\[\s*(\d+|\*)\s*(,\s*\d+\s*)?\])?|local-cluster\[\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\]|yarn|existing|"
+    LOCAL + r"|local-cluster\[\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\]|yarn|existing|"
     r"(spark|k8s)://.+|(?!sc:)[a-z][a-z0-9+-]*://.+"
 )
 _MASTERS = "local[*], local[4], local-cluster[2,1,1024], spark://HOST:7077, yarn, k8s://https://HOST:6443 or existing"
@@ -64,13 +65,13 @@ def check_master(master: str) -> list[str]:
             "the cluster itself, such as cluster.master=spark://HOST:7077, or run where its driver is, by "
             "cluster=existing"
         ]
-    begun = re.match(r"(yarn|k8s|spark)[:/-]*(.*)", master)
-    if re.fullmatch(r"[\w.-]+:\d+", master) and not begun:
+    begun = re.fullmatch(r"(k8s|spark)[:/]+(\S+[:/]\S+|\S+\.\S+)", master)
+    if begun:
+        meant = f"{begun[1]}://{begun[2]}"
+    elif re.fullmatch(r"[\w.-]+:\d+", master):
         meant = f"spark://{master}"
-    elif begun:
-        meant = "yarn" if begun[1] == "yarn" else f"{begun[1]}://{begun[2] or 'HOST:7077'}"
     else:
-        meant = master.strip().lower()
+        meant = re.sub("^yarn-(client|cluster)$", "yarn", master.strip().lower())
     way_out = f"did you mean '{meant}'?" if _MASTER.fullmatch(meant) else "`experiments cluster` lists what there is"
     return [f"cluster.master must be {_MASTERS}, got '{master}'; {way_out}"]
 
@@ -149,5 +150,12 @@ def no_shared_folder(master: str) -> str:
     """The sentence for a cluster through whose executors no model could pass."""
     return (
         f"cluster.shared_folder must be a folder that the driver and all executors of '{master}' see, got none; "
-        "cluster.shared_folder=/nfs/experiments, or point cluster.conf.spark.hadoop.fs.defaultFS at HDFS or S3"
+        f"cluster.shared_folder=/nfs/experiments, or point {default_files(master)} at HDFS or S3"
+    )
+
+
+def default_files(master: str) -> str:
+    """The setting that says where paths without a scheme are, as it can be set."""
+    return f"{'' if master == EXISTING else 'cluster.conf.'}spark.hadoop.fs.defaultFS" + (
+        ", where the session is started," if master == EXISTING else ""
     )

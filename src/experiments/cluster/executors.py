@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from experiments.cluster.checks import no_shared_folder
+from experiments.cluster.checks import default_files, no_shared_folder
 from experiments.cluster.kubernetes import SCHEME, said_of_pods
 from experiments.config.schema import ClusterConfig
 from experiments.errors import ExperimentError, readable_cause
@@ -80,6 +80,6 @@ def check_shared_folder(session: SparkSession, cluster: ClusterConfig) -> None:
     if arrived < 2:
         raise ExperimentError(
             "cluster.shared_folder must be a folder that the driver and all executors see, got "
-            f"'{cluster.shared_folder}': {why}; NFS or the like makes one, or "
-            "cluster.conf.spark.hadoop.fs.defaultFS=hdfs://…"
+            f"'{cluster.shared_folder}': {why}; NFS or the like makes one, or point {default_files(cluster.master)} "
+            "at HDFS or S3"
         )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import ClusterConfig
 from experiments.config.values import SHORT, spark_conf
-from experiments.errors import ExperimentError
 
 if TYPE_CHECKING:
+    from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
 EXISTING = "existing"
@@ -23,7 +23,9 @@ def running_session() -> SparkSession | None:
 
     # PySpark has no public way to ask without starting a context.
     context = SparkContext._active_spark_context
-    return None if context is None or context._jsc is None else SparkSession.active()
+    if context is None or context._jsc is None:
+        return None
+    return SparkSession.getActiveSession() or SparkSession(context)
 
 
 def is_submitted() -> bool:
@@ -61,15 +63,21 @@ def not_heeded(session: SparkSession, cluster: ClusterConfig) -> list[str]:
     return ["cluster.master" if key == _MASTER else f"cluster.{short.get(key, f'conf.{key}')}" for key in lost]
 
 
-def check_submitted(gateway: Any, cluster: ClusterConfig) -> None:
-    """What spark-submit was told must not be overruled by a config without a word.
+def check_submitted(cluster: ClusterConfig) -> list[str]:
+    """The sentence for a config that says of another session than spark-submit's what would not be heeded."""
+    if cluster.master == EXISTING:
+        return []
+    return [
+        f"cluster.master must be existing in a process that spark-submit has started, got '{cluster.master}'; write "
+        "cluster=existing, and settings behind spark-submit --conf"
+    ]
 
-    Raises:
-        ExperimentError: they name different clusters.
-    """
-    told = gateway.jvm.java.lang.System.getProperty(_MASTER)
-    if cluster.master not in (EXISTING, told):
-        raise ExperimentError(
-            f"cluster.master must be what spark-submit was told, '{told}', got '{cluster.master}'; write "
-            "cluster=existing"
-        )
+
+def submitted_conf(gateway: Any, ours: SparkConf) -> SparkConf:
+    """The settings that spark-submit was told, and of ours those of which it was told nothing."""
+    from pyspark import SparkConf
+
+    conf = SparkConf(loadDefaults=True, _jvm=gateway.jvm)
+    for key, value in ours.getAll():
+        conf.setIfMissing(key, value)
+    return conf

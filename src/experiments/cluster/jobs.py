@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,15 +12,37 @@ if TYPE_CHECKING:
 
 # For the trials of a sweep to know that they were stopped.
 SECONDS_TO_STOP = 1.0
+_POOL = "spark.scheduler.pool"
+_OF_THREADS = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel", _POOL)
+# Groups that are named now. In a session of others only what has these is ours to end.
+_groups: set[str] = set()
+_are_others_there = threading.Event()
 
 
-def name_jobs(session: SparkSession, group: str, description: str) -> None:
-    """Give Spark's jobs of this thread, and of those that inherit from it, a group and a scheduler pool of their own.
+def share_jobs(with_others: bool) -> None:
+    """Say whether the session has jobs of others."""
+    (_are_others_there.set if with_others else _are_others_there.clear)()
+
+
+@contextlib.contextmanager
+def named_jobs(session: SparkSession, group: str, description: str) -> Iterator[None]:
+    """Within it Spark's jobs of this thread, and of those that inherit from it, have a group and a scheduler pool of
+    their own; afterwards those that they had before.
 
     Pools share the cores evenly, so that a short trial does not wait for a long one.
     """
-    session.sparkContext.setJobGroup(group, description, interruptOnCancel=True)
-    session.sparkContext.setLocalProperty("spark.scheduler.pool", group)
+    context = session.sparkContext
+    before = {key: context.getLocalProperty(key) for key in _OF_THREADS}
+    _groups.add(group)
+    context.setJobGroup(group, description, interruptOnCancel=True)
+    context.setLocalProperty(_POOL, group)
+    try:
+        yield
+    finally:
+        _groups.discard(group)
+        with contextlib.suppress(Exception):  # of a session that has ended
+            for key, value in before.items():
+                context.setLocalProperty(key, value)  # None unsets it
 
 
 def active_tasks(session: SparkSession) -> str:
@@ -54,10 +77,13 @@ class _Repeated(threading.Timer):
 
 
 def end_jobs() -> None:
-    """Have Spark end what it is at, if it is there."""
+    """Have Spark end what it is at for us, if it is there."""
     from pyspark import SparkContext
 
     context = SparkContext._active_spark_context
     if context is not None:
         with contextlib.suppress(Exception):  # a session that is ending has nothing left to cancel
-            context.cancelAllJobs()
+            if not _are_others_there.is_set():
+                context.cancelAllJobs()
+            for group in tuple(_groups):
+                context.cancelJobGroup(group)

@@ -6,6 +6,7 @@ itself is not in it: each machine has one of the same version at the same place.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import shutil
 import sys
@@ -53,6 +54,9 @@ def pack(extras: Sequence[str], target: str, cluster: ClusterConfig, tell: Calla
         ConfigError: an extra that is not there, or is not installed.
     """
     found = list(_closure([*BASE, *_of_extras(extras)]))
+    if problems := [problem for each in found for problem in _cannot_be_packed(each)]:
+        raise ConfigError(problems)
+    put = _putter(target, cluster)
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "environment.tar.gz"
         with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
@@ -61,7 +65,7 @@ def pack(extras: Sequence[str], target: str, cluster: ClusterConfig, tell: Calla
                 tell(f"{each.name} {each.version}")
                 _add_package(tar, each)
         size = archive.stat().st_size
-        _put(archive, target, cluster)
+        put(archive)
     return Packed([f"{each.name} {each.version}" for each in found], size)
 
 
@@ -130,17 +134,34 @@ def _add_package(tar: tarfile.TarFile, package: importlib.metadata.Distribution)
             tar.add(path, f"{site}/{file}", recursive=False)
 
 
-def _put(archive: Path, target: str, cluster: ClusterConfig) -> None:
-    """Where it shall be: on this machine, or by Spark, which knows the storages that data is read from."""
+def _cannot_be_packed(package: importlib.metadata.Distribution) -> Iterator[str]:
+    """A sentence for a package whose files are not where its list of files says, so that nothing of it would be."""
+    is_editable = '"editable": true' in (package.read_text("direct_url.json") or "")
+    if package.files is None or is_editable:
+        yield (
+            f"{package.name} must be installed by pip or uv, and not as a checkout, to be packed, got "
+            f"{'a checkout' if is_editable else 'none of its files listed'}; uv pip install --force-reinstall "
+            f"{package.name}=={package.version}"
+        )
+
+
+def _putter(target: str, cluster: ClusterConfig) -> Callable[[Path], object]:
+    """What puts an archive where it shall be: on this machine, or by Spark, which knows the storages of data. Asked for
+    before anything is packed, as it may be a place that is not there.
+
+    Raises:
+        ConfigError: a folder of this machine.
+    """
     if "://" not in target:
-        Path(target).expanduser().resolve().parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(archive, target)
-        return
+        file = Path(target).expanduser()
+        if target.endswith("/") or file.is_dir():
+            raise ConfigError([f"--to must be a file, got the folder '{target}'; --to {file / 'environment.tar.gz'}"])
+        file.resolve().parent.mkdir(parents=True, exist_ok=True)
+        return functools.partial(shutil.move, dst=file)
     from experiments.cluster.session import start_session
 
     context = start_session(cluster).sparkContext
     hadoop = context._jvm.org.apache.hadoop.fs
     path = hadoop.Path(target)
-    path.getFileSystem(context._jsc.hadoopConfiguration()).copyFromLocalFile(
-        True, True, hadoop.Path(archive.as_uri()), path
-    )
+    files = path.getFileSystem(context._jsc.hadoopConfiguration())
+    return lambda archive: files.copyFromLocalFile(True, True, hadoop.Path(archive.as_uri()), path)

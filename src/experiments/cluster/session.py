@@ -19,6 +19,7 @@ from experiments.cluster.defaults import LOOPBACK, WORKERS_PYTHON, defaults, sta
 from experiments.cluster.executors import check_shared_folder, wait_for_executors
 from experiments.cluster.gateway import launch
 from experiments.cluster.java import Java, class_archive_options, find_java
+from experiments.cluster.jobs import share_jobs
 from experiments.cluster.yarn import watched
 from experiments.config.schema import ClusterConfig
 from experiments.config.values import spark_conf
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 
 SECONDS_TO_END = 5
+_PYTHON = "PYSPARK_PYTHON"
+# What it was before sessions of this process set it.
+_python_before: list[str | None] = []
 
 
 class StartingSession:
@@ -42,6 +46,10 @@ class StartingSession:
     Args:
         is_tried: whether its executors have come, and have written to the shared folder, once it has started.
 
+    Attributes:
+        is_taken: whether it was there already.
+        warnings: what of the config it does not have; complete once it has started.
+
     Raises:
         ConfigError: no usable Java, or no cluster at the address.
     """
@@ -51,9 +59,13 @@ class StartingSession:
         self._allowed = threading.Event()
         self._abandoned = False
         self._waiting = ""
+        self.warnings: list[str] = []
         self._session: Future[SparkSession] = Future()
         self._thread: threading.Thread | None = None
-        start = functools.partial(self._take, running) if (running := existing.running_session()) else self._starter()
+        running = existing.running_session()
+        self.is_taken = running is not None
+        start = functools.partial(self._take, running) if running is not None else self._starter()
+        share_jobs(self.is_taken)
         # A daemon, so that a cluster that keeps us waiting does not keep an interrupted process alive.
         self._thread = threading.Thread(target=start, name="spark-start", daemon=True)
         self._thread.start()
@@ -89,6 +101,8 @@ class StartingSession:
     def _starter(self) -> Callable[[], None]:
         """What starts a session, as far as can be seen without a JVM."""
         if existing.is_submitted():
+            if problems := existing.check_submitted(self.cluster):
+                raise ConfigError(problems)
             return functools.partial(self._start, None)
         problems = [] if self.cluster.master != existing.EXISTING else existing.is_missing()
         if problems := problems or unreachable(self.cluster.master, spark_conf(self.cluster)):
@@ -104,11 +118,10 @@ class StartingSession:
             return
         try:
             if lost := existing.not_heeded(session, self.cluster):
-                logging.getLogger(__name__).warning(
-                    "the Spark session that is there, on '%s', is used as it is, without the config's %s; set that "
-                    "where the session is started, and write cluster=existing here",
-                    session.sparkContext.master,
-                    ", ".join(lost),
+                self.warnings.append(
+                    f"the Spark session that is there, on '{session.sparkContext.master}', is used as it is, without "
+                    f"the config's {', '.join(lost)}; set that where the session is started, and write "
+                    "cluster=existing here"
                 )
             self._make_ready(session)
             self._session.set_result(session)
@@ -124,6 +137,7 @@ class StartingSession:
         from pyspark import SparkContext
         from pyspark.sql import SparkSession
 
+        _restore_environment()
         conf = _conf(self.cluster, java)
         _set_environment(self.cluster.master, conf)
         _say_errors_once()
@@ -132,7 +146,7 @@ class StartingSession:
             try:
                 gateway = launch(conf, printed)
                 if java is None:
-                    existing.check_submitted(gateway, self.cluster)
+                    conf = existing.submitted_conf(gateway, conf)
                 self._allowed.wait()
                 if self._abandoned:
                     _end(gateway)
@@ -182,8 +196,11 @@ def starting_session(cluster: ClusterConfig) -> StartingSession:
     """
     global _current
     with _choosing:
-        if _current is None or not _current.is_alive():
+        # Of one that is there already each run says for itself what it would have otherwise.
+        if _current is None or not _current.is_alive() or (_current.is_taken and cluster != _current.cluster):
             _current = StartingSession(cluster)
+        elif cluster.master == existing.EXISTING:
+            return _current
         elif unlike := _unlike(_current.cluster, cluster):
             raise ConfigError(
                 [
@@ -202,7 +219,8 @@ def start_session(cluster: ClusterConfig) -> SparkSession:
 def _set_environment(master: str, conf: SparkConf) -> None:
     """Variables where Spark looks at these and not at settings."""
     if conf.contains(WORKERS_PYTHON):
-        os.environ["PYSPARK_PYTHON"] = conf.get(WORKERS_PYTHON)
+        _python_before.append(os.environ.get(_PYTHON))
+        os.environ[_PYTHON] = conf.get(WORKERS_PYTHON)
     # Masters, workers and pages of a `local-cluster` are open to every network otherwise. Another session of this
     # process may be of a cluster.
     for name in ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME"):
@@ -210,6 +228,15 @@ def _set_environment(master: str, conf: SparkConf) -> None:
             os.environ.setdefault(name, LOOPBACK)
         elif os.environ.get(name) == LOOPBACK:
             del os.environ[name]
+
+
+def _restore_environment() -> None:
+    """Take back what the session before had its workers' Python be."""
+    while _python_before:
+        if (before := _python_before.pop()) is None:
+            os.environ.pop(_PYTHON, None)
+        else:
+            os.environ[_PYTHON] = before
 
 
 def _say_errors_once() -> None:

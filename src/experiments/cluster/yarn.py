@@ -22,7 +22,7 @@ SITE = "yarn-site.xml"
 FOLDERS = ("HADOOP_CONF_DIR", "YARN_CONF_DIR")
 _MANAGER = "yarn.resourcemanager"
 _TAGS = "spark.yarn.tags"
-_SECONDS_BETWEEN = 0.5
+_SECONDS_BETWEEN, _SECONDS_TO_END = 0.5, 5
 
 
 def site() -> Path | None:
@@ -75,7 +75,7 @@ def watched(gateway: Any, conf: SparkConf, cluster: ClusterConfig, tell: Callabl
         raise
     finally:
         application.has_begun.set()
-        application.join()
+        application.join(_SECONDS_TO_END)  # it may wait for an answer of YARN's
         tell("")
 
 
@@ -95,7 +95,8 @@ class _Application(threading.Thread):
         self.said, self.is_ended = "", False
 
     def run(self) -> None:
-        manager, end = None, None
+        manager: Any = None
+        end = None
         while not self.has_begun.wait(_SECONDS_BETWEEN):
             # Asking is a courtesy: what is wrong with YARN itself, Spark says.
             with contextlib.suppress(Exception):
@@ -108,7 +109,9 @@ class _Application(threading.Thread):
                 if time.monotonic() > end and not self.has_begun.is_set():
                     self.is_ended = True
                     manager.killApplication(report.getApplicationId())
-                    return
+                    break
+        with contextlib.suppress(Exception):
+            manager.stop()
 
     def _manager(self) -> Any:
         hadoop = self._gateway.jvm.org.apache.hadoop.yarn

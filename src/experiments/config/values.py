@@ -98,11 +98,13 @@ _UNPACKED = "environment"
 
 
 def _environment(cluster: ClusterConfig, conf: Mapping[str, Any]) -> dict[str, str]:
-    """The settings by which executors get their Python from an archive, beside other archives of the config's."""
+    """The settings by which executors get their Python from an archive, beside other archives of the config's; of which
+    Python they are, the config may say otherwise."""
     if cluster.environment is None:
         return {}
     archives = [*filter(None, [conf.get("spark.archives")]), f"{cluster.environment}#{_UNPACKED}"]
-    return {"spark.archives": ",".join(map(str, archives)), SHORT["python"]: f"./{_UNPACKED}/bin/python"}
+    python = conf.get(SHORT["python"], f"./{_UNPACKED}/bin/python")
+    return {"spark.archives": ",".join(map(str, archives)), SHORT["python"]: python}
 
 
 def spark_conf(cluster: ClusterConfig) -> dict[str, str]:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from experiments.cluster.jobs import end_jobs
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -39,7 +41,6 @@ def cached(rows: DataFrame, level: str = "MEMORY_AND_DISK") -> Iterator[DataFram
 
 def _abandon(rows: DataFrame) -> None:
     # Java may have been told to end as well.
-    with contextlib.suppress(Exception):
-        rows.sparkSession.sparkContext.cancelAllJobs()
+    end_jobs()
     with contextlib.suppress(Exception):
         rows.unpersist()

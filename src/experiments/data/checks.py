@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import json
 import os
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.cluster.addresses import local_cores
@@ -16,13 +18,10 @@ from experiments.data.bundled import BUNDLED
 from experiments.data.columns import features_of, label_of
 from experiments.data.generators import GENERATORS
 from experiments.data.heads import BYTES, check_kinds, is_true, plain_head
-from experiments.data.lines import check_lines, lines_of
+from experiments.data.lines import Lines, check_lines, lines_of
 from experiments.data.roles import aside, check_roles
 from experiments.data.table import DEFAULT_OPTIONS, FILE_FORMATS, missing_paths
 from experiments.errors import ExperimentError, suggest, wrong_choice
-
-# Of each trial of a sweep the file is looked at once more; a longer line of names is left to loading.
-BYTES_OF_NAMES = 16 * 1024
 
 
 def check_data(config: Config) -> list[str]:
@@ -54,15 +53,35 @@ def check_source(data: DataConfig, cluster: ClusterConfig) -> list[str]:
 def _check_lines(data: TableData) -> list[str]:
     """What a plain CSV file is, looked at as loading does it, but before Spark starts."""
     paths = [path for path in (data.path, data.test_path) if isinstance(path, str)]
-    options = {**DEFAULT_OPTIONS["csv"], **data.options}
-    for path in paths if data.format == "csv" else ():
-        try:
-            if (head := plain_head(path, BYTES)) is not None:
-                check_kinds([head], "csv")
-                check_lines(lines_of(head, options), options)
-        except ExperimentError as error:
-            return [str(error)]
+    try:
+        for path in paths if data.format == "csv" else ():
+            _lines_of(path, data.options)
+    except ExperimentError as error:
+        return [str(error)]
     return []
+
+
+def _lines_of(path: str, more: Mapping[str, Any]) -> Lines | None:
+    """The beginning of a plain CSV file of this machine, once it is known to be one; None of anything else.
+
+    Raises:
+        ExperimentError: it is something else, or would be misread.
+    """
+    file = os.path.abspath(path.removeprefix("file://"))
+    changed = os.stat(file).st_mtime_ns if os.path.isfile(file) else 0
+    return _looked_at(file, changed, json.dumps({**DEFAULT_OPTIONS["csv"], **more}, default=str))
+
+
+# Once for all trials of a sweep.
+@functools.lru_cache(maxsize=8)
+def _looked_at(path: str, _: int, options: str) -> Lines | None:
+    read = json.loads(options)
+    if (head := plain_head(path, BYTES)) is None:
+        return None
+    check_kinds([head], "csv")
+    lines = lines_of(head, read)
+    check_lines(lines, read)
+    return lines
 
 
 def _check_names(data: TableData) -> list[str]:
@@ -85,18 +104,12 @@ def _written_names(data: TableData) -> list[str]:
         return []
     if data.options.keys() - {"sep", "delimiter", "header", "encoding"} or not is_true(options, "header"):
         return []
-    head = plain_head(data.path, BYTES_OF_NAMES)
-    try:
-        if head is None:
-            return []
-        check_kinds([head], "csv")
-        lines = lines_of(head, options)
-        # The first line may be longer than what was read of the file; of odd quotes Java makes something else.
-        first = lines.text.partition("\n")[0].rstrip("\r")
-        if (len(lines.rows) < 2 and not head.is_whole) or not first.strip() or ('"' in first and _odd_quotes(first)):
-            return []
-        check_lines(lines, options)
-    except ExperimentError:  # loading says it
+    lines = _lines_of(data.path, data.options)
+    if lines is None:
+        return []
+    # The first line may be longer than what was read of the file; of odd quotes Java makes something else.
+    first = lines.text.partition("\n")[0].rstrip("\r")
+    if (len(lines.rows) < 2 and not lines.head.is_whole) or not first.strip() or ('"' in first and _odd_quotes(first)):
         return []
     names = [name.casefold() for name in lines.header]
     return lines.header if all(names) and len(set(names)) == len(names) else []

@@ -18,6 +18,7 @@ from experiments.errors import ExperimentError, override
 _SEPARATORS = (",", ";", "\t", "|")
 # What ISO-8859-1 makes of the signs that windows-1252 has besides, such as € and Š.
 _NOBODYS = re.compile("[\x80-\x9f]")
+_NOT_IN_1252 = b"\x81\x8d\x8f\x90\x9d"
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,23 @@ def _decoded(head: Head, options: Mapping[str, Any]) -> str:
             line = head.raw[: error.start].count(b"\n") + 1
             raise _wrong_encoding(head, encoding, _guess(head.raw), line) from error
         text = head.raw[: error.start].decode(encoding)
-    if (found := _NOBODYS.search(text)) and codecs.lookup(encoding).name in ("iso8859-1", "latin-1"):
-        raise _wrong_encoding(head, encoding, "windows-1252", text[: found.start()].count("\n") + 1)
+    if (found := _NOBODYS.search(text)) and codecs.lookup(encoding).name.startswith("iso8859"):
+        raise _wrong_encoding(head, encoding, _guess(head.raw), text[: found.start()].count("\n") + 1)
     return text.removeprefix("\ufeff")
 
 
-def _guess(raw: bytes) -> str:
-    return "windows-1252" if any(0x80 <= byte < 0xA0 for byte in raw) else "ISO-8859-1"
+def _guess(raw: bytes) -> str | None:
+    """An encoding that has letters for all bytes, of those that people use; None where these have none."""
+    if not any(0x80 <= byte < 0xA0 for byte in raw):
+        return "ISO-8859-1"
+    return None if any(byte in _NOT_IN_1252 for byte in raw) else "windows-1252"
 
 
-def _wrong_encoding(head: Head, encoding: str, guess: str, line: int = 1) -> ExperimentError:
+def _wrong_encoding(head: Head, encoding: str, guess: str | None, line: int = 1) -> ExperimentError:
+    way_out = f"try {override('data.options.encoding', guess)}" if guess else "who wrote it knows which it has"
     return ExperimentError(
         f"data.options.encoding must be that of the file, got {encoding} for '{head.name}', whose line {line} has "
-        f"bytes of another; try {override('data.options.encoding', guess)}"
+        f"bytes of another; {way_out}"
     )
 
 

@@ -43,7 +43,7 @@ class Spelling:
         point = re.escape(self.decimal)
         whole = r"\d+"
         if self.thousands is not None:
-            whole = rf"(?:\d{{1,3}}(?:{self.between}\d{{3}})+|\d+)"
+            whole = rf"(?:[1-9]\d{{0,2}}(?:{self.between}\d{{3}})+|\d+)"  # 0.567 is no thousand
         return rf"[+-]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
 
     @property

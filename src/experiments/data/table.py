@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
@@ -19,6 +20,8 @@ from experiments.errors import ExperimentError, readable_cause
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+# What a query calls the rows, of one at a time: trials of a sweep are threads of one session.
+_VIEW, _viewing = "source", threading.Lock()
 _NANOS = "spark.sql.legacy.parquet.nanosAsLong"
 FILE_FORMATS = ("csv", "json", "parquet", "orc", "text", "libsvm")
 # A malformed row is an error, not a null; a header and types are what people's CSV files have, and quotes are doubled
@@ -65,8 +68,7 @@ def read_table(spark: SparkSession, data: TableData, path: Any) -> Source:
         source = _source(spark, data, path)
         rows = source.rows
         if data.query is not None:
-            rows.createOrReplaceTempView("source")
-            rows = spark.sql(data.query)
+            rows = _queried(spark, rows, data.query)
         return Source(typed(without_structs(rows), data), source.left_out, source.warnings, source.codes)
     except ExperimentError:
         raise
@@ -75,6 +77,21 @@ def read_table(spark: SparkSession, data: TableData, path: Any) -> Source:
         said = readable_cause(error)
         known = "; to data.query what was read is `source`" if data.query and "TABLE_OR_VIEW_NOT_FOUND" in said else ""
         raise ExperimentError(f"{what} must be readable, but: {said}{known}") from error
+
+
+def _queried(spark: SparkSession, rows: DataFrame, query: str) -> DataFrame:
+    """What a query makes of rows that it calls `source`; a view of that name in a session of others stays theirs."""
+    with _viewing:
+        has_own = spark._jsparkSession.sessionState().catalog().getTempView(_VIEW).isDefined()
+        own = spark.table(_VIEW) if has_own else None
+        rows.createOrReplaceTempView(_VIEW)
+        try:
+            return spark.sql(query)
+        finally:
+            if own is None:
+                spark.catalog.dropTempView(_VIEW)
+            else:
+                own.createOrReplaceTempView(_VIEW)
 
 
 def _source(spark: SparkSession, data: TableData, path: Any) -> Source:

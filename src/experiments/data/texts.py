@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
 from experiments.data.names import matches, quoted, sql_text
-from experiments.data.spelling import Look, Spelling, look_at, settings_of, spelling_of, unlike_others
+from experiments.data.spelling import Look, Spelling, as_number, look_at, settings_of, spelling_of, unlike_others
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
@@ -288,7 +288,8 @@ def _what(look: Look) -> str:
     """In words, as `numbers but for 'NA' (12 rows)`."""
     shown = [f"'{value}' ({_rows(rows)})" for value, rows in list(look.tokens.items())[:5]]
     but = f" but for {', '.join(shown)}{' …' if len(look.tokens) > 5 else ''}" if look.tokens else ""
-    return f"{look.kind} such as {look.example!r}{but}"
+    as_read = f", read as {as_number(look.example, look.spelling):.10g}" if look.spelling.thousands else ""
+    return f"{look.kind} such as {look.example!r}{as_read}{but}"
 
 
 def _rows(count: int) -> str:

@@ -20,6 +20,9 @@ from experiments.pipeline.known import known_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Of fewer a deviation says little.
+LEAST_ROWS = 30
+
 
 def clusters(scored: Scored) -> Iterator[Output]:
     """Where the clusters are: their centres, and some of the rows in the plane."""
@@ -62,8 +65,10 @@ def _cluster_centres(scored: Scored, some: NDArray[np.float64] | None) -> Output
     # In the space in which the model measures distances.
     spread = np.std(_centres(model), axis=0)
     by = [scored.name(index) for index in np.argsort(-spread, kind="stable").tolist()]
-    pairs = [] if some is None else zip(some.mean(axis=0).tolist(), some.std(axis=0).tolist(), strict=True)
-    among = {scored.name(index): pair for index, pair in enumerate(pairs)}
+    among = {}
+    if some is not None and len(some) >= LEAST_ROWS:
+        pairs = zip(some.mean(axis=0).tolist(), some.std(axis=0).tolist(), strict=True)
+        among = {scored.name(index): pair for index, pair in enumerate(pairs)}
     return Output("cluster_centres", rows, partial(model_charts.centres, by=by, among=among))
 
 

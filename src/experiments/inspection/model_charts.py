@@ -40,7 +40,7 @@ def centres(rows: Rows, by: Sequence[str] = (), among: Mapping[str, tuple[float,
         np.array([[f"{value:.3g}" for value in row] for row in values.T]) if few else None,
         [f"{row['(cluster)']}\n{row['(rows)']:,} rows" for row in rows] if few else [],
         [charts.shorten(name) for name in features],
-        "deviations of the rows from their mean" if among else "deviations of the centres from their mean",
+        "deviations of sampled rows from their mean" if among else "deviations of the centres from their mean",
         cell=(0.9, 0.32),
     )
     some = f": the {len(features)} of {len(every)} features that differ most" if len(features) < len(every) else ""
