@@ -131,20 +131,6 @@ def test_the_doctor_finds_what_executors_lack(command, words, tmp_path):
     assert "cluster.python=/path/to/python3.11" in found["Python there"]["way_out"]
 
 
-def test_tasks_get_the_gpus_that_a_cluster_has(command, tmp_path, monkeypatch, store):
-    """Of a machine that says it has one, as nobody here has."""
-    finds = tmp_path / "find.sh"
-    finds.write_text("""#!/bin/sh\necho '{"name": "gpu", "addresses": ["3"]}'\n""")
-    finds.chmod(0o755)
-    has = {"amount": "1", "discoveryScript": finds}
-    monkeypatch.setenv("SPARK_WORKER_OPTS", " ".join(f"-Dspark.worker.resource.gpu.{k}={v}" for k, v in has.items()))
-    with standalone(tmp_path) as cluster:
-        own = [f"cluster.master={cluster.address}", f"cluster.shared_folder={tmp_path}/nfs", *HERE]
-        done = command("experiments", "doctor", "cluster=standalone", "cluster.gpus=1", *own)
-    assert done.returncode == 0, done.stdout
-    assert re.search(r"GPUs +ok +(1|2) for as many tasks at a time: 3 on ", done.stdout)
-
-
 def test_a_worker_that_is_killed_costs_no_run(cluster, start, store, words, wait_for):
     forest = ["model=random_forest", "data=wine", "model.estimator.numTrees=300", "model.estimator.maxDepth=12"]
     process = start("experiments", *forest, *words, "registry=none")

@@ -11,7 +11,7 @@ from standalone import standalone
 LOOPBACK = [f"cluster.conf.spark.driver.{name}=127.0.0.1" for name in ("host", "bindAddress")]
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_executors_have_the_packages_of_an_archive(command, environment, tmp_path):
     """A cluster starts, and 100 MB are packed, sent and taken apart."""
     done = command("experiments", "pack", "--to", "here/environment.tar.gz")

@@ -15,6 +15,8 @@ from mlflow.tracking import MlflowClient
 
 from hadoop import yarn
 
+# Its processes take a minute to start, and an application on it as long.
+pytestmark = pytest.mark.by_hand
 PAGE = (Path(__file__).parents[2] / "docs" / "clusters" / "yarn.md").read_text()
 SCORE = """
 import experiments, pandas
@@ -51,7 +53,6 @@ def page(cluster, environment, tmp_path):
     return [[word.replace("/opt/experiments/bin/python", sys.executable) for word in words] for words in commands]
 
 
-@pytest.mark.long
 def test_the_page_leads_to_a_run_on_yarn(page, cluster, command, store):
     doctor, run, _ = page
     looked = command(*doctor, *LOOPBACK)
@@ -68,7 +69,6 @@ def test_the_page_leads_to_a_run_on_yarn(page, cluster, command, store):
     assert [path for path in left if "/part-" in path or "probe" in path or "sparkStaging/" in path] == []
 
 
-@pytest.mark.by_hand
 def test_networks_train_on_yarn_s_machines(page, command, store):
     *_, network = page
     done = command(*network, *LOOPBACK, "model.estimator.epochs=3")
@@ -77,7 +77,6 @@ def test_networks_train_on_yarn_s_machines(page, command, store):
     assert found.info.status == "FINISHED"
 
 
-@pytest.mark.long
 def test_an_application_that_yarn_does_not_begin_is_taken_back(page, cluster, command, store):
     _, run, _ = page
     done = command(*run, *LOOPBACK, "cluster.conf.spark.yarn.queue=small", "cluster.seconds_to_start=5")
@@ -90,7 +89,6 @@ def test_an_application_that_yarn_does_not_begin_is_taken_back(page, cluster, co
     assert found.info.status == "FAILED"
 
 
-@pytest.mark.long
 def test_a_cluster_that_is_not_there_is_said_at_once(page, cluster, command, environment, tmp_path, store):
     _, run, _ = page
     environment["HADOOP_CONF_DIR"] = str(shutil.copytree(cluster.configuration, tmp_path / "conf"))
