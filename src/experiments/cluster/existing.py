@@ -44,7 +44,7 @@ def check_existing(cluster: ClusterConfig) -> list[str]:
     ]
 
 
-def is_missing() -> list[str]:
+def no_session() -> list[str]:
     """The sentence for a process without a session."""
     return [
         "cluster=existing must find a Spark session in its process, got none; start one there first "

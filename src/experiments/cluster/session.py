@@ -104,7 +104,7 @@ class StartingSession:
             if problems := existing.check_submitted(self.cluster):
                 raise ConfigError(problems)
             return functools.partial(self._start, None)
-        problems = [] if self.cluster.master != existing.EXISTING else existing.is_missing()
+        problems = [] if self.cluster.master != existing.EXISTING else existing.no_session()
         if problems := problems or unreachable(self.cluster.master, spark_conf(self.cluster)):
             raise ConfigError(problems)
         java = find_java()

@@ -100,13 +100,7 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
         "name": grouped["name"].first().astype(str).str.replace(r" seed=\S+", "", regex=True),
         "runs": grouped.size(),
     }
-    has_several = bool((columns["runs"] > 1).any())
-    for metric in metrics:
-        name = metric if metric.removeprefix("metrics.") in columns else metric.removeprefix("metrics.")
-        columns[name] = grouped[metric].mean()
-        if has_several:
-            columns[f"{name}_deviation"] = grouped[metric].std(ddof=1)
-    made = pd.DataFrame(columns).reset_index(drop=True)
+    made = pd.DataFrame({**columns, **_means(grouped, metrics, columns)}).reset_index(drop=True)
     if sort is not None and sort not in made:
         known = [metric.removeprefix("metrics.") for metric in metrics]
         raise ConfigError([f"sort must be a metric of the runs, got '{sort}'{suggest(sort, known)}"])
@@ -115,6 +109,22 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
         seeds = grouped["params.seed"].agg(lambda each: ", ".join(sorted(each.dropna().astype(str).unique())))
         ordered.attrs["seeds"] = dict(zip(columns["run_id"], seeds, strict=True))
     return ordered
+
+
+def _means(grouped: Any, metrics: Sequence[str], columns: Mapping[str, Any]) -> dict[str, pd.Series]:
+    """Of each metric the mean, and where some lines are of several runs the deviation.
+
+    Args:
+        grouped: runs by line.
+        columns: that there are already, whose names a metric does not take.
+    """
+    has_several, made = bool((columns["runs"] > 1).any()), {}
+    for metric in metrics:
+        name = metric if metric.removeprefix("metrics.") in columns else metric.removeprefix("metrics.")
+        made[name] = grouped[metric].mean()
+        if has_several:
+            made[f"{name}_deviation"] = grouped[metric].std(ddof=1)
+    return made
 
 
 def _identity(finished: pd.DataFrame, keys: list[str]) -> pd.Series:
