@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments import ExperimentError, load
@@ -217,6 +218,40 @@ def test_small_data_is_one_partition_unless_told_otherwise(spark):
         assert data.rows.rdd.getNumPartitions() == 1
     with loaded(spark, "model=ridge", "data.partitions=3") as data:
         assert data.rows.rdd.getNumPartitions() == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "parts"),
+    [("one row group", 2), ("one large row group", 2), ("four row groups", None), ("packed", 2), ("two packed", None)],
+)
+def test_rows_that_one_task_reads_are_dealt_out_over_the_cores(spark, tmp_path, monkeypatch, written, parts):
+    """Else one core alone would work in every pass over them. The rows of both sides stay what they are."""
+    random = np.random.default_rng(3)
+    rows = pd.DataFrame(random.normal(size=(4000, 2)), columns=["x", "y"])
+    if "packed" in written:
+        halves = [rows] if written == "packed" else [rows[:2000], rows[2000:]]
+        for number, half in enumerate(halves):
+            half.to_csv(tmp_path / f"rows-{number}.csv.gz", index=False)
+        words = ["data=table", f"data.path='{tmp_path}/*.csv.gz'", "data.label=y"]
+    else:
+        size = {"one row group": 4000, "one large row group": 3900, "four row groups": 1000}[written]
+        rows.to_parquet(tmp_path / "rows.parquet", row_group_size=size)
+        words = ["data=table", "data.format=parquet", f"data.path='{tmp_path}/rows.parquet'", "data.label=y"]
+    with loaded(spark, *words) as data:
+        whole = (data.train_rows, data.train_digest, data.test_rows, data.test_digest)
+        before = data.rows.rdd.glom().map(len).collect()
+    monkeypatch.setattr("experiments.data.parts.LEAST_BYTES", 1)
+    with loaded(spark, *words) as data:
+        found = data.rows.rdd.glom().map(len).collect()
+        assert (data.train_rows, data.train_digest, data.test_rows, data.test_digest) == whole
+    assert sum(found) == sum(before) == 4000
+    if parts is None:
+        assert found == before
+    else:
+        assert len(found) == parts
+        assert min(found) > 1800
+    with loaded(spark, *words, "data.cache=NONE") as data:
+        assert data.rows.rdd.glom().map(len).collect() == before
 
 
 def test_missing_features_are_filled_or_dropped(spark, table):

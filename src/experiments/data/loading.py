@@ -35,6 +35,7 @@ from experiments.data.few import MOST_BYTES
 from experiments.data.generators import generate
 from experiments.data.missing import any_missing, said_of_dropped
 from experiments.data.names import matches, plain_name, quoted
+from experiments.data.parts import parts_to_deal
 from experiments.data.roles import aside, held_out_groups, latest
 from experiments.data.table import read_table
 from experiments.data.texts import SurelyMissing
@@ -103,6 +104,11 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
     # Spark keeps equal rows once, and frees them for all: two splits of the same rows must not look equal.
     whose = F.lit(f"{task.value} {seed} {fraction} {data.stratified} {data.group} {data.time}").alias(SPLIT)
     hashed = rows.withColumn(HASH, _row_hash(rows, features, label)).drop(FILLED)
+    # Rows that are not kept would be dealt out again by each pass.
+    may_deal = data.partitions is None and data.cache != "NONE"
+    if may_deal and (parts := parts_to_deal(source.rows, size)) is not None:
+        # By the content: the same rows are in the same parts wherever they stood.
+        hashed, partitions = hashed.repartition(parts, HASH), parts
     with cached(hashed.select("*", whose), data.cache) as both:
         kept = both.drop(SPLIT)
         if HELD_OUT not in kept.columns:
