@@ -266,7 +266,9 @@ def _summarise(config: Config, result: Result) -> None:
     for name, value in judged.items():
         train = result.metrics.get(f"train_{name}")
         rows.append((name, f"{value:.6g}", *([f"{train:.6g}" if train is not None else ""] if has_train else [])))
-    headers = ("metric", "test", "train") if has_train else ("metric", "value")
+    share = result.metrics.get("train_judged_share", 1)
+    train_rows = "train" if share == 1 else f"train, 1 row in {round(1 / share)}"
+    headers = ("metric", "test", train_rows) if has_train else ("metric", "value")
     show_table(headers, rows, title=f"{config.model.name} on {config.data.name}")
     if result.positive and "f1" in judged:
         say(f"precision, recall and f1 are those of '{result.positive}'; data.positive names the other class")

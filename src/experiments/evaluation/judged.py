@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 DEVIATION_ROWS = 1_000
 LEAST_DEVIATION_ROWS = 50
 DEVIATION_VALUES = 1_000_000
+# Of more training rows, where there are more than test rows too, one in so many is judged: their metrics are held
+# against those of the test rows, and are as sure as these then.
+MOST_TRAINING_ROWS = 200_000
 # What models make of the rows, by the names that Spark gives it.
 _OUTPUTS = ("prediction", "probability", "rawPrediction", "topicDistribution")
 
@@ -65,6 +68,7 @@ class Scored:
         task: what it is for.
         features_column: the vector column that the model reads, or None.
         schema: of the rows after every stage.
+        one_in: of the training rows, one in so many is among `rows`, by chance.
     """
 
     fitted: PipelineModel
@@ -73,6 +77,7 @@ class Scored:
     task: Task
     features_column: str | None
     schema: StructType
+    one_in: int = 1
 
     @property
     def model(self) -> Any:
@@ -235,12 +240,14 @@ class Scored:
     def cluster_sizes(self) -> dict[bool, Counter[int]]:
         """Rows of each cluster, by `_held_out`."""
         sizes: dict[bool, Counter[int]] = {False: Counter(), True: Counter()}
-        counted = getattr(summary_of(self.model), "clusterSizes", [])
-        if sum(counted) == self.dataset.train_rows and not self.dataset.test_rows:
-            # All rows were fitted on, and counted then.
+        rows, counted = self.rows, getattr(summary_of(self.model), "clusterSizes", [])
+        if self.one_in > 1 or (sum(counted) == self.dataset.train_rows and not self.dataset.test_rows):
+            # All rows that were fitted on were counted then.
             sizes[False].update({cluster: size for cluster, size in enumerate(counted) if size})
-            return sizes
-        for row in self.rows.groupBy(HELD_OUT, "prediction").count().collect():
+            rows = self.side(True)
+            if not self.dataset.test_rows:
+                return sizes
+        for row in rows.groupBy(HELD_OUT, "prediction").count().collect():
             sizes[row[HELD_OUT]][int(row["prediction"])] = row["count"]
         return sizes
 
@@ -257,9 +264,25 @@ def score(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task:
     if scored.is_few and scored.features_column is not None and hasattr(scored.model, "coefficients"):
         # One look at them answers how far the features vary as well.
         scored = replace(scored, rows=transformed.select(*scored.rows.columns, scored.features_column))
+    if (one_in := _one_in(scored)) > 1:
+        from pyspark.sql import functions as F
+
+        # Before anything is worked out for them: Spark leaves out what nobody asks for.
+        transformed = transformed.where(F.col(HELD_OUT) | (F.rand(0) < 1 / one_in))
+        scored = replace(scored_rows(fitted, transformed, dataset, task), one_in=one_in)
     level = "NONE" if scored.is_judged_at_once or scored.is_few or scored.is_projected else "MEMORY_AND_DISK"
     with cached(scored.rows, level) as narrow:
         yield replace(scored, rows=narrow)
+
+
+def _one_in(scored: Scored) -> int:
+    """Of the training rows, one in how many is judged: all where they are few, or have a sum that nobody else has."""
+    dataset = scored.dataset
+    has_sums = scored.task is Task.decomposition and not scored.is_projected
+    is_counted = scored.task is not Task.clustering or hasattr(summary_of(scored.model), "clusterSizes")
+    if not dataset.test_rows or has_sums or not is_counted:
+        return 1
+    return max(1, dataset.train_rows // max(dataset.test_rows, MOST_TRAINING_ROWS))
 
 
 def scored_rows(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Scored:

@@ -27,6 +27,8 @@ def evaluate(scored: Scored) -> dict[str, float]:
     metrics = metrics_of(scored, scored.judged_side)
     if scored.judged_side:
         metrics |= {f"train_{name}": value for name, value in metrics_of(scored, False).items()}
+        if scored.one_in > 1:
+            metrics["train_judged_share"] = 1 / scored.one_in
     return {**metrics, **_of_the_fit(scored.model)}
 
 
