@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_TICKS = 12
+# Longer ones are turned.
+SHORT_TICK = 3
 # As many numbers as that are shown by their size, fewer at equal distances.
 MANY_NUMBERS = 7
 
@@ -71,7 +74,9 @@ def parameters(rows: Rows, keys: Sequence[str]) -> Figure:
             axes.xaxis.set_major_formatter("{x:g}")  # 10⁻³ would need the signs of formulas
             axes.xaxis.set_minor_formatter("")
         elif not scale.is_by_size:
-            axes.set_xticks(list(scale.ticks), list(scale.ticks.values()), rotation=45, ha="right")
+            is_long = max(map(len, scale.ticks.values())) > SHORT_TICK
+            turned = {"rotation": 45, "ha": "right"} if is_long else {}
+            axes.set_xticks(list(scale.ticks), list(scale.ticks.values()), **turned)
         axes.set(xlabel=charts.shorten(key.removeprefix("model.estimator.")))
     panels[0].set(ylabel=rows[0]["metric"])
     if is_log(values):
@@ -99,10 +104,15 @@ def parallel_coordinates(rows: Rows, keys: Sequence[str]) -> Figure:
                           bbox=charts.ON_WHITE)  # fmt: skip
     columns.append(list(norm(values)))
     for row in range(len(rows)):
-        # A line ends where the trial does not have a parameter, and a value between two such is a point.
         heights = [column[row] for column in columns]
         color = mpl.colormaps[charts.SCALE](norm(values[row]))
         axes.plot(range(len(columns)), heights, color=color, alpha=0.8, linewidth=1.4, marker="o", markersize=3)
+        # A parameter that the trial does not have is passed by, without a point.
+        there = [at for at, height in enumerate(heights) if not math.isnan(height)]
+        for one, next_one in itertools.pairwise(there):
+            if next_one > one + 1:
+                ends = [heights[one], heights[next_one]]
+                axes.plot([one, next_one], ends, color=color, alpha=0.5, linewidth=1, linestyle=":")
     names = [charts.shorten(key.removeprefix("model.estimator.")) for key in keys]
     axes.set_xticks(range(len(columns)), [*names, rows[0]["metric"]])
     axes.set_yticks([])
@@ -110,7 +120,8 @@ def parallel_coordinates(rows: Rows, keys: Sequence[str]) -> Figure:
     for at in range(len(columns)):
         axes.axvline(at, color=charts.REFERENCE, linewidth=0.8, zorder=0)
     figure.colorbar(mpl.cm.ScalarMappable(norm, charts.SCALE), ax=axes, label=rows[0]["metric"])
-    axes.set(title=f"{len(rows)} trials")
+    has_gaps = any(math.isnan(height) for column in columns for height in column)
+    axes.set(title=f"{len(rows)} trials{', dotted past parameters that they do not have' if has_gaps else ''}")
     return figure
 
 
