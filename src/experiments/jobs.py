@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from experiments.config.choices import GROUPS
 from experiments.errors import (
     EXIT_BAD_CONFIG,
     EXIT_FAILED,
@@ -193,13 +194,19 @@ def _check_options(options: Sequence[str]) -> None:
 
     known = [name for name in get_args_parser()._option_string_actions if name.startswith("--")]
     problems = [
-        f"no such option '{option}'"
-        + (f"; words have no dashes: {option.lstrip('-')}" if "=" in option else suggest(option, [*known, "--dry-run"]))
+        f"no such option '{option}'" + _instead_of(option, [*known, "--dry-run"])
         for option in options
         if option.startswith("--") and option.partition("=")[0] not in (*known, "--dry-run")
     ]
     if problems:
         raise ConfigError(problems)
+
+
+def _instead_of(option: str, known: Sequence[str]) -> str:
+    word = option.lstrip("-")
+    if "=" in word or word.partition(".")[0] in (*GROUPS, "seed"):
+        return f"; words have no dashes: {word if '=' in word else f'{word}=…'}"
+    return suggest(option, known)
 
 
 def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:

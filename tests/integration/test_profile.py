@@ -189,7 +189,7 @@ class Tags(HTMLParser):
 def test_nothing_hostile_is_obeyed_and_no_secret_is_written(spark, cluster_words, tmp_path, capsys, secret):
     data = load(["data=table", f"data.path=ftp://me:{secret}@host/a.csv"]).data
     found = profile(spark.createDataFrame(pd.DataFrame({"a": [1, 2]})), data)
-    assert secret not in as_yaml(suited(found, data, "a"), found.rows)
+    assert secret not in as_yaml(suited(found, data, "a"), found.rows, "")
     hostile = '<script>alert("x")</script>[bold]\x1b[31m'
     pd.DataFrame({hostile: [hostile, "b", "c"], "=1+2": [1, 2, 3]}).to_csv(tmp_path / "odd.csv", index=False)
     words = ["data=table", f"data.path={tmp_path / 'odd.csv'}", f"data.options.password={secret}", *cluster_words]
@@ -230,6 +230,36 @@ def test_rows_without_a_label_or_a_date_are_left_out_alone_and_what_is_written_s
     stored = [f"tracking.folder={tmp_path}", *cluster_words]
     made = run(load([*words, *stored], tmp_path / "conf"), around=Unsaved())
     assert sum(made.rows.values()) == 290  # and those of the gaps that are filled
+
+
+def test_a_date_that_many_rows_lack_costs_no_rows_but_the_column(spark, tmp_path, cluster_words, capsys):
+    """Who never came back is not to be left out of a table of those who leave."""
+    random = np.random.default_rng(4)
+    dates = pd.date_range("2024-01-01", periods=300).strftime("%d/%m/%Y")
+    frame = pd.DataFrame({"last_login": dates, "x": random.normal(size=300)})
+    frame["title"] = [f"{random.choice(['old', 'new'])} {random.choice(['oak', 'elm'])} {i}" for i in range(300)]
+    frame["country"] = random.choice(["NA", "FR"], 300)
+    frame["left"] = np.where(frame["x"] > 0, "yes", "no")
+    frame.loc[::10, "last_login"] = None
+    frame.to_csv(tmp_path / "churn.csv", index=False)
+    config = load(["data=table", f"data.path={tmp_path / 'churn.csv'}", "data.label=left", *cluster_words])
+    written = tmp_path / "conf" / "data" / "churn.yaml"
+    profile_data(config, written, None)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "in many rows: last_login (30 of 300 rows); the config that suits it leaves the column out" in said
+    assert "from their words, where these come again: 'preprocessing=[hash_text,auto]'" in said
+    assert "'NA' in 'country' (" in said
+    keys = yaml.safe_load(written.read_text())
+    assert keys["exclude"] == ["last_login", "title"]
+    assert "query" not in keys
+    command = written.read_text().splitlines()[0].partition("   ")[2]
+    assert said.endswith(f"next: {command}")
+    assert command.endswith("data=churn preprocessing=auto model=random_forest")
+    query = re.search(r"may tell something: '(data\.query=.*?)'(?: !|$)", said)[1]
+    words = ["data=churn", query, "preprocessing=auto", "model=random_forest", "model.estimator.numTrees=3"]
+    stored = ["registry=none", f"tracking.folder={tmp_path}", *cluster_words]
+    made = run(load([*words, *stored], tmp_path / "conf"), around=Unsaved())
+    assert sum(made.rows.values()) == 300
 
 
 @pytest.fixture(scope="module")

@@ -251,17 +251,24 @@ def _said(names: Sequence[str], what: str, why: str) -> list[str]:
     return [f"data has {what}: {', '.join(names)}; {why}: {override('data.exclude', names)}"]
 
 
-def said_of_many_values(sizes: Mapping[str, int], rows: int, of_rows: str = "rows", is_exact: bool = True) -> list[str]:
-    """A sentence on columns of text whose values say who a row is, if there are any; by their different values."""
-    many = {name: size for name, size in sizes.items() if size > MANY_VALUES * rows}
-    if not many:
+def said_of_many_values(
+    sizes: Mapping[str, int],
+    rows: int,
+    of_rows: str = "rows",
+    is_exact: bool = True,
+    words: Mapping[str, float] | None = None,
+) -> list[str]:
+    """A sentence on columns of text whose values say who a row is, by their different values and their mean words."""
+    if not (many := {name: size for name, size in sizes.items() if size > MANY_VALUES * rows}):
         return []
+    several = [name for name in many if (words or {}).get(name, 0) >= 2]
     said = ", ".join(
         f"'{name}' ({'' if is_exact else 'about '}{size:,} in {rows:,} {of_rows})" for name, size in many.items()
     )
     return [
         f"data has columns of text with about as many values as rows: {said}; what is learnt of a value says nothing "
         f"of new ones: {override('data.exclude', list(many))}"
+        + (f"; or from their words, where these come again: {words_of_sentences(several[0])}" if several else "")
     ]
 
 

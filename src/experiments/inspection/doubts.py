@@ -179,7 +179,7 @@ def _categories(scored: Scored) -> Iterator[str]:
     sentences = _words_of_shares(scored)
     yield from said_of_sentences(sentences)
     ids = {name: size for name, size in sizes.items() if sentences.get(name, 0) < SENTENCE}
-    yield from said_of_many_values(ids, scored.dataset.train_rows, "training rows")
+    yield from said_of_many_values(ids, scored.dataset.train_rows, "training rows", words=sentences)
     constant = [name for name, size in sizes.items() if size == 1]
     if constant:
         yield (

@@ -21,7 +21,8 @@ from experiments.data.names import matches, quoted
 from experiments.data.spelling import as_number
 from experiments.data.table import paths_of
 from experiments.errors import ConfigError, ExperimentError, override
-from experiments.profile.doubtful import doubtful, is_of_sentences, typed_columns
+from experiments.profile.doubtful import doubtful, is_of_sentences
+from experiments.profile.gaps import typed_columns
 from experiments.profile.look import Column, Profile, profile
 from experiments.profile.shown import page, show
 from experiments.profile.suited import as_yaml, check_target, save, suited
@@ -66,15 +67,17 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
         with progress.phase("look by what was found") if looks_again else contextlib.nullcontext():
             settled, keys, more = _settled(spark, data, config.seed, found, name)
         warnings += more
-        text = as_yaml(keys, settled.rows)
+        has_classes = any(each.name == data.label and _is_of_classes(each) for each in settled.columns)
+        texts = [each.name for each in settled.columns if each.name != data.label and is_of_sentences(each)]
+        file = to or Path("my_conf", "data", f"{name}.yaml")
+        command = _next(file, data.label, has_classes, texts)
+        text = as_yaml(keys, settled.rows, command)
     show(found, warnings)
     if to is not None:
         save(text, to)
-        has_classes = any(each.name == data.label and _is_of_classes(each) for each in settled.columns)
-        texts = [each.name for each in settled.columns if each.name != data.label and is_of_sentences(each)]
-        say(f"written to {to}; next: {_next(to, data.label, has_classes, texts)}")
+        say(f"written to {to}; next: {command}")
     elif text:
-        say("a config that suits it (--to my_conf/data/NAME.yaml writes it):")
+        say(f"a config that suits it, which --to {file} writes; after that {command}")
         for line in text.rstrip().split("\n"):
             say(f"  {line}")
     if html is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -22,11 +22,17 @@ from experiments.data.doubts import (
     said_of_sentences,
 )
 from experiments.data.kinds import NUMBERS, WHOLE
-from experiments.data.missing import query_without_gaps
 from experiments.data.names import matches, quoted
-from experiments.data.spelling import Spelling, settings_of, spelling_of
+from experiments.data.spelling import Spelling, spelling_of
 from experiments.data.texts import made_by_query, said_of_texts, with_made
 from experiments.errors import override
+from experiments.profile.gaps import (
+    needed_of,
+    query_of_needed,
+    said_of_gaps_to_pandas,
+    said_of_missing,
+    typed_columns,
+)
 from experiments.profile.look import Column, Profile
 
 # Whole numbers of so few values may be names.
@@ -44,19 +50,21 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         is_table = isinstance(data, TableData)  # a config is shown for it
         query = getattr(data, "query", None)
         said.append(said_of_texts(looks, f"data={data.name} has text", _spelling(data), query, is_table))
-    needed = _needed(profile, data)
+    needed = needed_of(profile, data)
     looked = with_looks(profile, data)
     if needed and isinstance(looked, TableData):
         looked = replace(looked, query=query_of_needed(profile, looked, needed))
-    said += _of_missing(profile, data, needed)
+    said += said_of_missing(profile, data, needed)
     if profile.rows >= LEAST_ROWS:
         said += said_of_constant([column.name for column in features if is_constant(column)])
         said += said_of_counting([column.name for column in features if is_counting(column)])
         sizes = {column.name: column.distinct or 0 for column in features if names_rows(column, profile, data)}
-        said += said_of_many_values(sizes, profile.rows, is_exact=False)
+        words = {column.name: column.words for column in features}
+        said += said_of_many_values(sizes, profile.rows, is_exact=False, words=words)
         said += said_of_sentences({column.name: column.words for column in features if is_of_sentences(column)})
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
         said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])
+        said += said_of_gaps_to_pandas(features, data)
         said += _of_codes(profile, features, data)
         said += _of_other_meaning(profile, features, looked)
         said += _of_lopsided([column for column in profile.columns if column.name == data.label], data)
@@ -67,17 +75,6 @@ def _spelling(data: DataConfig) -> Spelling:
     return spelling_of(data) if isinstance(data, TableData) else Spelling()
 
 
-def has_gaps(column: Column) -> bool:
-    """Whether values are missing, or texts that stand for one."""
-    return bool(column.missing or (column.look is not None and column.look.spelling.missing))
-
-
-def nothing_fills(column: Column, data: DataConfig) -> bool:
-    """Whether a row without a value of the column is of no use: no stage of ours fills a label or a date."""
-    is_dated = column.is_date or (column.look is not None and column.look.kind == "dates")
-    return column.name == data.label or is_dated
-
-
 def with_looks(profile: Profile, data: DataConfig) -> DataConfig:
     """The config with the query that makes what no setting reads; itself where there is no such column."""
     looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
@@ -85,49 +82,6 @@ def with_looks(profile: Profile, data: DataConfig) -> DataConfig:
     if not made or not isinstance(data, TableData):
         return data
     return replace(data, query=with_made(made, data.query))
-
-
-def _needed(profile: Profile, data: DataConfig) -> dict[str, str]:
-    """Columns whose gaps nothing fills, with their types, where there is no query yet that may see to them."""
-    if not isinstance(data, TableData) or data.query is not None:
-        return {}
-    return {each.name: each.kind for each in profile.columns if has_gaps(each) and nothing_fills(each, data)}
-
-
-def _of_missing(profile: Profile, data: DataConfig, needed: Mapping[str, str]) -> list[str]:
-    """Of values that are missing.
-
-    Args:
-        needed: columns whose gaps nothing fills.
-    """
-    lacking = {column.name: column.missing for column in profile.columns if 0 < column.missing < column.rows}
-    said = []
-    if needed:
-        listed = ", ".join(f"{name} ({lacking.pop(name):,} rows)" if name in lacking else name for name in needed)
-        said.append(
-            f"data={data.name} lacks what nothing fills, a label or a date: {listed}; the config that suits it leaves "
-            "them out"
-        )
-    if lacking:
-        listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
-        said.append(
-            f"data={data.name} lacks values: {listed}; preprocessing=auto takes all of them but dates, "
-            "preprocessing=impute learns numbers, data.missing=drop drops rows"
-        )
-    return said
-
-
-def query_of_needed(profile: Profile, data: DataConfig, needed: Mapping[str, str]) -> str:
-    """The rows that have a value in each of the columns; a text that stands for a missing one is none.
-
-    Args:
-        needed: names of columns, with their types.
-    """
-    looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
-    found = settings_of(looks).get("data.missing_values", [])
-    if isinstance(data, TableData):
-        data = replace(data, missing_values=[*dict.fromkeys([*data.missing_values, *found])])
-    return query_without_gaps(data, needed, needed)
 
 
 def _of_codes(profile: Profile, features: list[Column], data: DataConfig) -> list[str]:
@@ -223,11 +177,6 @@ def _of_lopsided(labels: list[Column], data: DataConfig) -> Iterator[str]:
                 "classes alike in the fit, and "
                 f"{override('sweep.objectives', ['balanced_accuracy'])} has a sweep choose by it"
             )
-
-
-def typed_columns(profile: Profile, data: DataConfig) -> list[Column]:
-    """Columns of text that are something else, and are not said to be names."""
-    return [column for column in profile.columns if column.look and not matches(column.name, data.categories)]
 
 
 def is_constant(column: Column) -> bool:

@@ -17,17 +17,9 @@ from experiments.data.doubts import LEAST_ROWS
 from experiments.data.spelling import settings_of, spelling_of
 from experiments.data.table import paths_of
 from experiments.data.texts import made_by_query
-from experiments.errors import ConfigError, override
-from experiments.profile.doubtful import (
-    has_gaps,
-    is_constant,
-    is_counting,
-    names_rows,
-    nothing_fills,
-    query_of_needed,
-    typed_columns,
-    with_looks,
-)
+from experiments.errors import ConfigError
+from experiments.profile.doubtful import is_constant, is_counting, names_rows, with_looks
+from experiments.profile.gaps import has_gaps, is_left_out, nothing_fills, query_of_needed, typed_columns
 from experiments.profile.look import Column, Profile
 from experiments.redaction import redact, redact_text
 
@@ -88,11 +80,13 @@ def _is_unused(column: Column, profile: Profile, data: TableData) -> bool:
         return False
     if profile.rows < LEAST_ROWS:  # too few to say so
         return False
+    if is_left_out(column, data):
+        return True
     return is_constant(column) or is_counting(column) or names_rows(column, profile, data)
 
 
 _WHY = {
-    "exclude": "Columns that say nothing of new rows: one value, none, or another in each row.",
+    "exclude": "Columns of one value, of another in nearly each row, or dates that many rows lack.",
     "missing": "Gaps of numbers and texts are left to preprocessing=auto or impute.",
     "query": "Makes what no setting reads, or leaves out rows that lack the label or a date.",
     "missing_values": "Texts that stand for a missing value.",
@@ -102,17 +96,17 @@ _WHY = {
 _NO_LABEL = "# Column to predict; without one: clustering and decomposition.\n# label: …\n"
 
 
-def as_yaml(keys: dict[str, Any], rows: int) -> str:
+def as_yaml(keys: dict[str, Any], rows: int, command: str) -> str:
     """The text of the file. Secrets are left out, with a line that says so.
 
     Args:
         keys: of `suited`.
         rows: of the table, for the line that describes the data set.
+        command: what fits a model on it, for the same line.
     """
-    name = keys["name"]
     place = redact_text(str(keys.get("path") or keys.get("table") or keys.get("format")))
     head = f"# {rows:,} rows of {place}."
-    text = f"{' '.join(head.split())}   experiments --config-dir my_conf {override('data', name)} preprocessing=auto\n"
+    text = f"{' '.join(head.split())}   {command}\n"
     text += "defaults: [table_schema]\n"
     order = ["name", "label", *(field.name for field in fields(TableData) if field.name not in ("name", "label"))]
     for key in order:
