@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from experiments.config.schema import Task
 from experiments.data.caching import cached
 from experiments.data.dataset import HELD_OUT, Dataset
 from experiments.evaluation import regression
+from experiments.evaluation.confusion import Confusion, confusions_of
 from experiments.evaluation.curves import Curve, by_score, curves_of, has_scores
 from experiments.evaluation.feature_names import feature_names
 from experiments.evaluation.regression import Errors, Predicted
@@ -33,27 +33,6 @@ DEVIATION_VALUES = 1_000_000
 MOST_TRAINING_ROWS = 200_000
 # What models make of the rows, by the names that Spark gives it.
 _OUTPUTS = ("prediction", "probability", "rawPrediction", "topicDistribution")
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """Rows of one class that are predicted to be of one.
-
-    Attributes:
-        held_out: the side of the split.
-        true, predicted: numbers of classes.
-        rows: row count.
-        log_loss: sum over the rows; NaN of a model without probabilities.
-        weight, weighted_loss: what the rows count, and the sum of their losses by it; of data with weights.
-    """
-
-    held_out: bool
-    true: float
-    predicted: float
-    rows: int
-    log_loss: float
-    weight: float = math.nan
-    weighted_loss: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -170,19 +149,7 @@ class Scored:
     @cached_property
     def confusions(self) -> list[Confusion]:
         """Of each side, by classes."""
-        groups: dict[tuple[bool, float, float], list[Any]] = {}
-        for row in self._pairs:
-            groups.setdefault((row[HELD_OUT], row["true"], row["predicted"]), []).append(row)
-        return [
-            Confusion(
-                *key,
-                rows=sum(row["rows"] for row in found),
-                log_loss=_total(found, "log_loss"),
-                weight=_total(found, "weight"),
-                weighted_loss=_total(found, "weighted_loss"),
-            )
-            for key, found in sorted(groups.items())
-        ]
+        return confusions_of(self._pairs)
 
     @cached_property
     def few(self) -> Predicted | None:
@@ -250,11 +217,6 @@ class Scored:
         for row in rows.groupBy(HELD_OUT, "prediction").count().collect():
             sizes[row[HELD_OUT]][int(row["prediction"])] = row["count"]
         return sizes
-
-
-def _total(found: Sequence[Any], name: str) -> float:
-    """Sum over collected rows; NaN where they do not have it."""
-    return math.fsum(math.nan if name not in row or row[name] is None else row[name] for row in found)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ import numpy as np
 
 from experiments.config.schema import Task
 from experiments.errors import ExperimentError
-from experiments.evaluation.judged import Confusion, Scored, summary_of
+from experiments.evaluation.confusion import Confusion
+from experiments.evaluation.judged import Scored, summary_of
 from experiments.evaluation.regression import Errors
 from experiments.evaluation.spread import spread_of
 

@@ -65,9 +65,8 @@ def said_of_missing(profile: Profile, data: DataConfig, needed: Mapping[str, str
         )
     if left_out := [column.name for column in profile.columns if is_left_out(column, data)]:
         if isinstance(data, TableData) and data.query is None:
-            names = ", ".join(map(quoted, left_out))
             flags = ", ".join(f"{quoted(name)} IS NULL AS {quoted(f'no_{name}')}" for name in left_out)
-            told = override("data.query", f"SELECT * EXCEPT ({names}), {flags} FROM source")
+            told = override("data.query", f"SELECT *, {flags} FROM source")
             way_out = f"; that there is none may tell something: {told}"
         else:
             way_out = f": {override('data.exclude', left_out)}"
