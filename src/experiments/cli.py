@@ -28,6 +28,7 @@ HELP = """Machine learning experiments on Spark, composed by Hydra and recorded 
   experiments profile data=table data.path=houses.csv       what its columns hold, and the config that suits them
   experiments compare diabetes                              finished runs side by side, over their seeds
   experiments compare diabetes --sort rmse --columns rmse,r2,seconds_fit
+  experiments submit cluster=yarn …                         a run whose driver is in the cluster (`submit --help`)
   mlflow ui                                                 the same with figures
   experiments sync tracking=server                          deliver what a server did not take
 

@@ -60,6 +60,21 @@ def test_several_runs_are_refused():
         check_words(["-m", "model=ridge,lasso"])
 
 
+def test_the_command_ends_with_2_and_opens_no_run_where_nothing_can_be_submitted():
+    from click.testing import CliRunner
+
+    from experiments.cli import main
+
+    for words, said in (
+        (["-m", "cluster=yarn", "model=ridge,lasso"], "submit must be given words of one run, got -m"),
+        (["cluster=standalone"], "cluster.master must be yarn"),
+        ([*YARN, *SERVER, "model=rigde"], "did you mean 'ridge'?"),
+    ):
+        done = CliRunner().invoke(main, ["submit", *words])
+        assert done.exit_code == 2
+        assert said in done.stderr
+
+
 def test_a_driver_of_another_mode_is_said_before_spark_starts(monkeypatch):
     cluster = load(["cluster=yarn", "cluster.conf.spark.submit.deployMode=cluster"]).cluster
     problems = check_cluster(cluster, spark_conf(cluster))

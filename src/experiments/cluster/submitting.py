@@ -25,7 +25,7 @@ _ARCHIVES = "spark.yarn.dist.archives"
 _VARIABLE = "spark.yarn.appMasterEnv."
 # Java reads S3 by these, and has the variables of its own process alone.
 _OF_JAVA = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-_COMMAND_LINE = "org.apache.hadoop.yarn.client.cli.ApplicationCLI"
+_COMMAND_LINE = ("org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application")
 
 _STATE = re.compile(r"Application report for (application_\d+_\d+) \(state: (\w+)\)")
 _PAGE = re.compile(r"\s+tracking URL: (\S+)")
@@ -43,14 +43,14 @@ class Application:
         state: YARN's.
         page: where a browser shows it.
         said: why it ended, as YARN says.
-        is_ended_well: whether it succeeded.
+        is_left: whether YARN could not be told to end it.
     """
 
     name: str = ""
     state: str = ""
     page: str = ""
     said: str = ""
-    is_ended_well: bool = False
+    is_left: bool = False
 
 
 def settings_of(cluster: ClusterConfig, archive: Path, variables: Mapping[str, str], tag: str) -> dict[str, str]:
@@ -109,11 +109,13 @@ def run_in_cluster(
         printed = _follow(process, application, tell)
     except BaseException:
         process.terminate()
-        process.wait(_SECONDS_TO_END)
-        _kill(application.name or _found(tag))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_SECONDS_TO_END)
+        application.name = application.name or _found(tag)
+        application.is_left = bool(application.name) and not _is_killed(application.name)
+        tell(application)
         raise
-    application.is_ended_well = process.wait() == 0
-    if not application.name and not application.is_ended_well:
+    if process.wait() != 0 and not application.name:
         raise ExperimentError(f"spark-submit must bring the driver to '{cluster.master}', but: {_why(printed)}")
     return application
 
@@ -167,17 +169,18 @@ def _why(told: list[str]) -> str:
     return " ".join((thrown or told)[:3]) or "it ended without a word"
 
 
-def _kill(name: str) -> None:
-    """Have YARN end an application; waits until that is done."""
-    if name:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            _start("spark-class", _COMMAND_LINE, "-kill", name).communicate(timeout=_SECONDS_TO_END)
+def _is_killed(name: str) -> bool:
+    """Have YARN end an application, and wait for it; whether it does."""
+    asked = _start("spark-class", *_COMMAND_LINE, "-kill", name)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        asked.communicate(timeout=_SECONDS_TO_END)
+    return asked.poll() == 0
 
 
 def _found(tag: str) -> str:
     """The id of the application with a tag that has not ended; empty where there is none."""
     with contextlib.suppress(subprocess.TimeoutExpired):
-        asked = _start("spark-class", _COMMAND_LINE, "-list", "-appTags", tag)
+        asked = _start("spark-class", *_COMMAND_LINE, "-list", "-appTags", tag)
         listed, _ = asked.communicate(timeout=_SECONDS_TO_END)
         if found := re.search(r"application_\d+_\d+", listed):
             return found[0]

@@ -85,8 +85,10 @@ def _driven(config: Config, name: str, run: TrackedRun) -> Application:
     def heard(application: Application) -> None:
         nonlocal known
         before, known = known, dataclasses.replace(application)
-        if known.name != before.name:
+        if known.name and known.name != before.name:
             name_application(run, known.name)
+        if known.is_left:
+            say(f"{known.name} could not be ended and may still run; yarn application -kill {known.name}", console)
         if known.page and not before.page:
             say(f"application {known.name} {known.page}", console)
         elif not console.is_terminal and known.state != before.state:

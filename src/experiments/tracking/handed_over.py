@@ -83,8 +83,9 @@ def _status(run: TrackedRun) -> str:
 
 
 def name_application(run: TrackedRun, application: str) -> None:
-    """Record the cluster's name of what runs the driver."""
-    run.record(lambda client, run_id: client.set_tag(run_id, APPLICATION_TAG, application))
+    """Record the cluster's name of what runs the driver, which goes on where the store does not take it."""
+    with contextlib.suppress(Exception):
+        run.record(lambda client, run_id: client.set_tag(run_id, APPLICATION_TAG, application))
 
 
 def ended(run: TrackedRun) -> Ended:
@@ -104,7 +105,7 @@ def _registered(client: MlflowClient, run_id: str) -> Registered | None:
     """The version that the run's driver has made of its model, with the aliases that name it."""
     for found in client.search_model_versions(f"run_id='{run_id}'"):
         names = client.get_model_version(found.name, found.version).aliases
-        return Registered(found.name, str(found.version), f"{', '.join(names)} names it" if names else "without alias")
+        return Registered(found.name, str(found.version), f"{', '.join(names)} names it" if names else "no alias names it")
     return None
 
 
