@@ -3,6 +3,7 @@
 import os
 import pickle
 import stat
+import subprocess
 import zipfile
 
 import pytest
@@ -69,6 +70,7 @@ def test_the_command_ends_with_2_and_opens_no_run_where_nothing_can_be_submitted
         (["-m", "cluster=yarn", "model=ridge,lasso"], "submit must be given words of one run, got -m"),
         (["cluster=standalone"], "cluster.master must be yarn"),
         ([*YARN, *SERVER, "model=rigde"], "did you mean 'ridge'?"),
+        ([*YARN, *SERVER, "cluster.deploy_mode=cluster"], "`experiments submit …` has the driver in the cluster"),
     ):
         done = CliRunner().invoke(main, ["submit", *words])
         assert done.exit_code == 2
@@ -141,12 +143,11 @@ Exception in thread "main" org.apache.spark.SparkException: Application applicat
 """
 
 
-def test_what_spark_submit_says_of_an_application_is_heard():
-    class Process:
-        stdout = iter(PRINTED.splitlines(keepends=True))
-
+def test_what_spark_submit_says_of_an_application_is_heard(tmp_path):
+    (tmp_path / "printed").write_text(PRINTED)
     heard, application = [], Application()
-    _follow(Process(), application, lambda known: heard.append((known.state, known.page)))
+    with subprocess.Popen(["cat", tmp_path / "printed"], stdout=subprocess.PIPE, text=True) as process:
+        _follow(process, application, lambda known: heard.append((known.state, known.page)))
     page = "http://head:8088/proxy/application_1_0001/"
     assert heard == [("ACCEPTED", ""), ("ACCEPTED", page), ("RUNNING", page), ("FINISHED", page)]
     assert application.name == "application_1_0001"

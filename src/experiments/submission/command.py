@@ -16,9 +16,10 @@ from experiments.config.compose import load
 from experiments.config.schema import Config
 from experiments.config.values import spark_conf
 from experiments.config.words import Submits, run_name
-from experiments.errors import EXIT_FAILED, ConfigError, ExperimentError
+from experiments.errors import EXIT_BAD_CONFIG, EXIT_FAILED, ConfigError, ExperimentError
 from experiments.experiment import Result
 from experiments.jobs import heed_signals, run_words, split_words, stopped, summarise
+from experiments.redaction import redact_text
 from experiments.submission.checks import YARN, check_submission, check_words
 from experiments.submission.handed import EXIT_NO_PACKAGES, Handed, variables_to_hand, write
 from experiments.terminal.completion import folder_of
@@ -111,10 +112,13 @@ def _left_open(application: Application, config: Config) -> str:
             f"cluster.{key} must have the driver's packages, got '{getattr(config.cluster, key)}' without some of "
             "them; `experiments pack --driver --to …` makes an archive that has them"
         )
-    said = application.said or application.state or "nothing"
+    said, name = application.said or application.state or "nothing", application.name or "its application"
+    # Of a driver that could not even say so in the run.
+    store = redact_text(tracking_uri(config.tracking))
+    why = f"; from there '{store}' may not answer" if said.endswith(f"status {EXIT_BAD_CONFIG}") else ""
     return (
-        f"the driver must close its run, but {application.name} ended before; YARN says: {said}; its log says more: "
-        f"yarn logs -applicationId {application.name}"
+        f"the driver must close its run, but {name} ended before; YARN says: {said}{why}; its log says more: yarn logs "
+        f"-applicationId {application.name}"
     )
 
 
@@ -124,9 +128,8 @@ def _told(config: Config, run: TrackedRun, came: Ended) -> int:
         click.echo(harmless(f"error: {came.why or 'nobody said why'}", lines=True), err=True)
         click.echo(f"run {run.run_id} is {came.status}; its trace is the artifact failure.txt", err=True)
         return EXIT_FAILED
-    judged = {
-        name: value for name, value in came.metrics.items() if not name.startswith("seconds_") and "_rows" not in name
-    }
+    others = ("seconds_", "train_rows", "test_rows")
+    judged = {name: value for name, value in came.metrics.items() if not name.startswith(others)}
     ids = (run.run_id, run.experiment_id, run.experiment)
     summarise(config, Result(*ids, came.model_uri, judged, {}, {}, None, came.registered))
     return 0

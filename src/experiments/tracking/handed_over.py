@@ -54,8 +54,8 @@ def check_reached_from_elsewhere(tracking: TrackingConfig) -> list[str]:
 
 @contextlib.contextmanager
 def handed_over(config: Config, run_name: str) -> Iterator[TrackedRun]:
-    """An open run with its config, for a driver elsewhere. An error of the block closes it, as FAILED or KILLED,
-    unless it has FINISHED.
+    """An open run with its config, for a driver elsewhere. An error of the block closes it, as FAILED or KILLED, unless
+    that driver has done so.
 
     Raises:
         ConfigError: the store cannot be opened.
@@ -71,7 +71,9 @@ def handed_over(config: Config, run_name: str) -> Iterator[TrackedRun]:
         run.log_config(config)
         yield run
     except BaseException as error:
-        if _status(run) != "FINISHED":
+        status = _status(run)
+        # Whose driver has said why it failed, it stays as it is; one that we have ended may say anything.
+        if status != "FINISHED" and not (status == "FAILED" and isinstance(error, Exception)):
             run.fail(error)
         raise
 
@@ -105,7 +107,9 @@ def _registered(client: MlflowClient, run_id: str) -> Registered | None:
     """The version that the run's driver has made of its model, with the aliases that name it."""
     for found in client.search_model_versions(f"run_id='{run_id}'"):
         names = client.get_model_version(found.name, found.version).aliases
-        return Registered(found.name, str(found.version), f"{', '.join(names)} names it" if names else "no alias names it")
+        return Registered(
+            found.name, str(found.version), f"{', '.join(names)} names it" if names else "no alias names it"
+        )
     return None
 
 
