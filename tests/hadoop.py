@@ -61,7 +61,7 @@ class Hadoop:
             return subprocess.Popen([*self._java(), main, *words], stdout=log, stderr=log)
 
     def _wait_for(self, name: str, said: str) -> None:
-        log, end = self._folder / f"{name}.log", time.monotonic() + 120
+        log, end = self._folder / f"{name}.log", time.monotonic() + 300
         while said not in (told := log.read_text(errors="replace")):
             assert self._nodes[-1].poll() is None, told
             assert time.monotonic() < end, told

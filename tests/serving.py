@@ -40,7 +40,7 @@ class Server:
             self._process = subprocess.Popen(
                 words, env={**os.environ, **_QUIET}, stdout=log, stderr=log, start_new_session=True
             )
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while not self._answers():
             assert time.monotonic() < end, (self._folder / "server.log").read_text()
             time.sleep(0.1)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import click
 from click.shell_completion import CompletionItem
 
+from experiments import submission
 from experiments.config.choices import choices
 from experiments.errors import EXIT_FAILED, ConfigError
 from experiments.jobs import exit_code, run_words, tell
@@ -27,6 +28,7 @@ HELP = """Machine learning experiments on Spark, composed by Hydra and recorded 
   experiments profile data=table data.path=houses.csv       what its columns hold, and the config that suits them
   experiments compare diabetes                              finished runs side by side, over their seeds
   experiments compare diabetes --sort rmse --columns rmse,r2,seconds_fit
+  experiments submit cluster=yarn …                         a run whose driver is in the cluster (`submit --help`)
   mlflow ui                                                 the same with figures
   experiments sync tracking=server                          deliver what a server did not take
 
@@ -89,10 +91,29 @@ def run(ctx: click.Context, words: tuple[str, ...]) -> None:
 @_words_as_they_are
 def from_mlflow(words: tuple[str, ...]) -> None:
     """Run what `mlflow run . -P key=value` passes on as `--key value`."""
-    # Here, so that help waits for no import of Hydra's.
-    from experiments.config.words import overrides_of_mlflow
 
-    _exit_by(lambda: run_words(overrides_of_mlflow(words)))
+    def start() -> int:
+        # Here, so that help waits for no import of Hydra's.
+        from experiments.config.words import overrides_of_mlflow, submits_of_mlflow
+
+        overrides, submits = overrides_of_mlflow(words), submits_of_mlflow(words)
+        if submits is None:
+            return run_words(overrides)
+        from experiments.submission.command import submit_or_run
+
+        return submit_or_run(overrides, submits)
+
+    _exit_by(start)
+
+
+@main.command(help=submission.HELP, context_settings={"ignore_unknown_options": True})
+@_config_dir
+@_words
+def submit(words: tuple[str, ...], config_dir: str | None) -> None:
+    """Have the cluster run one experiment, its driver too."""
+    from experiments.submission.command import submit as submit_run
+
+    _exit_by(lambda: submit_run(words, config_dir))
 
 
 @main.command()
@@ -244,9 +265,12 @@ def synchronise(words: tuple[str, ...]) -> None:
 @main.command("pack")
 @click.option("--to", required=True, help="The archive: a file, or any URI that Spark writes.")
 @click.option("--extra", "extras", multiple=True, help="tensorflow, horovod or xgboost: what such models need there.")
+@click.option("--driver", is_flag=True, help="All that a run needs, for `experiments submit`.")
 @_config_dir
 @_words
-def pack_environment(words: tuple[str, ...], to: str, extras: tuple[str, ...], config_dir: str | None) -> None:
+def pack_environment(
+    words: tuple[str, ...], to: str, extras: tuple[str, ...], driver: bool, config_dir: str | None
+) -> None:
     """Make the archive with the Python packages that executors need, for cluster.environment=… [cluster.…].
 
     MLlib's own models need none. Python itself must be on each machine, of this version and at this place.
@@ -256,7 +280,7 @@ def pack_environment(words: tuple[str, ...], to: str, extras: tuple[str, ...], c
         from experiments.cluster.packing import pack
         from experiments.config.compose import load
 
-        made = pack(extras, to, load(words, config_dir).cluster, lambda line: click.echo(harmless(line)))
+        made = pack(extras, to, load(words, config_dir).cluster, lambda line: click.echo(harmless(line)), driver)
         click.echo(harmless(f"{len(made.packages)} packages, {made.size / 1e6:.0f} MB: cluster.environment={to}"))
 
     _exit_by(make)

@@ -54,7 +54,7 @@ def run_words(words: Sequence[str]) -> int:
     # a second and finds nothing.
     gc.set_threshold(100_000, 50, 100)
     atexit.register(gc.freeze)
-    _heed_signals()
+    heed_signals()
     failures: list[Exception] = []
 
     def job(composed: DictConfig) -> float | None:
@@ -75,14 +75,19 @@ def run_words(words: Sequence[str]) -> int:
     try:
         compose_and_call(words, job)
     except KeyboardInterrupt as told:
-        click.echo("interrupted", err=True)
-        code = told.args[0] if isinstance(told, Terminated) else EXIT_INTERRUPTED
+        code = stopped(told)
         _leave_stuck_trials(code)
         return code
     return exit_code(failures)
 
 
-def _heed_signals() -> None:
+def stopped(told: KeyboardInterrupt) -> int:
+    """Say that the process was told to end; returns the exit code."""
+    click.echo("interrupted", err=True)
+    return int(told.args[0]) if isinstance(told, Terminated) else EXIT_INTERRUPTED
+
+
+def heed_signals() -> None:
     """A run that is told to end closes as KILLED, which takes an exception."""
     # Here, so that help and completion wait for no import.
     from experiments.cluster.jobs import end_jobs_soon
@@ -216,9 +221,6 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
     from experiments.config.loader import from_composed
     from experiments.config.schema import SweepMethod
     from experiments.config.words import run_name
-    from experiments.experiment import run
-    from experiments.terminal.progress import Progress
-    from experiments.terminal.screen import screen
 
     words: Any = HydraConfig.get().overrides.task
     config = from_composed(composed, sys.argv[1:])
@@ -228,10 +230,18 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
         raise ConfigError(
             [f"sweep must be grid without -m or with another sweeper, got {config.sweep.method.value}; add -m"]
         )
-    name = run_name(config, words)
+    return run_config(config, run_name(config, words), trials).objective
+
+
+def run_config(config: Config, name: str, trials: Trials | None = None) -> Result:
+    """Run a config, and say what came of it."""
+    from experiments.experiment import run
+    from experiments.terminal.progress import Progress
+    from experiments.terminal.screen import screen
+
     result = run(config, name, Progress(name, screen(stderr=True)), trials)
-    _summarise(config, result)
-    return result.objective
+    summarise(config, result)
+    return result
 
 
 def run_trial(sweep: Sweep) -> float | None:
@@ -259,7 +269,7 @@ def run_trial(sweep: Sweep) -> float | None:
     return None
 
 
-def _summarise(config: Config, result: Result) -> None:
+def summarise(config: Config, result: Result) -> None:
     """The metrics, where the run is, and what can be done with it."""
     from experiments.terminal.screen import say, show_table
     from experiments.tracking.spool import open_spool, said_of

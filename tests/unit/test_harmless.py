@@ -12,7 +12,7 @@ from rich.console import Console
 from experiments import load
 from experiments.errors import ConfigError, ExperimentError
 from experiments.figures.output import Output
-from experiments.jobs import _summarise, tell
+from experiments.jobs import summarise, tell
 from experiments.sweeps.report import _note, report
 from experiments.sweeps.shown import Shown, dry_run, print_table
 from experiments.terminal.comparison import show_comparison
@@ -119,7 +119,7 @@ def test_a_run_and_a_comparison_show_names_as_they_are(name, capsys):
         "positive": name,
     }
     made = SimpleNamespace(metrics={"rmse": 1.0, "train_rmse": 0.5}, registered=(name, 1, name), **ids)
-    _summarise(config, made)
+    summarise(config, made)
     show_comparison(*comparison(name))
     tell(ConfigError([f"data.label must be there, got '{name}'"]))
     tell(ExperimentError(name))

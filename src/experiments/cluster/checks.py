@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from experiments.cluster import kubernetes, yarn
 from experiments.cluster.addresses import LOCAL
-from experiments.cluster.existing import EXISTING, check_existing
+from experiments.cluster.existing import EXISTING, check_existing, is_handed_over
 from experiments.config.schema import ClusterConfig
 from experiments.config.values import PACKAGES, SHORT
 from experiments.errors import suggest
@@ -31,6 +31,8 @@ def check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[s
     Args:
         settings: as Spark takes them.
     """
+    if is_handed_over():  # it was checked where it was handed over
+        return []
     if wrong := check_master(cluster.master):
         return wrong
     problems = [*_check_executors(cluster, settings), *_check_packages(cluster.packages)]
@@ -112,6 +114,11 @@ def _check_local(cluster: ClusterConfig) -> list[str]:
 
 def _check_cluster(cluster: ClusterConfig, settings: Mapping[str, str]) -> list[str]:
     problems = []
+    if settings.get("spark.submit.deployMode", "client") != "client":
+        problems.append(
+            "cluster.conf.spark.submit.deployMode must be left out, got "
+            f"'{settings['spark.submit.deployMode']}'; `experiments submit …` has the driver in the cluster"
+        )
     if cluster.environment is not None and cluster.python is not None:
         problems.append(
             f"cluster.python must be unset with cluster.environment, which brings Python's packages, got "

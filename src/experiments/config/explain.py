@@ -177,6 +177,8 @@ def _unknown_key(base: DictConfig, key: str) -> str:
     known |= {path.rsplit(".", depth)[0] for path in known for depth in (1, 2)} | {*GROUPS}
     if key.removeprefix("data.") in {field.name for field in fields(TableData)}:
         return f"{key} must be a key of the config, got one of data=table; add data=table"
+    if key == "cluster.deploy_mode":  # as spark-submit calls it
+        return f"{key} must be said by the command, got a key; `experiments submit …` has the driver in the cluster"
     parent = key.rpartition(".")[0]
     siblings = sorted(path for path in known if path.rpartition(".")[0] == parent)
     near = suggest(key, known)

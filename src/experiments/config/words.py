@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from enum import Enum
 
 from experiments.config.quoting import SETTINGS, readable
 from experiments.config.schema import Config
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, wrong_choice
 from experiments.redaction import redact_text
 
 # Mappings whose keys are Spark's or a generator's: an override there adds the key.
@@ -76,6 +77,29 @@ def run_name(config: Config, words: Sequence[str]) -> str:
     return redact_text(" ".join([config.model.name, *changed, *of_rows.values(), *named]))
 
 
+class Submits(Enum):
+    """Where `mlflow run` is to have the driver."""
+
+    true = "in the cluster"
+    auto = "in the cluster where that is YARN"
+
+
+def submits_of_mlflow(words: Sequence[str]) -> Submits | None:
+    """What `-P submit=…` says; None: the driver is here.
+
+    Raises:
+        ConfigError: another value.
+    """
+    value = dict(zip(words[::2], words[1::2], strict=False)).get(_SUBMIT, "false").lower()
+    names = [*Submits.__members__, "false"]
+    if value not in names:
+        raise ConfigError([wrong_choice("submit", value, names)])
+    return Submits.__members__.get(value)
+
+
+_SUBMIT = "--submit"
+
+
 def overrides_of_mlflow(words: Sequence[str]) -> list[str]:
     """`--key value` pairs as Hydra's words; `multirun` and `config_dir` stand for Hydra's options.
 
@@ -91,6 +115,6 @@ def overrides_of_mlflow(words: Sequence[str]) -> list[str]:
             overrides += ["--multirun"] if value.lower() == "true" else []
         elif name == "config_dir":
             overrides += ["--config-dir", value]
-        else:
+        elif key != _SUBMIT:
             overrides.append(f"{name}={value}")
     return overrides

@@ -26,5 +26,7 @@ OPENED_TAG = "experiments.opened_by"
 STORE_TAG = "experiments.store"
 # Of a run in the spool: the experiment, by its id, that it is to be delivered to.
 EXPERIMENT_TAG = "experiments.experiment"
+# Of a run whose driver is in a cluster: what the cluster calls it.
+APPLICATION_TAG = "experiments.application"
 # Of a run that was delivered: where to.
 DELIVERED_TAG = "experiments.delivered"
