@@ -15,14 +15,14 @@ _QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMET
 
 
 class Server:
-    """`mlflow server` over the store in a folder and artifacts beside it.
+    """`mlflow server` over the store in a folder, or another one, and artifacts in the folder.
 
     Attributes:
         uri: stays, however often it starts.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, store: str | None = None) -> None:
+        self._folder, self._store = folder, store or f"sqlite:///{folder / 'mlflow.db'}"
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -33,7 +33,7 @@ class Server:
         """Start it, and wait until it answers."""
         words = [
             *(str(PROGRAMS / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{self._folder / 'mlflow.db'}"),
+            *("--backend-store-uri", self._store),
             *("--artifacts-destination", str(self._folder / "kept")),
         ]
         with (self._folder / "server.log").open("ab") as log:
@@ -61,9 +61,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path):
+def serving(folder: Path, store: str | None = None):
     """A server that is started, and killed in the end."""
-    server = Server(folder)
+    server = Server(folder, store)
     server.start()
     try:
         yield server

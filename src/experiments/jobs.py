@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from experiments.config.choices import GROUPS
 from experiments.errors import (
     EXIT_BAD_CONFIG,
     EXIT_FAILED,
     ConfigError,
     ExperimentError,
     readable_cause,
-    suggest,
 )
+from experiments.terminal.first_word import instead_of_option
 from experiments.terminal.harmless import harmless
 from experiments.terminal.interruption import Terminated, forget, leave_quietly, remembered
 
@@ -199,19 +198,12 @@ def _check_options(options: Sequence[str]) -> None:
 
     known = [name for name in get_args_parser()._option_string_actions if name.startswith("--")]
     problems = [
-        f"no such option '{option}'" + _instead_of(option, [*known, "--dry-run"])
+        f"no such option '{option}'" + instead_of_option(option, [*known, "--dry-run"])
         for option in options
         if option.startswith("--") and option.partition("=")[0] not in (*known, "--dry-run")
     ]
     if problems:
         raise ConfigError(problems)
-
-
-def _instead_of(option: str, known: Sequence[str]) -> str:
-    word = option.lstrip("-")
-    if "=" in word or word.partition(".")[0] in (*GROUPS, "seed"):
-        return f"; words have no dashes: {word if '=' in word else f'{word}=…'}"
-    return suggest(option, known)
 
 
 def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:

@@ -1,5 +1,6 @@
 """Networks by commands: swept over workers, on executors of their own, and how they end."""
 
+import json
 import os
 import signal
 import sys
@@ -98,6 +99,26 @@ def test_a_rank_that_fails_fails_the_run_in_its_own_words(command, store, runs, 
     assert failed.info.status == "FAILED"
     trace = Path(MlflowClient(store).download_artifacts(failed.info.run_id, "failure.txt")).read_text()
     assert 'my_networks.py", line' in trace
+
+
+@pytest.mark.by_hand
+@pytest.mark.timeout(1200)
+def test_trainings_beside_other_trials_neither_starve_nor_wait_for_each_other(command, store, runs, tmp_path):
+    """Trainings of two ranks on three slots, which Spark starts with all their tasks or not at all, beside MLlib's.
+
+    By hand, as three executors start.
+    """
+    network = "model=keras_regressor model.estimator.engine=tensorflow model.estimator.numWorkers=2"
+    cases = [f"{network} model.estimator.epochs=3,4", "model=ridge model.estimator.regParam=0.1,1,10"]
+    (tmp_path / "shared").mkdir()
+    done = command(
+        *("experiments", "-m", "data=diabetes", f"sweep.cases={json.dumps(cases)}", "sweep.n_jobs=5"),
+        *("cluster=local_cluster", "cluster.master='local-cluster[3,1,1024]'"),
+        *(f"cluster.shared_folder={tmp_path / 'shared'}", f"cluster.conf.spark.pyspark.python={sys.executable}"),
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [run.info.status for run in runs(store, "diabetes")] == ["FINISHED"] * 6
 
 
 def test_dynamic_allocation_is_refused_before_spark_starts(command):

@@ -42,6 +42,8 @@ def test_what_another_store_would_take_is_told_from_our_mistakes(error, expected
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
+        ("…: Max retries exceeded with url: /x (Caused by ResponseError('too many 503 error responses'))",
+         "the server answers with 503"),
         ("HTTPConnectionPool(…): Max retries exceeded (Caused by X(\"…: [Errno 111] Connection refused\"))",
          "Connection refused"),
         ("API request to http://x failed: (Read timed out. (read timeout=30))", "Read timed out"),

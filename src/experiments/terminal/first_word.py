@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from experiments.config.choices import GROUPS, choices
-from experiments.errors import ConfigError, override
+from experiments.errors import ConfigError, override, suggest
 from experiments.terminal.completion import folder_of
 
 _FILES = (".csv", ".tsv", ".parquet", ".json")
@@ -74,3 +74,11 @@ def refuse_unknown(words: Sequence[str], commands: Iterable[str]) -> None:
     near = [word] if word in named else difflib.get_close_matches(word.lower(), named, n=1)
     way_out = f"did you mean '{named[near[0]]}'?" if near else "`experiments help` lists them"
     raise ConfigError([f"no such command '{word}'; {way_out}"])
+
+
+def instead_of_option(option: str, known: Sequence[str]) -> str:
+    """What to write for an option that there is not: many programs have dashes before what is a word here."""
+    word = option.lstrip("-")
+    if "=" in word or word.partition(".")[0] in (*GROUPS, "seed"):
+        return f"; words have no dashes: {word if '=' in word else f'{word}=…'}"
+    return suggest(option, known)

@@ -94,6 +94,8 @@ class Spool:
         said = readable_cause(error)
         # Of a connection that fails MLflow tells how it tried; the system's own word is the last.
         short = re.findall(r"\[Errno -?\d+\] ([^\"')]+)", said) or re.findall(r"(Read timed out)", said)
+        # As where the database behind a server is gone.
+        short = short or [f"the server answers with {code}" for code in re.findall(r"too many (\d+) error", said)]
         self.reason = redact_text(short[-1] if short else said)
         logging.getLogger(__name__).warning("the store did not take what it was given: %s", self.reason)
 
