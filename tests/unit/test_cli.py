@@ -96,6 +96,8 @@ def test_help_on_a_choice_that_there_is_not_says_so():
     ("words", "said"),
     [
         (["model=ridge", "--dryrun"], "no such option '--dryrun'; did you mean '--dry-run'?"),
+        (["--model", "ridge"], "no such option '--model'; words have no dashes: model=…"),
+        (["--data.label=y"], "no such option '--data.label=y'; words have no dashes: data.label=y"),
         (["model=ridge", "preprocesing=auto"], "did you mean 'preprocessing'?"),
         (["data.path=weather.csv"], "got one of data=table; add data=table"),
         (["model=ridge,lasso"], "add -m to run each (in Python: experiments.sweep)"),
