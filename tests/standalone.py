@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from machines import Machines
@@ -21,8 +22,13 @@ class Standalone:
         workers: their processes.
     """
 
-    def __init__(self, folder: Path, machines: Machines | None = None) -> None:
-        self._folder, self._machines = folder, machines
+    def __init__(self, folder: Path, machines: Machines | None = None, seconds_to_be_lost: int = 60) -> None:
+        """Start the master.
+
+        Args:
+            seconds_to_be_lost: how long it waits for a worker that says nothing.
+        """
+        self._folder, self._machines, self._seconds_to_be_lost = folder, machines, seconds_to_be_lost
         host = "127.0.0.1" if machines is None else "head"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -50,6 +56,7 @@ class Standalone:
 
     def _start(self, name: str, host: str, *words: str) -> subprocess.Popen[bytes]:
         here = {"SPARK_LOCAL_IP": host, "SPARK_LOCAL_HOSTNAME": host}
+        here["SPARK_DAEMON_JAVA_OPTS"] = f"-Dspark.worker.timeout={self._seconds_to_be_lost}"
         environment = {**os.environ, **here, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
         there = [] if self._machines is None else self._machines.on(host)
         with (self._folder / f"{name}.log").open("wb") as log:
@@ -57,18 +64,23 @@ class Standalone:
             return subprocess.Popen(words, env=environment, stdout=log, stderr=log)
 
     def _wait_for(self, name: str, said: str) -> None:
-        log, end = self._folder / f"{name}.log", time.monotonic() + 60
+        log, end = self._folder / f"{name}.log", time.monotonic() + 180
         while said not in (told := log.read_text(errors="replace")):
             assert time.monotonic() < end, told
             time.sleep(0.1)
 
 
 @contextlib.contextmanager
-def standalone(folder: Path, machines: Machines | None = None):
-    """A cluster of two workers with a core each."""
-    cluster = Standalone(folder, machines)
+def standalone(
+    folder: Path,
+    machines: Machines | None = None,
+    workers: Sequence[str] = ("one", "two"),
+    seconds_to_be_lost: int = 60,
+):
+    """A cluster of workers with a core each: two on loopback, or on those machines."""
+    cluster = Standalone(folder, machines, seconds_to_be_lost)
     try:
-        for host in ("127.0.0.1", "127.0.0.1") if machines is None else ("one", "two"):
+        for host in ("127.0.0.1", "127.0.0.1") if machines is None else workers:
             cluster.add_worker(1, "1g", host)
         yield cluster
     finally:

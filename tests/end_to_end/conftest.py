@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 
+from machines import machines, why_there_are_none
 from serving import PROGRAMS, serving
 
 _HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -159,3 +160,12 @@ def shared_server(tmp_path_factory, new_store):
     new_store(folder)
     with serving(folder) as server:
         yield server.uri
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory):
+    """Machines of a file's tests."""
+    if (why := why_there_are_none()) is not None:
+        pytest.skip(why)
+    with machines(tmp_path_factory.mktemp("machines")) as hosts:
+        yield hosts

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from machines import DESK, SHARED, machines, why_there_are_none
+from machines import DESK, SHARED
 from standalone import standalone
 
 # Processes of a cluster start and are waited for.
@@ -19,14 +19,6 @@ rows = pandas.DataFrame({{"size": [100.0], "age": [10.0], "distance": [1000.0]}}
 print(experiments.load_model("models:/{model}").predict(rows)["prediction"][0])
 """
 PYTHON = f"cluster.python={sys.executable}"
-
-
-@pytest.fixture(scope="module")
-def hosts(tmp_path_factory):
-    if (why := why_there_are_none()) is not None:
-        pytest.skip(why)
-    with machines(tmp_path_factory.mktemp("machines")) as hosts:
-        yield hosts
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SECONDS_TO_REGISTER = 30
+# In the place of one that was lost a cluster starts another: a Java, a pod, an archive that is taken apart.
+_SECONDS_TO_REPLACE = 120
 # How often a training starts again whose executor or machine was lost.
 MOST_RESTARTS = 3
 # Spark ends a training whole, and its error holds the reason; what a rank raises comes as a row instead.
@@ -92,18 +94,38 @@ def train(counted: Counted, spec: TrainingSpec) -> tuple[bytes, Summary]:
 
 def _collected(rows: DataFrame, run: Callable[..., Any], ranks: int) -> list[Any]:
     """What the ranks yield, also where an executor is lost while they train: they begin again where the checkpoint is,
-    else at the first epoch, and come to the same weights."""
+    else at the first epoch, and come to the same weights.
+
+    Raises:
+        ValueError: what is left of the cluster cannot run them.
+    """
     for restarts in range(MOST_RESTARTS + 1):
         try:
             # Planned anew each time, as a plan keeps how it ended.
             found: list[Any] = rows.mapInArrow(run, SCHEMA, barrier=True).collect()
             return found
         except Exception as error:  # PySpark's and Py4J's own kinds
-            if restarts == MOST_RESTARTS or not _LOST.search(readable_cause(error)):
+            said = readable_cause(error)
+            if restarts == MOST_RESTARTS or not _LOST.search(said):
                 raise
-            logger.warning("an executor was lost: the training starts again (%d of %d)", restarts + 1, MOST_RESTARTS)
-        check_cluster(rows.sparkSession, ranks)
+            lost = _lost(rows.sparkSession, said)
+            logger.warning("%s was lost: the training starts again (%d of %d)", lost, restarts + 1, MOST_RESTARTS)
+            try:
+                check_cluster(rows.sparkSession, ranks, _SECONDS_TO_REPLACE)
+            except ValueError as too_few:
+                raise ValueError(f"{lost} was lost, and {too_few}") from error
     raise AssertionError  # the last attempt has returned or raised
+
+
+def _lost(spark: SparkSession, said: str) -> str:
+    """Which executor Spark says was lost and where it ran, as far as that is known."""
+    found = re.search(r"ExecutorLostFailure \(executor (\S+) ", said)
+    if found is None:
+        return "an executor"
+    known = spark.sparkContext._jsc.sc().statusStore().executorList(False)  # also of those that are gone
+    hosts = [each.hostPort() for each in map(known.apply, range(known.size())) if each.id() == found[1]]
+    where = "".join(f" on {host.rpartition(':')[0]}" for host in hosts)
+    return f"executor {found[1]}{where}"
 
 
 def refused_settings(settings: Mapping[str, str]) -> list[str]:
@@ -116,8 +138,8 @@ def refused_settings(settings: Mapping[str, str]) -> list[str]:
     ]
 
 
-def check_cluster(spark: SparkSession, ranks: int) -> None:
-    """Whether so many ranks can run at a time; Spark itself would try for ten minutes.
+def check_cluster(spark: SparkSession, ranks: int, seconds: float = _SECONDS_TO_REGISTER) -> None:
+    """Whether so many ranks can run at a time, after a while; Spark itself would try for ten minutes.
 
     Raises:
         ValueError: with the numbers.
@@ -126,7 +148,7 @@ def check_cluster(spark: SparkSession, ranks: int) -> None:
     refused = refused_settings(settings)
     if refused:
         raise ValueError(refused[0])
-    java, end = spark.sparkContext._jsc.sc(), time.monotonic() + _SECONDS_TO_REGISTER
+    java, end = spark.sparkContext._jsc.sc(), time.monotonic() + seconds
     is_local = spark.sparkContext.master.startswith("local[")
     while (slots := java.maxNumConcurrentTasks(java.resourceProfileManager().defaultResourceProfile())) < ranks:
         if not is_local and time.monotonic() < end:  # executors of a cluster come one by one
