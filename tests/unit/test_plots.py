@@ -1,5 +1,6 @@
 """Figures stay readable whatever the table holds. What is checked is the figure's own content, not its pixels."""
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
@@ -108,3 +109,37 @@ def test_curves_say_of_what_they_are_and_are_perfect_only_if_they_are():
     rows = [{"recall": place / 24, "precision": 1.0} for place in range(1, 25)]  # their sum is a little less than 1
     (axes,) = prediction_charts.precision_recall(rows, title="t", label="kind", shares=[0.5]).axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["average precision 1.000", "guessing (0.5)"]
+
+
+@pytest.mark.parametrize("form", ["bars", "heat map", "by group"])
+def test_no_title_and_no_label_is_cut_by_the_edge(form):
+    words = "coefficient times deviation of the scaled feature; above 0 for a class with a name"
+    if form == "heat map":
+        figure, _ = charts.heat_map(np.eye(3), None, ["a", "b", "c"], ["a", "b", "c"], unit=words)
+    else:
+        rows = [{"feature": f"mean_of_feature_{n}", "value": n - 9.0, "class": "only"} for n in range(40)]
+        groups = {"group": "class"} if form == "by group" else {}
+        draw = charts.bars_by_group if groups else charts.bars
+        figure = draw(rows, **groups, name="feature", value="value", title=f"{words}\nintercept 3", unit=words)
+    figure.draw_without_rendering()
+    assert any(box_of(text).max() > 1 or box_of(text).min() < 0 for text in texts_of(figure))
+    charts.break_long_texts(figure)
+    figure.draw_without_rendering()
+    for text in texts_of(figure):
+        assert box_of(text).min() >= 0, text
+        assert box_of(text).max() <= 1, text
+        assert "\n" in text.get_text() or len(text.get_text()) < len(words)
+
+
+def texts_of(figure):
+    texts = [
+        *figure.texts,
+        *(text for axes in figure.axes for text in (axes.title, axes.xaxis.label, axes.yaxis.label)),
+    ]
+    return [text for text in texts if text.get_text() and text.get_visible()]
+
+
+def box_of(text):
+    """Its ends, as shares of the figure."""
+    figure = text.get_figure(root=True)
+    return figure.transFigure.inverted().transform(text.get_window_extent())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
     from numpy.typing import NDArray
 
     from experiments.figures.output import Output, Rows
@@ -25,6 +26,7 @@ MOST_GROUPS = 20
 MOST_WITHIN = 5
 LONGEST_NAME = 32
 LARGEST = 17.0  # inches of a side
+MOST_BREAKS = 4  # of a title or label
 # All colours of all figures.
 COLOR = "#0072B2"
 REFERENCE = "grey"  # lines to compare with
@@ -57,7 +59,39 @@ def save(output: Output, path: Path) -> None:
 
     assert output.draw is not None
     with _drawing, mpl.rc_context(_STYLE):
-        output.draw(output.rows).savefig(path, dpi=100)
+        figure = output.draw(output.rows)
+        break_long_texts(figure)
+        figure.savefig(path, dpi=100)
+
+
+def break_long_texts(figure: Figure) -> None:
+    """Put titles and labels that the figure's edge would cut on more lines."""
+    for _ in range(MOST_BREAKS):
+        figure.draw_without_rendering()
+        texts = [*figure.texts, *(text for axes in figure.axes for text in _texts_of(axes))]
+        cut = [text for text in texts if " " in text.get_text() and _is_cut(text, figure)]
+        for text in cut:
+            text.set_text(_broken(text.get_text()))
+        if not cut:
+            return
+
+
+def _broken(text: str) -> str:
+    """The longest of its lines that has a blank in two, at the one nearest its middle."""
+    longest = max((line for line in text.split("\n") if " " in line), key=len)
+    blanks = [at for at, sign in enumerate(longest) if sign == " "]
+    middle = min(blanks, key=lambda at: abs(2 * at - len(longest)))
+    return text.replace(longest, f"{longest[:middle]}\n{longest[middle + 1 :]}", 1)
+
+
+def _texts_of(axes: Axes) -> list[Text]:
+    return [axes.title, axes.xaxis.label, axes.yaxis.label]
+
+
+def _is_cut(text: Text, figure: Figure) -> bool:
+    inside, whole = text.get_window_extent(), figure.bbox
+    beyond = (inside.x0 < whole.x0, inside.y0 < whole.y0, inside.x1 > whole.x1, inside.y1 > whole.y1)
+    return any(beyond) and text.get_visible()
 
 
 def bars(rows: Rows, name: str, value: str, title: str, unit: str) -> Figure:
