@@ -82,7 +82,7 @@ def test_the_page_leads_to_a_run_whose_driver_is_on_yarn(page, command, server, 
     }
     assert run.data.tags["experiments.application"] in done.stderr
     assert f"run         {run.info.run_id}" in done.stdout
-    assert re.search(r"^registered  houses 1: candidate", done.stdout, re.MULTILINE)
+    assert re.search(r"^registered  table 1: candidate", done.stdout, re.MULTILINE)
     left = cluster.command("-ls", "-R", "-C", "/user").split()
     assert [path for path in left if "sparkStaging/" in path] == []
 

@@ -20,7 +20,7 @@ from experiments.errors import ExperimentError
 
 # Where the driver finds what was shipped with it, in the folder in which it runs.
 UNPACKED = "submission"
-_SECONDS_TO_END = 60
+_SECONDS_TO_END, _SECONDS_TO_SEE = 60, 20
 _ARCHIVES = "spark.yarn.dist.archives"
 _VARIABLE = "spark.yarn.appMasterEnv."
 # Java reads S3 by these, and has the variables of its own process alone.
@@ -108,16 +108,24 @@ def run_in_cluster(
     try:
         printed = _follow(process, application, tell)
     except BaseException:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_SECONDS_TO_END)
-        application.name = application.name or _found(tag)
+        if not application.name:
+            _ended(process)
+            application.name = _found(tag)
         application.is_left = bool(application.name) and not _is_killed(application.name)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it sees that, and takes its files out of the cluster
+            process.wait(_SECONDS_TO_SEE)
+        _ended(process)
         tell(application)
         raise
     if process.wait() != 0 and not application.name:
         raise ExperimentError(f"spark-submit must bring the driver to '{cluster.master}', but: {_why(printed)}")
     return application
+
+
+def _ended(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_SECONDS_TO_END)
 
 
 def _start(program: str, *words: str) -> subprocess.Popen[str]:
