@@ -70,11 +70,11 @@ def test_ctrl_c_ends_all_ranks(start, environment, store, wait_for, runs, ranks_
     assert not psutil.wait_procs(ranks, timeout=30)[1]
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_a_rank_that_fails_fails_the_run_in_its_own_words(command, store, runs, network):
     """On executors that are processes of their own, where Spark would try a stage that fails four times.
 
-    Long, as each of them starts a Java and a Python.
+    By hand, as each of them starts a Java and a Python; on one machine the tests of `integration` show the same.
     """
     folder = network.parent
     (folder / "shared").mkdir()
