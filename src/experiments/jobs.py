@@ -211,17 +211,12 @@ def _run_job(composed: DictConfig, trials: Trials | None) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from experiments.config.loader import from_composed
-    from experiments.config.schema import SweepMethod
     from experiments.config.words import run_name
+    from experiments.validation import check_one_run
 
     words: Any = HydraConfig.get().overrides.task
     config = from_composed(composed, sys.argv[1:])
-    if config.sweep.dry_run:
-        raise ConfigError(["sweep.dry_run must be false without -m or with a sweeper other than spark; use --dry-run"])
-    if config.sweep.method is not SweepMethod.grid:
-        raise ConfigError(
-            [f"sweep must be grid without -m or with another sweeper, got {config.sweep.method.value}; add -m"]
-        )
+    check_one_run(config)
     return run_config(config, run_name(config, words), trials).objective
 
 

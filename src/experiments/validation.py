@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.cluster.checks import check_cluster
-from experiments.config.schema import Config
+from experiments.config.schema import Config, SweepMethod
 from experiments.config.values import spark_conf
 from experiments.data.checks import check_data
 from experiments.errors import ConfigError
@@ -33,3 +33,17 @@ def _check_cluster(config: Config) -> list[str]:
     types = {stage.type for stage in stages_of(config) if hasattr(stage.type, "refused_settings")}
     refused = [problem for stage_type in types for problem in stage_type.refused_settings(settings)]
     return [*check_cluster(config.cluster, settings), *refused]
+
+
+def check_one_run(config: Config) -> None:
+    """Refuse what only a sweep heeds.
+
+    Raises:
+        ConfigError: it would be lost without a word.
+    """
+    if config.sweep.dry_run:
+        raise ConfigError(["sweep.dry_run must be false without -m or with a sweeper other than spark; use --dry-run"])
+    if config.sweep.method is not SweepMethod.grid:
+        raise ConfigError(
+            [f"sweep must be grid without -m or with another sweeper, got {config.sweep.method.value}; add -m"]
+        )

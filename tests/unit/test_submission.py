@@ -71,11 +71,13 @@ def test_the_command_ends_with_2_and_opens_no_run_where_nothing_can_be_submitted
         (["-m", "cluster=yarn", "model=ridge,lasso"], "submit must be given words of one run, got -m"),
         (["cluster=standalone"], "cluster.master must be yarn"),
         ([*YARN, *SERVER, "model=rigde"], "did you mean 'ridge'?"),
+        ([*YARN, *SERVER, "sweep=random"], "sweep must be grid without -m"),
         ([*YARN, *SERVER, "cluster.deploy_mode=cluster"], "`experiments submit …` has the driver in the cluster"),
     ):
         done = CliRunner().invoke(main, ["submit", *words])
         assert done.exit_code == 2
         assert said in done.stderr
+        assert "run  " not in done.stderr
 
 
 def test_a_driver_of_another_mode_is_said_before_spark_starts(monkeypatch):

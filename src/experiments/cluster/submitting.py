@@ -30,6 +30,9 @@ _COMMAND_LINE = ("org.apache.hadoop.yarn.client.cli.ApplicationCLI", "applicatio
 _STATE = re.compile(r"Application report for (application_\d+_\d+) \(state: (\w+)\)")
 _PAGE = re.compile(r"\s+tracking URL: (\S+)")
 _DIAGNOSTICS = re.compile(r"Application diagnostics message: (.*)")
+# States in which an application has ended; and what Spark says when it calls one FAILED that it cannot see.
+_LAST = ("FINISHED", "FAILED", "KILLED")
+_LOST_SIGHT = "Failed to contact YARN"
 _LOGGED = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d |Exception in thread|\tat ")
 _TOLD = re.compile(r"error|exception|could not|refused", re.IGNORECASE)
 
@@ -67,14 +70,14 @@ def settings_of(cluster: ClusterConfig, archive: Path, variables: Mapping[str, s
     path = f"{_VARIABLE}PYTHONPATH"
     return {
         **defaults(cluster.master),
-        # A driver that fails has closed its run: it would begin again in a closed one.
-        "spark.yarn.maxAppAttempts": "1",
         "spark.app.name": "experiments",
         **{f"{_VARIABLE}{name}": variables[name] for name in _OF_JAVA if name in variables},
         **own,
         path: ":".join(filter(None, [f"{{{{PWD}}}}/{UNPACKED}", own.get(path)])),
         "spark.master": cluster.master,
         "spark.submit.deployMode": "cluster",
+        # A driver that fails has closed its run: it would begin again in a closed one.
+        "spark.yarn.maxAppAttempts": "1",
         "spark.yarn.submit.waitAppCompletion": "true",
         "spark.yarn.tags": ",".join(filter(None, [own.get("spark.yarn.tags"), tag])),
         _ARCHIVES: ",".join(filter(None, archives)),
@@ -119,6 +122,10 @@ def run_in_cluster(
         raise
     if process.wait() != 0 and not application.name:
         raise ExperimentError(f"spark-submit must bring the driver to '{cluster.master}', but: {_why(printed)}")
+    if application.state not in _LAST or application.said.startswith(_LOST_SIGHT):
+        # What we have lost sight of would record on in a run that we close.
+        application.is_left = not _is_killed(application.name)
+        tell(application)
     return application
 
 

@@ -153,12 +153,12 @@ def _sides(rows: DataFrame, doubts: Doubts) -> list[Side]:
 
 
 def _in_both(rows: DataFrame, of: int) -> int:
-    """Held out rows that are among the training rows; of many the contents of one in so many are looked for."""
+    """Held out rows that are among the training rows; of many held out rows one in so many is looked for."""
     from pyspark.sql import functions as F
 
-    some = rows if of == 1 else rows.where(F.pmod(HASH, F.lit(of)) == 0)
-    wanted = some.where(HELD_OUT).groupBy(HASH).count()
-    found = some.where(f"NOT {HELD_OUT}").select(HASH).join(F.broadcast(wanted), HASH)
+    test = rows.where(HELD_OUT).select(HASH)
+    wanted = (test if of == 1 else test.sample(1 / of, seed=0)).groupBy(HASH).count()
+    found = rows.where(f"NOT {HELD_OUT}").select(HASH).join(F.broadcast(wanted), HASH)
     return int(found.groupBy(HASH).agg(F.first("count").alias("count")).agg(F.sum("count")).collect()[0][0] or 0)
 
 

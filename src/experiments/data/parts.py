@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 # Less is read, and fitted on, sooner than it is dealt out.
 LEAST_BYTES = 16 * 1024 * 1024
 MOST_BYTES_OF_A_PART = 128 * 1024 * 1024
-MOST_PARTS = 10_000
 FILES_PER_CORE = 4
 # Of the cores, how many must have something to read.
 ENOUGH = 0.75
@@ -27,43 +26,48 @@ def parts_to_deal(source: DataFrame, size: int) -> int | None:
 
     Args:
         source: the rows as Spark reads them.
-        size: bytes of what is used of them, as Spark estimates them.
+        size: bytes of what is used of them, as Spark estimates them; of a join far too many.
     """
     if size < LEAST_BYTES:
         return None
     cores = int(source.sparkSession.sparkContext.defaultParallelism)
-    if _parts(source, FILES_PER_CORE * cores) >= ENOUGH * cores:
+    pieces = _pieces(source, FILES_PER_CORE * cores)
+    whole = sum(pieces)
+    if whole < LEAST_BYTES or whole / max(pieces) >= ENOUGH * cores:
         return None
-    return max(cores, min(math.ceil(size / MOST_BYTES_OF_A_PART), MOST_PARTS))
+    return max(cores, math.ceil(whole / MOST_BYTES_OF_A_PART))
 
 
-def _parts(source: DataFrame, most: int) -> float:
-    """How many tasks can read at once, by the largest of what one must read; endless where that is not known.
+def _pieces(source: DataFrame, most: int) -> list[int]:
+    """Bytes of each piece that one task must read whole; none where that is not known.
 
     Args:
         most: files that are looked at: of more, several are read at once anyway.
     """
     files = source._jdf.inputFiles()
     if not 0 < len(files) <= most:
-        return math.inf
-    sizes: list[int] = []
-    for file in map(str, files):
-        if file.endswith(UNSPLIT):
-            sizes.append(1)
-        elif file.endswith(".parquet"):
-            sizes += _row_groups(source, file)
-        else:
-            return math.inf
-    return sum(sizes) / max(sizes) if any(sizes) else math.inf
+        return []
+    try:
+        return [piece for file in map(str, files) for piece in _pieces_of(source, file)]
+    except Exception:  # a file that cannot be read or is gone: whoever reads the rows says so, or leaves it out
+        return []
 
 
-def _row_groups(source: DataFrame, file: str) -> list[int]:
-    """The rows of each row group, of which the end of a file of Parquet tells, wherever it lies."""
+def _pieces_of(source: DataFrame, file: str) -> list[int]:
+    """Of a file of Parquet those of its row groups, of which its end tells, wherever it lies.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
     java, settings = source.sparkSession._jvm, source.sparkSession._jsc.hadoopConfiguration()
-    parquet = java.org.apache.parquet.hadoop
     path = java.org.apache.hadoop.fs.Path(java.java.net.URI(file))
+    if file.endswith(UNSPLIT):
+        return [path.getFileSystem(settings).getFileStatus(path).getLen()]
+    if not file.endswith(".parquet"):
+        raise ValueError(file)
+    parquet = java.org.apache.parquet.hadoop
     reader = parquet.ParquetFileReader.open(parquet.util.HadoopInputFile.fromPath(path, settings))
     try:
-        return [group.getRowCount() for group in reader.getRowGroups()]
+        return [group.getTotalByteSize() for group in reader.getRowGroups()]
     finally:
         reader.close()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEVIATION_ROWS = 1_000
 LEAST_DEVIATION_ROWS = 50
 DEVIATION_VALUES = 1_000_000
-# Of more training rows, where there are more than test rows too, one in so many is judged: their metrics are held
+# Of many training rows one in so many is judged, no fewer than these and than the test rows: their metrics are held
 # against those of the test rows, and are as sure as these then.
 MOST_TRAINING_ROWS = 200_000
 # What models make of the rows, by the names that Spark gives it.

@@ -162,11 +162,16 @@ def _clustering(scored: Scored, held_out: bool) -> dict[str, float]:
 
     sizes = scored.cluster_sizes[held_out]
     metrics = {f"cluster_size_{cluster}": float(size) for cluster, size in sorted(sizes.items())}
-    if len(sizes) > 1 and scored.features_column is not None:
+    rows = scored.side(held_out)
+    # Of rows that are drawn all may be of one cluster.
+    are_several = len(sizes) > 1 and (
+        held_out or scored.one_in == 1 or rows.select("prediction").distinct().limit(2).count() > 1
+    )
+    if are_several and scored.features_column is not None:
         evaluator = ClusteringEvaluator(featuresCol=scored.features_column)
         if scored.model.hasParam("distanceMeasure") and scored.model.getDistanceMeasure() == "cosine":
             evaluator.setDistanceMeasure("cosine")
-        metrics["silhouette"] = evaluator.evaluate(scored.side(held_out))
+        metrics["silhouette"] = evaluator.evaluate(rows)
     return metrics
 
 

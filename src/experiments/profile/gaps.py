@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from experiments.config.schema import DataConfig, TableData
+from experiments.data.doubts import LEAST_ROWS
 from experiments.data.missing import query_without_gaps
 from experiments.data.names import matches, quoted
 from experiments.data.spelling import settings_of
@@ -31,7 +32,10 @@ def gaps_of(column: Column) -> int:
 def is_left_out(column: Column, data: DataConfig) -> bool:
     """Whether so many rows lack a value which nothing fills that the others would be a choice of their own."""
     used = (data.label, data.weight, data.group, data.time)
-    return column.name not in used and nothing_fills(column, data) and gaps_of(column) > MOST_LACKING * column.rows
+    # Where features are named nothing is left out of them, and of a few rows nothing can be said.
+    if column.name in used or data.features or column.rows < LEAST_ROWS:
+        return False
+    return nothing_fills(column, data) and gaps_of(column) > MOST_LACKING * column.rows
 
 
 def nothing_fills(column: Column, data: DataConfig) -> bool:

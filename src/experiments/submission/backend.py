@@ -104,10 +104,11 @@ def _ended(run_id: str, tracking_uri: str, process: subprocess.Popen[bytes]) -> 
     submitted = LocalSubmittedRun(run_id, process)
     try:
         has_finished = submitted.wait()
-    except KeyboardInterrupt:  # which the command hears too, and closes its run
+    except KeyboardInterrupt:  # which the command hears too, and closes its run if it has taken that up
         process.wait()
+        close_left(run_id, tracking_uri, process.returncode)
         raise
+    close_left(run_id, tracking_uri, process.returncode)
     if not has_finished:
-        close_left(run_id, tracking_uri)
         raise ExecutionException(f"Run (ID '{run_id}') failed")
     return submitted

@@ -21,15 +21,15 @@ from experiments.experiment import Result
 from experiments.jobs import heed_signals, run_words, split_words, stopped, summarise
 from experiments.redaction import redact_text
 from experiments.submission.checks import YARN, check_submission, check_words
-from experiments.submission.handed import EXIT_NO_PACKAGES, Handed, variables_to_hand, write
+from experiments.submission.handed import EXIT_NO_PACKAGES, Handed, variables_of_here, variables_to_hand, write
 from experiments.terminal.completion import folder_of
 from experiments.terminal.harmless import harmless
 from experiments.terminal.progress import Progress
 from experiments.terminal.screen import say, screen
-from experiments.tracking.handed_over import Ended, ended, handed_over, name_application
+from experiments.tracking.handed_over import Ended, close, ended, handed_over, name_application
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.store import GIVEN_RUN, GIVEN_URI, check_store, how_to_look, tracking_uri
-from experiments.validation import validate
+from experiments.validation import check_one_run, validate
 
 
 def submit(words: Sequence[str], config_dir: str | Path | None = None) -> int:
@@ -42,6 +42,7 @@ def submit(words: Sequence[str], config_dir: str | Path | None = None) -> int:
     check_words(words)
     config = load(words, config_dir)
     check_submission(config)
+    check_one_run(config)
     validate(config)
     check_store(config.tracking)
     if problems := unreachable(config.cluster.master, spark_conf(config.cluster)):
@@ -52,13 +53,18 @@ def submit(words: Sequence[str], config_dir: str | Path | None = None) -> int:
     try:
         with handed_over(config, name) as run:
             say(f"run         {run.run_id}", screen(stderr=True))
+            if kept := variables_of_here():
+                say(f"not handed over, as they name what is on this machine: {', '.join(kept)}", screen(stderr=True))
             say(f"look        {how_to_look(config.tracking, run.experiment_id, run.run_id)}", screen(stderr=True))
             application = _driven(config, name, run)
-            came = ended(run)
-            if came.status == "RUNNING":
-                raise ExperimentError(_left_open(application, config))
     except KeyboardInterrupt as told:
         return stopped(told)
+    # Not within the block: a store that cannot be asked now says nothing of the run.
+    came = ended(run)
+    if came.status == "RUNNING" and not application.is_left:
+        left = ExperimentError(_left_open(application, config))
+        close(run, left)
+        raise left
     return _told(config, run, came)
 
 
@@ -124,11 +130,14 @@ def _left_open(application: Application, config: Config) -> str:
 
 def _told(config: Config, run: TrackedRun, came: Ended) -> int:
     """Say how a closed run ended; returns the exit code."""
+    if came.status == "RUNNING":
+        click.echo(f"error: run {run.run_id} may still go on in the cluster, where nobody could see to it", err=True)
+        return EXIT_FAILED
     if came.status != "FINISHED":
         click.echo(harmless(f"error: {came.why or 'nobody said why'}", lines=True), err=True)
         click.echo(f"run {run.run_id} is {came.status}; its trace is the artifact failure.txt", err=True)
         return EXIT_FAILED
-    others = ("seconds_", "train_rows", "test_rows")
+    others = ("seconds_", "train_rows", "test_rows", "epoch_")
     judged = {name: value for name, value in came.metrics.items() if not name.startswith(others)}
     ids = (run.run_id, run.experiment_id, run.experiment)
     summarise(config, Result(*ids, came.model_uri, judged, {}, {}, None, came.registered))

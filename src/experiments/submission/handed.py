@@ -18,6 +18,12 @@ FILE = "handed.pickle"
 EXIT_NO_PACKAGES = 78
 # What stores of runs and of artifacts ask of the environment.
 _GIVEN = ("MLFLOW_", "AWS_", "AZURE_STORAGE_", "DATABRICKS_")
+# Of these what names a file or a profile of the machine that it was set on.
+_OF_HERE = (
+    *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE"),
+    *("AWS_WEB_IDENTITY_TOKEN_FILE", "DATABRICKS_CONFIG_FILE", "DATABRICKS_CONFIG_PROFILE"),
+    *("MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"),
+)
 _NEEDED = ("click", "hydra", "matplotlib", "mlflow", "numpy", "pandas", "psutil", "pyarrow", "rich", "sklearn", "yaml")
 _DRIVER = f"""
 import sys
@@ -49,8 +55,13 @@ class Handed:
 
 
 def variables_to_hand() -> dict[str, str]:
-    """Those of this process that stores ask for."""
-    return {key: value for key, value in os.environ.items() if key.startswith(_GIVEN)}
+    """Those of this process that stores ask for, and that mean the same elsewhere."""
+    return {key: value for key, value in os.environ.items() if key.startswith(_GIVEN) and key not in _OF_HERE}
+
+
+def variables_of_here() -> list[str]:
+    """The names of those that are not handed over."""
+    return [key for key in _OF_HERE if key in os.environ]
 
 
 def write(handed: Handed, folder: Path) -> None:

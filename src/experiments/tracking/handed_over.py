@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import Config, TrackingConfig
@@ -18,6 +19,10 @@ from experiments.tracking.tags import APPLICATION_TAG, FAILURE_TAG
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+
+# Exit codes of a command that was told to end.
+_TOLD_TO_END = (129, 130, 143, -1, -2, -15)
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,23 @@ def handed_over(config: Config, run_name: str) -> Iterator[TrackedRun]:
         status = _status(run)
         # Whose driver has said why it failed, it stays as it is; one that we have ended may say anything.
         if status != "FINISHED" and not (status == "FAILED" and isinstance(error, Exception)):
-            run.fail(error)
+            close(run, error)
         raise
+
+
+def close(run: TrackedRun, error: BaseException) -> None:
+    """Close a run that its driver has left open, without what that has logged and registered."""
+    with contextlib.suppress(Exception):
+        run.record(partial(_take_up, run))
+    run.fail(error)
+
+
+def _take_up(run: TrackedRun, client: MlflowClient, run_id: str) -> None:
+    outputs = client.get_run(run_id).outputs
+    models = outputs.model_outputs if outputs is not None else []
+    versions = client.search_model_versions(f"run_id='{run_id}'")
+    registered = (client, versions[0].name, str(versions[0].version)) if versions else None
+    run.take_over(models[0].model_id if models else None, registered)
 
 
 def _status(run: TrackedRun) -> str:
@@ -99,8 +119,14 @@ def ended(run: TrackedRun) -> Ended:
         found.data.tags.get(FAILURE_TAG, ""),
         dict(found.data.metrics),
         f"models:/{models[0].model_id}" if models else None,
-        run.record(_registered) if models else None,
+        _version_of(run) if models else None,
     )
+
+
+def _version_of(run: TrackedRun) -> Registered | None:
+    with contextlib.suppress(Exception):  # a registry that does not let us look
+        return run.record(_registered)
+    return None
 
 
 def _registered(client: MlflowClient, run_id: str) -> Registered | None:
@@ -113,14 +139,25 @@ def _registered(client: MlflowClient, run_id: str) -> Registered | None:
     return None
 
 
-def close_left(run_id: str, uri: str) -> None:
-    """Close the run of a command that has failed and left it open, as one whose words do not compose."""
+def close_left(run_id: str, uri: str, code: int) -> None:
+    """Close the run of a command that has ended and left it open, as one whose words do not compose.
+
+    Args:
+        code: with which it has ended.
+    """
     from experiments.tracking.client import Client
 
     client = Client(tracking_uri=uri)
-    if client.get_run(run_id).info.status == "RUNNING":
-        client.set_tag(run_id, FAILURE_TAG, "its command failed before it was taken up, and said why")
-        client.set_terminated(run_id, "FAILED")
+    found = client.get_run(run_id)
+    if found.info.status != "RUNNING":
+        return
+    if code == 0:  # it was asked for no run
+        client.set_terminated(run_id, "FINISHED")
+        return
+    name = found.data.tags.get(APPLICATION_TAG)
+    there = f"; {name} may still go on: yarn application -kill {name}" if name else ""
+    client.set_tag(run_id, FAILURE_TAG, f"its command has ended with {code} and left it open{there}")
+    client.set_terminated(run_id, "KILLED" if code in _TOLD_TO_END else "FAILED")
 
 
 def close_given(config: Config, run_name: str, error: BaseException) -> None:

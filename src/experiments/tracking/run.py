@@ -221,6 +221,10 @@ class TrackedRun(Recorded):
 
         self.record(write)
 
+    def take_over(self, model_id: str | None, registered: tuple[MlflowClient, str, str] | None) -> None:
+        """Answer for what another process has logged and registered in this run."""
+        self._model_id, self.registered = model_id, registered
+
     def fail(self, error: BaseException) -> None:
         """Close the run as FAILED or KILLED, take back what it has logged or registered, and record why."""
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
