@@ -92,9 +92,9 @@ def test_a_run_is_killed_in_seconds_while_its_ranks_train(start, store, wait_for
     assert run.info.status == "KILLED"
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_ctrl_c_ends_a_run_that_python_has_called_and_the_session_goes_on(start, store, wait_for):
-    """Long, as rows are to be judged for a while. Of a notebook the process stays."""
+    """By hand, as rows are to be judged for a while. Of a notebook the process stays."""
     words = ["model=logistic_regression", "data.rows=2000000", "model.estimator.maxIter=2", "registry=none"]
     process = start("python", "-c", NOTEBOOK.format(words=words))
     wait_for(lambda: ": fit " in process.said, 400)
