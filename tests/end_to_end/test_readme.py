@@ -98,8 +98,9 @@ def test_mlflow_run_uses_the_run_it_opened(line, command, store, runs, environme
     """Long where it is the second."""
     environment["UV_NO_SYNC"] = "1"  # the environment of this test is not `uv run`'s to change
     environment["UV_PROJECT_ENVIRONMENT"] = environment["PATH"].split("/bin:")[0]
-    experiment = "uv" if line.startswith("uv ") else "mine"
-    environment["MLFLOW_EXPERIMENT_NAME"] = experiment
+    named = re.search(r"--experiment-name (\S+)", line)
+    experiment = named[1] if named else "mine"
+    environment["MLFLOW_EXPERIMENT_NAME"] = "mine"
     done = command("bash", "-c", f"cd '{README.parent}' && {line}")
     assert done.returncode == 0, done.stderr
     (run,) = runs(store, experiment)
