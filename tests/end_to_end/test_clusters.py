@@ -159,6 +159,7 @@ print("then", experiments.run([*words, "cluster.executors=2", "cluster.cores=1"]
 """
 
 
+@pytest.mark.by_hand
 def test_executors_that_do_not_come_are_said_and_the_process_goes_on(command, store, words):
     done = command("python", "-c", TWICE.format(words=words))
     assert done.returncode == 0, done.stderr

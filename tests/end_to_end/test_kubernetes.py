@@ -56,6 +56,7 @@ def test_the_page_leads_to_a_run_on_pods(page, cluster, command, store):
     assert re.search(r"shared folder +ok", looked.stdout)
 
 
+@pytest.mark.by_hand
 def test_what_pods_wait_for_is_said(page, cluster, command, store):
     cluster.refuses = ("ImagePullBackOff", "Back-off pulling image apache/spark:4.2.1")
     _, run = page

@@ -51,9 +51,9 @@ def test_a_sweep_over_the_number_of_workers(typed, store, runs):
     assert one["accuracy"] == two["accuracy"] > 0.9
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_ctrl_c_ends_all_ranks(start, environment, store, wait_for, runs, ranks_below):
-    """Long, as it waits for a training of two ranks; Ctrl-C in a fit of MLlib's is in test_endings.py."""
+    """By hand, as it waits for a training of two ranks; Ctrl-C in a fit of MLlib's is in test_endings.py."""
     # By its full path: Spark's workers have this environment's packages all the same.
     environment["PATH"] = ":".join(each for each in os.environ["PATH"].split(":") if Path(each) != PROGRAMS)
     words = ["model=keras_horovod", "data=breast_cancer", "model.estimator.epochs=100000"]
