@@ -9,6 +9,8 @@ import urllib.request
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+import numpy as np
+import pandas as pd
 import pyspark
 
 _MAVEN = "https://repo1.maven.org/maven2"
@@ -167,3 +169,12 @@ def _until_the_end(nodes):
         yield nodes
     finally:
         nodes.stop()
+
+
+def put_houses(files, folder):
+    """Prices of 400 houses as `/houses.csv`, three times their sizes; the file is written to a folder of here first."""
+    random = np.random.default_rng(3)
+    size = random.normal(80, 20, 400)
+    rows = pd.DataFrame({"size": size, "price": 3 * size + random.normal(0, 1, 400)})
+    rows.to_csv(folder / "houses.csv", index=False)
+    files.command("-put", str(folder / "houses.csv"), "/houses.csv")

@@ -5,12 +5,10 @@ import re
 import shlex
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from hadoop import hdfs
+from hadoop import hdfs, put_houses
 from standalone import standalone
 
 PAGE = Path(__file__).parents[2] / "docs" / "clusters" / "hdfs.md"
@@ -25,12 +23,8 @@ print(loaded.predict(pandas.DataFrame({{"size": [100.0]}}))["prediction"][0])
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hdfs")
-    random = np.random.default_rng(3)
-    size = random.normal(80, 20, 400)
-    rows = pd.DataFrame({"size": size, "price": 3 * size + random.normal(0, 1, 400)})
-    rows.to_csv(folder / "houses.csv", index=False)
     with hdfs(folder) as files:
-        files.command("-put", str(folder / "houses.csv"), "/houses.csv")
+        put_houses(files, folder)
         yield files
 
 

@@ -8,14 +8,12 @@ import sys
 import textwrap
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import psutil
 import pyspark
 import pytest
 from mlflow.tracking import MlflowClient
 
-from hadoop import yarn
+from hadoop import put_houses, yarn
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 on_yarn = pytest.mark.by_hand
@@ -34,12 +32,8 @@ OWN = {
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("yarn")
-    random = np.random.default_rng(3)
-    size = random.normal(80, 20, 400)
-    rows = pd.DataFrame({"size": size, "price": 3 * size + random.normal(0, 1, 400)})
-    rows.to_csv(folder / "houses.csv", index=False)
     with yarn(folder) as cluster:
-        cluster.command("-put", str(folder / "houses.csv"), "/houses.csv")
+        put_houses(cluster, folder)
         yield cluster
 
 

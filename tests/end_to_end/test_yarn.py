@@ -7,13 +7,11 @@ import sys
 import textwrap
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pyspark
 import pytest
 from mlflow.tracking import MlflowClient
 
-from hadoop import yarn
+from hadoop import put_houses, yarn
 
 # Its processes take a minute to start, and an application on it as long.
 pytestmark = pytest.mark.by_hand
@@ -31,12 +29,8 @@ LOOPBACK = [f"cluster.conf.spark.driver.{name}=127.0.0.1" for name in ("host", "
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("yarn")
-    random = np.random.default_rng(3)
-    size = random.normal(80, 20, 400)
-    rows = pd.DataFrame({"size": size, "price": 3 * size + random.normal(0, 1, 400)})
-    rows.to_csv(folder / "houses.csv", index=False)
     with yarn(folder) as cluster:
-        cluster.command("-put", str(folder / "houses.csv"), "/houses.csv")
+        put_houses(cluster, folder)
         yield cluster
 
 
