@@ -92,10 +92,11 @@ def test_python_of_readme_scores_what_a_command_before_it_has_fitted(command, fo
     assert "prediction" in done.stdout
 
 
-# Two lines for one thing, each a project that MLflow starts: the second is left to the long tests.
-@pytest.mark.parametrize("line", [OF_MLFLOW[0], pytest.param(OF_MLFLOW[1], marks=pytest.mark.long)])
+# Two lines for one thing, each a project that MLflow starts: one is left to a hand.
+@pytest.mark.parametrize("line", [OF_MLFLOW[0], pytest.param(OF_MLFLOW[1], marks=pytest.mark.by_hand)])
+@pytest.mark.long
 def test_mlflow_run_uses_the_run_it_opened(line, command, store, runs, environment):
-    """Long where it is the second."""
+    """Long, as MLflow starts a process for it that starts Spark."""
     environment["UV_NO_SYNC"] = "1"  # the environment of this test is not `uv run`'s to change
     environment["UV_PROJECT_ENVIRONMENT"] = environment["PATH"].split("/bin:")[0]
     named = re.search(r"--experiment-name (\S+)", line)

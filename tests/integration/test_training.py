@@ -28,6 +28,8 @@ from experiments.training.task import rendezvous, train
 
 pytestmark = pytest.mark.xdist_group("ranks")
 ENGINES = ["tensorflow", "horovod"]
+# Where both engines have the same part in it, one is left to a hand.
+MOSTLY_HOROVOD = [pytest.param("tensorflow", marks=pytest.mark.by_hand), "horovod"]
 LAYERS = [{"Dense": {"units": 16, "activation": "tanh"}}]
 SGD = {"layers": LAYERS, "optimizer": "sgd", "learningRate": 0.2, "seed": 1}
 
@@ -112,7 +114,7 @@ def test_two_ranks_give_what_one_gives(frame, alone, engine):
     assert alone.summary.epochs[-1]["epoch_loss"] < 0.8 * alone.summary.epochs[0]["epoch_loss"]
 
 
-@pytest.mark.parametrize("engine", [pytest.param("tensorflow", marks=pytest.mark.by_hand), "horovod"])
+@pytest.mark.parametrize("engine", MOSTLY_HOROVOD)
 def test_a_network_with_everything_is_the_same_each_time(frame, engine):
     """Dropout, Adam with a warm-up, several classes, rows held out, early stopping: equal bit for bit.
 
@@ -134,6 +136,7 @@ def test_a_network_with_everything_is_the_same_each_time(frame, engine):
     )
 
 
+@pytest.mark.by_hand
 def test_rows_in_another_order_are_another_training(frame, alone):
     """Or the order would not be shuffled at all."""
     other = frame.repartition(5).orderBy("score").orderBy("features")
@@ -206,6 +209,7 @@ def test_moving_statistics_are_the_same_on_all_ranks(frame):
     assert float(np.abs(weights(model)[4]).max()) > 0  # the moving mean
 
 
+@pytest.mark.by_hand
 def test_a_penalty_and_an_optimizer_with_options(frame):
     layers = [{"Dense": {"units": 8, "kernel_regularizer": {"class_name": "L2", "config": {"l2": 0.5}}}}]
     params = {"layers": layers, "optimizer": {"SGD": {"momentum": 0.5}}, "learningRate": 0.05, "epochs": 5, "seed": 1}
@@ -290,7 +294,7 @@ def test_rows_behind_a_shuffle_are_computed_once(spark, frame):
 # When something goes wrong
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", MOSTLY_HOROVOD)
 def test_a_rank_that_raises_is_heard(frame, engine):
     started = time.monotonic()
     with pytest.raises(TrainingError) as caught:
@@ -327,7 +331,7 @@ class Fitting(threading.Thread):
         return self._caught
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", MOSTLY_HOROVOD)
 def test_a_training_process_that_is_killed(frame, ranks_below, engine):
     fitting = Fitting(lambda: troubled("slow", engine, epochs=1000).fit(frame))
     fitting.wait_for_steps()
@@ -515,6 +519,7 @@ def test_a_checkpoint_that_is_broken_is_passed_over(frame, kept, uninterrupted):
     assert all((a == b).all() for a, b in zip(weights(model), uninterrupted, strict=True))
 
 
+@pytest.mark.by_hand
 def test_early_stopping_begins_where_a_training_goes_on(frame, kept):
     KerasClassifier(**kept, epochs=2).fit(frame)
     model = KerasClassifier(**kept, epochs=4, earlyStoppingPatience=2).fit(frame)
@@ -523,6 +528,7 @@ def test_early_stopping_begins_where_a_training_goes_on(frame, kept):
         KerasClassifier(**kept, epochs=1).fit(frame)
 
 
+@pytest.mark.by_hand
 def test_a_checkpoint_goes_on_with_another_number_of_ranks(frame, kept, uninterrupted):
     KerasClassifier(**kept, epochs=2).fit(frame)
     model = KerasClassifier(**kept, epochs=4, engine="horovod", numWorkers=2).fit(frame)

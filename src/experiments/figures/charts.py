@@ -61,6 +61,8 @@ def save(output: Output, path: Path) -> None:
     with _drawing, mpl.rc_context(_STYLE):
         figure = output.draw(output.rows)
         break_long_texts(figure)
+        # The places just found stand: to find them is half of a drawing, and saving would do so twice.
+        figure.set_layout_engine("none")
         figure.savefig(path, dpi=100)
 
 
