@@ -48,10 +48,12 @@ MARGIN = 20  # below the figures
 RUN_HEIGHT = 1000
 SECONDS = 60
 SECONDS_TO_SETTLE = 6
-# The assistant covers a third of the page unless it believes that a user has closed it.
-CLOSE_ASSISTANT = """
+# The assistant covers a third of the page unless it believes that a user has closed it; the pages of runs and models
+# are those of training, where MLflow begins with those of chats.
+AS_A_USER = """
     localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
     localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
+    localStorage.setItem("mlflow.workflowType_v1", '"machine_learning"');
 """
 
 
@@ -169,7 +171,7 @@ def pages(experiment: str, run: str) -> dict[str, str]:
 def prepare(browser: webdriver.Chrome, server: str) -> None:
     """Close what covers the pages."""
     browser.get(f"{server}/health")
-    browser.execute_script(CLOSE_ASSISTANT)
+    browser.execute_script(AS_A_USER)
     browser.get(server)
     found(browser, "//*[@aria-label='Toggle sidebar']").click()  # before the page measures how wide its tables may be
 

@@ -1,6 +1,7 @@
 """Every shipped model runs by its name, and its numbers are those of the data's law or of another implementation."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -427,6 +428,16 @@ def test_tuning_records_every_candidate_and_fits_the_best(finished, table, store
     params = MlflowClient(store).get_run(result.run_id).data.params
     assert params["best.model.estimator.numTrees"] == str(best["numTrees"])
     assert result.metrics["accuracy"] > 0.8
+
+
+def test_each_metric_is_explained(finished):
+    """Those of one model of each kind in docs/metrics.md."""
+    known = set(re.findall(r"`(\w+)`", (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()))
+    kinds = [*ANSWER_ALWAYS, "gaussian_mixture", "bisecting_kmeans", "logistic_regression"]
+    metrics = {
+        re.sub("^(train|cv|validation)_(?!rows|judged)", "", each) for k in kinds for each in finished(k)[0].metrics
+    }
+    assert {each for each in metrics if not each.startswith(("cluster_size_", "seconds_"))} <= known
 
 
 @pytest.mark.parametrize(
