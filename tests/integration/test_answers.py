@@ -201,6 +201,8 @@ def test_a_category_that_no_training_row_had_is_said(model, tmp_path, preprocess
     # MLflow hands on the columns of the signature alone; `experiments.load_model` sees all.
     with pytest.raises(ValueError, match="got 'home town'; rename it"):
         loaded._model_impl.predict(frame.head(3).rename(columns={"home.town": "home town"}))
+    with pytest.raises(ValueError, match="must have the column 'x', got 'X '; rename it"):
+        loaded._model_impl.predict(frame.head(3).rename(columns={"x": "X "}))
     assert list(answers.columns) == list(known.columns) == ["prediction"]
     gaps = frame.head(3).assign(**{"home.town": [None, "Rome", "Bonn"], "x": [1.0, None, 2.0]})
     if preprocessing == "auto":

@@ -50,6 +50,8 @@ def test_the_best_is_chosen_on_the_rows_that_are_asked_for(spark, words, contrar
     assert table["metric"].tolist() == [metric] * 2
     assert table["model.estimator.regParam"].tolist()[0] == best
     assert table["model_uri"].notna().tolist() == [True, False]
+    with pytest.raises(experiments.ConfigError, match=r"got run '\w+', which has none; sweep.models=all"):
+        experiments.load_model(table["run_id"][1], words)
     first = client.get_run(table["run_id"][0])
     # On the rows that are reported the other one is better, unless it is they that choose.
     assert (first.data.metrics["rmse"] > 1) is (judged_by != "test")
@@ -157,6 +159,7 @@ def test_python_runs_compares_and_scores(spark, words, tmp_path):
     for wrong, said in (
         ("models:/iris@champion", r"'iris' \(@candidate, 1\), got 'champion'"),
         ("f" * 32, "the id of a run that has logged a model, got 'ffff"),
+        ("models:/iris", "did you mean 'models:/iris@candidate'"),
         (compared, "got a DataFrame; its model_uri column has URIs"),
         (None, "got a run without one"),
     ):

@@ -124,13 +124,16 @@ def test_a_run_is_named_by_what_was_changed_in_its_model_and_tells_no_secret():
     assert run_name(load(words[:2]), words) == "ridge data.limit=9 data=diabetes seed=2"
 
 
-def test_a_folder_of_the_users_own_is_searched_too(tmp_path):
+def test_a_folder_of_the_users_own_is_searched_too(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine.yaml").write_text("# Mine.\ndefaults: [table_schema]\nname: mine\nlabel: y\n")
     assert load(["data=mine"], config_dir=tmp_path).data.name == "mine"
     assert choices("data", tmp_path)["mine"] == "Mine."
     with pytest.raises(ConfigError, match=r"data must be one of .*mine.*got 'min'"):
         load(["data=min"], config_dir=tmp_path)
+    monkeypatch.chdir(tmp_path.parent)
+    with pytest.raises(ConfigError, match=f"{tmp_path.name}/data/mine.yaml is read with --config-dir {tmp_path.name}$"):
+        load(["data=mine"])
 
 
 def test_flattening_keeps_every_leaf():

@@ -130,12 +130,22 @@ def _wrong_choices(
 ) -> list[str]:
     options = [name for name in loader.get_group_options(group) if not name.endswith("_schema")]
     return [
-        wrong_choice(group, choice, options)
-        + (f"; there is no {Path(config_dir, group, f'{choice}.yaml')}" if config_dir is not None else "")
+        wrong_choice(group, choice, options) + _own_file(group, f"{choice}.yaml", config_dir)
         for value in _values(read)
         for choice in (value if isinstance(value, list) else [value])
         if choice is not None and str(choice) not in options
     ]
+
+
+def _own_file(group: str, name: str, config_dir: str | Path | None) -> str:
+    """Where a choice of the user's own would be, or is, while nobody was told."""
+    if config_dir is not None:
+        return f"; there is no {Path(config_dir, group, name)}"
+    with contextlib.suppress(OSError, ValueError):  # a folder that cannot be read, a name that none can have
+        for folder in sorted(Path().iterdir()):
+            if (folder / group / name).is_file():
+                return f"; {folder / group / name} is read with --config-dir {shlex.quote(str(folder))}"
+    return ""
 
 
 def _misfits(base: DictConfig, read: Override) -> list[str]:

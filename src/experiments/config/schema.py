@@ -207,7 +207,7 @@ class RegistryConfig:
 class SweepConfig:
     """How the trials of one command go (`-m`)."""
 
-    # Every combination (grid), or as many as `trials` says.
+    # How values are chosen: every combination (grid), or `trials` of them at random or by tpe (Optuna).
     method: SweepMethod = SweepMethod.grid
     trials: int | None = None
     # Sets of words of which each trial has one, as in `model=ridge model.estimator.regParam=0.1,1`.

@@ -49,9 +49,11 @@ class Shown:
 
     def __enter__(self) -> Shown:
         if self._before:
-            say(f"{self._before} trials are done already, {self._left} to run", self._console)
+            say(f"{_trials(self._before)} done already, {self._left} to run", self._console)
         if self._console.is_terminal:
             self._live.start()
+        elif self._left:
+            say(f"{_trials(self._left)} to run, a line for each as it ends", self._console)
         return self
 
     def __exit__(
@@ -151,6 +153,8 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
         say(f"{len(tied)} other{' is' if len(tied) == 1 else 's are'} as good: of equals the first is taken")
     if list(plan.swept) == ["seed"]:
         _say_over_seeds(rows)
+    elif "seed" in plan.swept:
+        say(f"seeds    the best is one trial, of one seed: experiments compare {run.run_id} has means over the seeds")
     say(f"sweep    {run.run_id}")
     say(f"look     {how_to_look(plan.config.tracking, run.experiment_id, run.run_id)}")
     for line in said_of(run.spool):

@@ -229,8 +229,9 @@ def _place_of(client: MlflowClient, uri: str, where: str) -> str:
         return str(client.get_logged_model(name or _model_of_run(client, uri)).artifact_location)
     except MlflowException:
         example = "models:/m-…, models:/houses@candidate or the id of a run that has logged a model"
-        names = [] if name else [each.name for each in client.search_registered_models()]
-        meant = f"; did you mean 'models:/{uri}@candidate'?" if uri in names else ""
+        names = [] if name.startswith("m-") else [each.name for each in client.search_registered_models()]
+        bare = uri.removeprefix("models:/")
+        meant = f"; did you mean 'models:/{bare}@candidate'?" if bare in names else ""
         raise ConfigError([f"model must be a URI such as {example}, got '{uri}'{meant}"]) from None
 
 
@@ -243,8 +244,16 @@ def _no_version(client: MlflowClient, name: str, which: str) -> str:
 
 
 def _model_of_run(client: MlflowClient, run: str) -> str:
-    """Id of the model that a run has logged; the text itself where it is no run, or one without."""
+    """Id of the model that a run has logged; the text itself where it is no run.
+
+    Raises:
+        ConfigError: a run that has logged none.
+    """
     found = re.fullmatch(r"(?:runs:/)?([0-9a-f]{32})(?:/.*)?", whole_id(client, run))
     outputs = client.get_run(found[1]).outputs if found else None
     models = outputs.model_outputs if outputs is not None else []
+    if found and not models:
+        raise ConfigError(
+            [f"model must be one that was logged, got run '{run}', which has none; sweep.models=all logs all trials"]
+        )
     return str(models[0].model_id) if models else run

@@ -11,6 +11,7 @@ import difflib
 import itertools
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,8 +151,9 @@ class Answers:
         if "CAST_INVALID_INPUT" in said and (malformed := re.search(r"\[[A-Z_]+[^\n]*?\.(?= |$)", said)):
             value = re.search("'(.*?)'", malformed[0])
             places = [repr(name) for name in given if value and (rows[name].astype(str) == value[1]).any()]
-            where, spelling = " or ".join(places) or "a value", self.known.get("date_format") or "yyyy-MM-dd"
-            return f"{where} must be spelled as at the fit, dates as {spelling} or yyyy-MM-dd: {malformed[0]}"
+            where = " or ".join(places) or "a value"
+            spellings = " or ".join(dict.fromkeys([self.known.get("date_format") or "yyyy-MM-dd", "yyyy-MM-dd"]))
+            return f"{where} must be spelled as at the fit, dates as {spellings}: {malformed[0]}"
         filled = _filled(self.pipeline)
         lacking = [repr(name) for name in given if name not in filled and rows[name].isna().any()]
         return f"the model has no answer where a value is missing in {', '.join(lacking)}" if lacking else None
@@ -175,8 +177,8 @@ class Answers:
         absent = [name for name in kinds if name not in rows and name in optional]
         others = [str(name) for name in rows.columns if name not in kinds]
         for name in absent:
-            if near := difflib.get_close_matches(name, others, 1, 0.75):
-                raise BadRows(f"the rows must have the column '{name}', got '{near[0]}'; rename it, or leave it out")
+            if (near := _nearest(name, others)) is not None:
+                raise BadRows(f"the rows must have the column '{name}', got '{near}'; rename it, or leave it out")
         if absent:
             warnings.warn(
                 f"no column is called {', '.join(map(repr, absent))}: missing in every row, as the model sees it",
@@ -259,6 +261,13 @@ def _categories(pipeline: PipelineModel) -> dict[str, Categories]:
             for name, labels in zip(_read_by(stage), stage.labelsArray, strict=True):
                 found[name] = Categories(list(labels), None, "what the model makes of them it has not learnt")
     return {name: each for name, each in found.items() if 0 < len(each.values) <= MOST_CATEGORIES}
+
+
+def _nearest(name: str, others: Sequence[str]) -> str | None:
+    """The column that may be meant by another, in whatever case it is written; None where none is near."""
+    by_folded = {other.strip().casefold(): other for other in others}
+    near = difflib.get_close_matches(name.strip().casefold(), by_folded, 1, 0.75)
+    return by_folded[near[0]] if near else None
 
 
 def _filled(pipeline: PipelineModel) -> set[str]:
