@@ -139,7 +139,7 @@ def test_a_comparison_says_by_what_it_is_sorted_and_what_is_left_out(capsys):
     found["metrics.validation_rmse"] = [float("nan"), 3.0, float("nan")]
     show_comparison(over_seeds(found), found)
     said = " ".join(capsys.readouterr().out.split())
-    assert "by rmse of the rows that judge, not by validation_rmse, which not all have" in said
+    assert "the best first, by rmse of the rows that judge; sweeps choose by validation_rmse, which not all" in said
     assert "--sort validation_rmse" in said
 
 

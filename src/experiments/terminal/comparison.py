@@ -138,9 +138,8 @@ def _said_of_order(metric: str, compared: pd.DataFrame) -> str:
     if metric.startswith(tuple(PREFIXES.values())):
         return f"the best first, by {metric}, by which sweeps choose: the held-out rows have no say in it"
     within = [name for name in within_training([metric]) if name in compared]
-    chosen = "a sweep chooses by its objective within the training rows"
-    sweeps = f", which not all have; {chosen}: --sort {within[0]}" if within else ""
-    return f"the best first, by {metric} of the rows that judge{f', not by {within[0]}' if within else ''}{sweeps}"
+    sweeps = f"; sweeps choose by {within[0]}, which not all have: --sort {within[0]}" if within else ""
+    return f"the best first, by {metric} of the rows that judge{sweeps}"
 
 
 def _fitting(columns: dict[str, list[str]], room: int) -> tuple[dict[str, list[str]], list[str]]:
