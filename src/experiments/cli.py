@@ -33,8 +33,9 @@ HELP = """Machine learning experiments on Spark, composed by Hydra and recorded 
   experiments sync tracking=server                          deliver what a server did not take
 
 Words of the form key=value override the config; `experiments models` and `experiments data` list what there is,
-`experiments model=ridge --help` explains a choice, `experiments validate …` checks without running. All other options
-are Hydra's (--cfg job shows the config).
+`experiments model=ridge --help` explains a choice, `experiments validate …` checks without running. `-m` runs each of
+values with commas, `--config-dir FOLDER` has configs of your own; all other options are Hydra's (--cfg job shows the
+config).
 """
 
 
@@ -80,6 +81,8 @@ def run(ctx: click.Context, words: tuple[str, ...]) -> None:
 
             if not explain_words(words):
                 click.echo(main.get_help(ctx.find_root()))
+                if others := harmless(" ".join(word for word in words if not word.startswith("-"))):
+                    click.echo(f"\nno choice is among '{others}': `experiments data=table --help` tells of one")
             return 0
         refuse_unknown(words, (name for name, command in main.commands.items() if not command.hidden))
         return run_words(words)

@@ -87,6 +87,9 @@ def test_help_after_words_explains_the_choices_and_runs_nothing(tmp_path, monkey
 
 
 def test_help_on_a_choice_that_there_is_not_says_so():
+    assert (
+        "no choice is among 'data.positive': `experiments data=table --help`" in typed("data.positive", "--help").stdout
+    )
     done = typed("model=rigde", "--help")
     assert done.exit_code == 2
     assert "did you mean 'ridge'?" in done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from experiments.evaluation.objectives import base_name
 from experiments.figures.output import Rows
 from experiments.sweeps.outcome import Kind
 from experiments.sweeps.plan import Plan, Trial
@@ -138,8 +139,7 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
     ]
     headers = ("", "trial", "metric", "value", *others, "status", "seconds")
     show_table(headers, made, title=_trials(len(rows)), folded=1)
-    if len(rows) > MOST_LINES:
-        say(f"{len(rows) - MOST_LINES} more are in trials.csv of the sweep's run")
+    _say_of_table(rows, others)
     for row in rows:
         if row["trial"] in numbers:
             say(f"best     {row['run_id']}  {row['name']}")
@@ -159,6 +159,16 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
     say(f"look     {how_to_look(plan.config.tracking, run.experiment_id, run.run_id)}")
     for line in said_of(run.spool):
         say(line)
+
+
+def _say_of_table(rows: Rows, others: Sequence[str]) -> None:
+    """What is not in it, and that the best is not chosen by what is reported."""
+    if len(rows) > MOST_LINES:
+        say(f"{len(rows) - MOST_LINES} more are in trials.csv of the sweep's run")
+    chosen_by = {row["metric"] for row in rows if row["metric"]}
+    for name in others:
+        if any(name == base_name(metric) != metric for metric in chosen_by):
+            say(f"the best is chosen by the value; {name} is of the held-out rows, which have no say in it")
 
 
 def _say_over_seeds(rows: Rows) -> None:

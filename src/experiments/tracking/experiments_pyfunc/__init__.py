@@ -220,8 +220,12 @@ class Answers:
             new, name = answers.pop(column).dropna(), column.removeprefix(NEW)
             if len(new):
                 said = f"such as {new.iloc[0]!r} ({len(new)} of {len(answers)} rows)"
-                becomes = self._categories[name].becomes
-                warnings.warn(f"'{name}' has values that the fit has not seen, {said}: {becomes}", stacklevel=4)
+                known = self._categories[name]
+                near = _nearest(new.iloc[0], known.values)
+                meant = f"; did you mean {near!r}?" if near is not None else ""
+                warnings.warn(
+                    f"'{name}' has values that the fit has not seen, {said}: {known.becomes}{meant}", stacklevel=4
+                )
 
 
 @dataclass(frozen=True)
