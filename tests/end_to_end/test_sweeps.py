@@ -2,6 +2,8 @@
 
 import os
 import random
+import re
+import shlex
 import signal
 import time
 from collections import Counter
@@ -44,6 +46,8 @@ def trials_of(client, parent):
 def test_a_sweep_is_one_parent_with_its_children_and_the_best_is_registered(typed, store, runs):
     done = typed("-m", "model=ridge,lasso", "data=diabetes", "model.estimator.regParam=0.1,1")
     assert done.returncode == 0, done.stderr
+    assert "4 to run, a line for each as it ends" in done.stderr
+    assert "the best is chosen by the value; rmse is of the held-out rows" in done.stdout
     parent, children = sweep_of(runs(store, "diabetes"))
     assert parent.info.status == "FINISHED"
     assert sorted(run.info.run_name for run in children) == [
@@ -75,7 +79,9 @@ def test_runs_are_compared_over_their_seeds_and_written_to_a_table(typed, tmp_pa
     words = ["data=diabetes", "model=ridge,lasso", "seed=1,2,3", "sweep.models=none"]
     done = typed("-m", *words)
     assert done.returncode == 0, done.stderr
-    done = typed("compare", "diabetes", "--to", "runs.parquet")
+    (over_seeds,) = re.findall("means over the seeds: experiments (.*)", done.stdout)
+    assert "±" in typed(*shlex.split(over_seeds)).stdout
+    done = typed("compare", "diabetes", "--to", "runs.parquet", "--columns", "rmse,seconds")
     assert done.returncode == 0, done.stderr
     written = pd.read_parquet(tmp_path / "runs.parquet")
     assert len(written) == 6

@@ -50,8 +50,10 @@ def test_the_best_is_chosen_on_the_rows_that_are_asked_for(spark, words, contrar
     assert table["metric"].tolist() == [metric] * 2
     assert table["model.estimator.regParam"].tolist()[0] == best
     assert table["model_uri"].notna().tolist() == [True, False]
-    with pytest.raises(experiments.ConfigError, match=r"got run '\w+', which has none; sweep.models=all"):
+    with pytest.raises(experiments.ConfigError, match=r"got run '\w+', which has none, .*; sweep.models=all"):
         experiments.load_model(table["run_id"][1], words)
+    with pytest.raises(experiments.ConfigError, match="which has none, as it is a sweep"):
+        experiments.load_model(table.attrs["run_id"], words)
     first = client.get_run(table["run_id"][0])
     # On the rows that are reported the other one is better, unless it is they that choose.
     assert (first.data.metrics["rmse"] > 1) is (judged_by != "test")

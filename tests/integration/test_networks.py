@@ -96,11 +96,11 @@ def plain(spark, composed):
     [
         # Each task, by one engine each; that engines agree is told by test_training.py.
         ("keras_horovod", "breast_cancer"),
+        pytest.param("keras_tensorflow", "diabetes", marks=pytest.mark.long),
         *(
             pytest.param(model, data, marks=pytest.mark.by_hand)
             for model, data in (
                 ("keras_local", "digits"),
-                ("keras_tensorflow", "diabetes"),
                 ("keras_tensorflow", "purchases"),
                 ("keras_horovod", "digits"),
                 ("keras_horovod", "diabetes"),
@@ -197,7 +197,7 @@ print(json.dumps([row.probability.toArray().tolist() for row in model.transform(
     ("model", "data"),
     [
         # What another test has fitted already.
-        pytest.param("keras_tensorflow", "diabetes", marks=pytest.mark.by_hand),
+        pytest.param("keras_tensorflow", "diabetes", marks=pytest.mark.long),
         pytest.param("keras_local", "digits", marks=pytest.mark.long),
         pytest.param("keras_regressor", "diabetes", marks=pytest.mark.by_hand),
         ("keras_horovod", "breast_cancer"),

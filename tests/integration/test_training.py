@@ -209,7 +209,7 @@ def test_moving_statistics_are_the_same_on_all_ranks(frame):
     assert float(np.abs(weights(model)[4]).max()) > 0  # the moving mean
 
 
-@pytest.mark.by_hand
+@pytest.mark.long
 def test_a_penalty_and_an_optimizer_with_options(frame):
     layers = [{"Dense": {"units": 8, "kernel_regularizer": {"class_name": "L2", "config": {"l2": 0.5}}}}]
     params = {"layers": layers, "optimizer": {"SGD": {"momentum": 0.5}}, "learningRate": 0.05, "epochs": 5, "seed": 1}
@@ -331,7 +331,7 @@ class Fitting(threading.Thread):
         return self._caught
 
 
-@pytest.mark.parametrize("engine", MOSTLY_HOROVOD)
+@pytest.mark.parametrize("engine", [pytest.param("tensorflow", marks=pytest.mark.long), "horovod"])
 def test_a_training_process_that_is_killed(frame, ranks_below, engine):
     fitting = Fitting(lambda: troubled("slow", engine, epochs=1000).fit(frame))
     fitting.wait_for_steps()
@@ -524,16 +524,16 @@ def test_early_stopping_begins_where_a_training_goes_on(frame, kept):
     KerasClassifier(**kept, epochs=2).fit(frame)
     model = KerasClassifier(**kept, epochs=4, earlyStoppingPatience=2).fit(frame)
     assert len(model.summary.epochs) == 4
-    with pytest.raises(TrainingError, match=r"epochs must be at least the 4 of the checkpoint"):
-        KerasClassifier(**kept, epochs=1).fit(frame)
 
 
-@pytest.mark.by_hand
+@pytest.mark.long
 def test_a_checkpoint_goes_on_with_another_number_of_ranks(frame, kept, uninterrupted):
     KerasClassifier(**kept, epochs=2).fit(frame)
     model = KerasClassifier(**kept, epochs=4, engine="horovod", numWorkers=2).fit(frame)
     assert "resumed after epoch 2" in model.summary.logs[0]
     assert widest(weights(model), uninterrupted) < 1e-5
+    with pytest.raises(TrainingError, match=r"epochs must be at least the 4 of the checkpoint"):
+        KerasClassifier(**kept, epochs=1).fit(frame)
 
 
 def test_a_checkpoint_of_something_else_is_refused(frame, kept):

@@ -139,8 +139,11 @@ def test_a_comparison_says_by_what_it_is_sorted_and_what_is_left_out(capsys):
     found["metrics.validation_rmse"] = [float("nan"), 3.0, float("nan")]
     show_comparison(over_seeds(found), found)
     said = " ".join(capsys.readouterr().out.split())
-    assert "the best first, by rmse of the rows that judge; sweeps choose by validation_rmse, which not all" in said
-    assert "--sort validation_rmse" in said
+    assert "by rmse of the rows that judge; within the training rows, by what not all have: --sort validation_r" in said
+    found["chosen_by"] = [None, "validation_rmse", None]
+    show_comparison(over_seeds(found), found)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "their sweep chose by validation_rmse, which not all have: --sort validation_rmse" in said
 
 
 def test_runs_of_the_same_data_that_were_judged_on_other_rows_are_told(capsys):

@@ -134,6 +134,8 @@ def test_a_folder_of_the_users_own_is_searched_too(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path.parent)
     with pytest.raises(ConfigError, match=f"{tmp_path.name}/data/mine.yaml is read with --config-dir {tmp_path.name}$"):
         load(["data=mine"])
+    with pytest.raises(ConfigError, match=r"got '\.\./mine'(?!.*--config-dir)"):
+        load(["data=../mine"])
 
 
 def test_flattening_keeps_every_leaf():

@@ -141,8 +141,13 @@ def _own_file(group: str, name: str, config_dir: str | Path | None) -> str:
     """Where a choice of the user's own would be, or is, while nobody was told."""
     if config_dir is not None:
         return f"; there is no {Path(config_dir, group, name)}"
-    with contextlib.suppress(OSError, ValueError):  # a folder that cannot be read, a name that none can have
-        for folder in sorted(Path().iterdir()):
+    if Path(name).name != name:
+        return ""
+    folders: list[Path] = []
+    with contextlib.suppress(OSError):  # one that cannot be read
+        folders = sorted(Path().iterdir())
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError):  # the same, and a name that no file can have
             if (folder / group / name).is_file():
                 return f"; {folder / group / name} is read with --config-dir {shlex.quote(str(folder))}"
     return ""

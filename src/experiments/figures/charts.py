@@ -76,6 +76,7 @@ def break_long_texts(figure: Figure) -> None:
             text.set_text(_broken(text.get_text()))
         if not cut:
             return
+    figure.draw_without_rendering()  # what was broken last wants its place too
 
 
 def _broken(text: str) -> str:

@@ -223,11 +223,15 @@ def _trial(composer: Composer, number: int, combination: Combination, swept: Ite
     return Trial(number, words, config, config_hash(config), " ".join([run_name(config, told), *others]), values)
 
 
+def holds_out(config: Config) -> bool:
+    """Whether some rows judge that are not fitted on."""
+    return test_fraction(config.data, config.model.task) > 0 or bool(getattr(config.data, "test_path", None))
+
+
 def _judged(config: Config) -> Config:
     """A trial that is judged within its training rows, as its sweep says, is one that a lone run could be too."""
-    is_held_out = test_fraction(config.data, config.model.task) > 0 or getattr(config.data, "test_path", None)
     method = _METHODS.get(config.sweep.judged_by)
-    if method is None or not is_held_out or config.tuning.method is not TuningMethod.none:
+    if method is None or not holds_out(config) or config.tuning.method is not TuningMethod.none:
         return config
     return replace(config, tuning=replace(config.tuning, method=method))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 import threading
 import time
@@ -16,7 +17,7 @@ from rich.text import Text
 from experiments.evaluation.objectives import base_name
 from experiments.figures.output import Rows
 from experiments.sweeps.outcome import Kind
-from experiments.sweeps.plan import Plan, Trial
+from experiments.sweeps.plan import Plan, Trial, holds_out
 from experiments.sweeps.report import by_metric, other_metrics
 from experiments.terminal.harmless import harmless
 from experiments.terminal.screen import say, screen, show_table
@@ -49,12 +50,12 @@ class Shown:
         self._live = Live(get_renderable=self._lines, console=self._console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Shown:
-        if self._before:
-            say(f"{_trials(self._before)} done already, {self._left} to run", self._console)
+        known = f"{_trials(self._before)} done already, " if self._before else ""
+        lines = ", a line for each as it ends" if self._left and not self._console.is_terminal else ""
+        if known or lines:
+            say(f"{known}{self._left} to run{lines}", self._console)
         if self._console.is_terminal:
             self._live.start()
-        elif self._left:
-            say(f"{_trials(self._left)} to run, a line for each as it ends", self._console)
         return self
 
     def __exit__(
@@ -139,7 +140,7 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
     ]
     headers = ("", "trial", "metric", "value", *others, "status", "seconds")
     show_table(headers, made, title=_trials(len(rows)), folded=1)
-    _say_of_table(rows, others)
+    _say_of_table(rows, others if all(holds_out(trial.config) for trial in best.values()) else [])
     for row in rows:
         if row["trial"] in numbers:
             say(f"best     {row['run_id']}  {row['name']}")
@@ -153,8 +154,9 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
         say(f"{len(tied)} other{' is' if len(tied) == 1 else 's are'} as good: of equals the first is taken")
     if list(plan.swept) == ["seed"]:
         _say_over_seeds(rows)
-    elif "seed" in plan.swept:
-        say(f"seeds    the best is one trial, of one seed: experiments compare {run.run_id} has means over the seeds")
+    elif "seed" in plan.swept and best:
+        command = shlex.join(["experiments", "compare", run.run_id, *words_of(plan.config.tracking)])
+        say(f"seeds    the best is one trial, of one seed; means over the seeds: {command}")
     say(f"sweep    {run.run_id}")
     say(f"look     {how_to_look(plan.config.tracking, run.experiment_id, run.run_id)}")
     for line in said_of(run.spool):
@@ -162,7 +164,11 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
 
 
 def _say_of_table(rows: Rows, others: Sequence[str]) -> None:
-    """What is not in it, and that the best is not chosen by what is reported."""
+    """What is not in it, and that the best is not chosen by what is reported.
+
+    Args:
+        others: metrics beside the value, of trials that hold rows out.
+    """
     if len(rows) > MOST_LINES:
         say(f"{len(rows) - MOST_LINES} more are in trials.csv of the sweep's run")
     chosen_by = {row["metric"] for row in rows if row["metric"]}

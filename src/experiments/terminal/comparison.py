@@ -73,7 +73,7 @@ def _said_of_runs(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     first = compared.attrs.get("sorted_by")
     if len(compared) > 1 and first is not None:
         is_asked = compared.attrs["is_asked"]
-        said += [f"the best first, by {first}" if is_asked else _said_of_order(first, compared)]
+        said += [f"the best first, by {first}" if is_asked else _said_of_order(first, compared, found)]
     said += [_said_of_lopsided(compared, found), _said_of_other_rows(found) or _said_of_seeds(compared, found)]
     if others := int((found["status"] != "FINISHED").sum()):
         said += [
@@ -133,13 +133,17 @@ def _why_other_rows(same: pd.DataFrame) -> str:
     )
 
 
-def _said_of_order(metric: str, compared: pd.DataFrame) -> str:
+def _said_of_order(metric: str, compared: pd.DataFrame, found: pd.DataFrame) -> str:
     """By what the best comes first where nobody said so."""
     if metric.startswith(tuple(PREFIXES.values())):
         return f"the best first, by {metric}, by which sweeps choose: the held-out rows have no say in it"
     within = [name for name in within_training([metric]) if name in compared]
-    sweeps = f"; sweeps choose by {within[0]}, which not all have: --sort {within[0]}" if within else ""
-    return f"the best first, by {metric} of the rows that judge{sweeps}"
+    chosen = set(found["chosen_by"].dropna()) - {metric} if "chosen_by" in found else set()
+    if len(chosen) == 1 and (name := chosen.pop()) in compared:
+        others = f"; their sweep chose by {name}, which not all have: --sort {name}"
+    else:
+        others = f"; within the training rows, by what not all have: --sort {within[0]}" if within else ""
+    return f"the best first, by {metric} of the rows that judge{others}"
 
 
 def _fitting(columns: dict[str, list[str]], room: int) -> tuple[dict[str, list[str]], list[str]]:

@@ -24,10 +24,11 @@ from experiments.redaction import redact_text
 from experiments.tracking.runs import whole_id
 from experiments.tracking.signature import answers_of, example_of, predicted, signature_of
 from experiments.tracking.store import open_store, sqlite_file, tracking_uri
+from experiments.tracking.tags import PARENT, SWEEP_TAG
 from experiments.tracking.trust import check_saved
 
 if TYPE_CHECKING:
-    from mlflow.entities import LoggedModel
+    from mlflow.entities import LoggedModel, Run
     from mlflow.tracking import MlflowClient
     from pyspark.ml import PipelineModel
 
@@ -250,10 +251,17 @@ def _model_of_run(client: MlflowClient, run: str) -> str:
         ConfigError: a run that has logged none.
     """
     found = re.fullmatch(r"(?:runs:/)?([0-9a-f]{32})(?:/.*)?", whole_id(client, run))
-    outputs = client.get_run(found[1]).outputs if found else None
-    models = outputs.model_outputs if outputs is not None else []
-    if found and not models:
-        raise ConfigError(
-            [f"model must be one that was logged, got run '{run}', which has none; sweep.models=all logs all trials"]
-        )
+    known = client.get_run(found[1]) if found else None
+    models = known.outputs.model_outputs if known is not None and known.outputs is not None else []
+    if known is not None and not models and not run.startswith("runs:"):  # which may have one of another kind
+        raise ConfigError([f"model must be one that was logged, got run '{run}', which has none{_why_none(known)}"])
     return str(models[0].model_id) if models else run
+
+
+def _why_none(run: Run) -> str:
+    tags = run.data.tags
+    if SWEEP_TAG in tags:
+        return ", as it is a sweep; its trials are runs of their own, and its description names the best"
+    if PARENT in tags:
+        return ", as only the best trial's is kept; sweep.models=all logs all"
+    return f" and is {run.info.status}"

@@ -221,7 +221,8 @@ class Answers:
             if len(new):
                 said = f"such as {new.iloc[0]!r} ({len(new)} of {len(answers)} rows)"
                 known = self._categories[name]
-                near = _nearest(new.iloc[0], known.values)
+                is_name = any(map(str.isalpha, new.iloc[0]))  # of codes the nearest is another one
+                near = _nearest(new.iloc[0], known.values) if is_name else None
                 meant = f"; did you mean {near!r}?" if near is not None else ""
                 warnings.warn(
                     f"'{name}' has values that the fit has not seen, {said}: {known.becomes}{meant}", stacklevel=4
