@@ -25,6 +25,7 @@ def test_a_run_takes_names_as_they_are_typed(typed, store, runs, table):
     assert "lr=0.1 [bold]" in compared.stdout
 
 
+@pytest.mark.by_hand
 def test_a_sweep_over_such_names_shows_and_describes_them(typed, store, runs, table):
     done = typed("-m", *table, "data.label=größe #1,<b>x", "data.name=mine", "sweep.models=none")
     assert done.returncode == 0, done.stderr

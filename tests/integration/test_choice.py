@@ -40,7 +40,11 @@ def contrary(tmp_path):
 
 @pytest.mark.parametrize(
     ("judged_by", "metric", "best"),
-    [("validation", "validation_rmse", "0.001"), ("folds", "cv_rmse", "0.001"), ("test", "rmse", "1000000")],
+    [
+        ("validation", "validation_rmse", "0.001"),
+        ("folds", "cv_rmse", "0.001"),
+        pytest.param("test", "rmse", "1000000", marks=pytest.mark.by_hand),
+    ],
 )
 def test_the_best_is_chosen_on_the_rows_that_are_asked_for(spark, words, contrary, client, judged_by, metric, best):
     swept = ["model=ridge", "model.estimator.regParam=0.001,1000000", f"sweep.judged_by={judged_by}", "data.name=c"]
@@ -185,6 +189,7 @@ def test_models_of_several_labels_are_not_compared(spark, words, client, tmp_pat
     assert str(client.get_model_version_by_alias("one", "candidate").version) == "1"
 
 
+@pytest.mark.by_hand
 def test_an_objective_that_no_trial_has_is_a_failure(spark, words):
     from experiments.sweeps.sweep import SweepFailed
 
@@ -193,6 +198,7 @@ def test_an_objective_that_no_trial_has_is_a_failure(spark, words):
         experiments.sweep([*chosen, *words])
 
 
+@pytest.mark.by_hand
 def test_trials_of_three_classes_have_the_areas_that_a_later_command_asks_for(spark, words):
     chosen = ["data=iris", "model=decision_tree", "model.estimator.maxDepth=1,4"]
     first = experiments.sweep([*chosen, *words])
