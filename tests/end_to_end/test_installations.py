@@ -6,9 +6,9 @@ import sys
 import pytest
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_mlflow_run_makes_its_environment_with_uv(command, store, runs, environment, request, tmp_path):
-    """Long, as some 150 packages are installed for it."""
+    """By hand, as some 150 packages are installed for it."""
     environment["UV_COMPILE_BYTECODE"] = "0"  # of some packages of many
     environment["MLFLOW_ENV_ROOT"] = str(tmp_path / "environments")
     words = ["mlflow", "run", str(request.config.rootpath), "--env-manager", "uv", "--experiment-name", "uv"]

@@ -97,6 +97,7 @@ def test_models_of_a_cluster_pass_through_s3(page, server, command, store, let_i
     assert [key for key in left if not key.endswith("/")] == ["houses.csv"]  # and the sign of an empty folder
 
 
+@pytest.mark.by_hand
 def test_artifacts_lie_on_s3_without_a_server_between(server, command, store, let_in):
     client = MlflowClient(store)
     client.create_experiment("houses", f"s3://{BUCKET}/artifacts")

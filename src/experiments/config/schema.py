@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 from experiments.config.enums import Balance as Balance
 from experiments.config.enums import JudgedBy as JudgedBy
@@ -249,8 +249,14 @@ class Config:
 
 
 def register_schemas() -> None:
-    """Tell Hydra the types of our groups. `defaults: [table_schema]` in a data file chooses one."""
+    """Tell Hydra the types of our groups. `defaults: [table_schema]` in a data file chooses one.
+
+    Once, as it is a twelfth of a composition, unless somebody else's `schema` came in its place.
+    """
     store = ConfigStore.instance()
+    known = store.repo.get("schema.yaml")
+    if known is not None and OmegaConf.get_type(known.node) is Config:
+        return
     store.store(name="schema", node=Config)
     store.store(group="data", name="generated_schema", node=GeneratedData)
     store.store(group="data", name="bundled_schema", node=BundledData)
