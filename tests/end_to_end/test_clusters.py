@@ -71,6 +71,7 @@ def test_a_sweep_of_networks_trains_on_two_executors(command, store, words, tmp_
     assert [run.info.status for run in found] == ["FINISHED"] * 3
 
 
+@pytest.mark.by_hand  # four minutes; test_training kills ranks and a worker of one machine
 def test_a_training_whose_executor_is_killed_goes_on_from_its_checkpoint(
     cluster, start, command, store, words, wait_for
 ):

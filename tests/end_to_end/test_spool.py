@@ -86,7 +86,8 @@ def test_a_run_that_is_told_to_end_while_the_server_is_gone_is_killed_there_too(
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("trials", [pytest.param(25, marks=long), pytest.param(100, marks=pytest.mark.by_hand)])
+@pytest.mark.by_hand
+@pytest.mark.parametrize("trials", [25, 100])
 def test_trials_over_a_server_that_dies_now_and_then_arrive_each_once(
     trials, start, command, server, environment, wait_for, tmp_path
 ):

@@ -125,7 +125,14 @@ def test_dates_in_the_data_s_own_spelling_are_not_taken_for_others(model, tmp_pa
     assert loaded.predict(as_times)["prediction"].tolist() == loaded.predict(asked)["prediction"].tolist()
 
 
-@pytest.mark.parametrize("values", [pytest.param(["yes", "no"], marks=pytest.mark.by_hand), [3, 5], [True, False]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(["yes", "no"], marks=pytest.mark.by_hand),
+        [3, 5],
+        pytest.param([True, False], marks=pytest.mark.by_hand),
+    ],
+)
 def test_classes_are_said_in_the_label_s_own_texts_and_whole_numbers(spark, model, tmp_path, values):
     random = np.random.default_rng(1)
     frame = pd.DataFrame({"x": random.normal(size=200)})

@@ -176,6 +176,7 @@ def test_python_runs_compares_and_scores(spark, words, tmp_path):
             call("model=ridge")
 
 
+@pytest.mark.by_hand
 def test_models_of_several_labels_are_not_compared(spark, words, client, tmp_path):
     x = np.random.default_rng(1).normal(size=200)
     pd.DataFrame({"x": x, "large": 1000 * x, "small": x / 1000}).to_csv(tmp_path / "two.csv", index=False)

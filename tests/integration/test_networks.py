@@ -198,7 +198,7 @@ print(json.dumps([row.probability.toArray().tolist() for row in model.transform(
     [
         # What another test has fitted already.
         pytest.param("keras_tensorflow", "diabetes", marks=pytest.mark.long),
-        pytest.param("keras_local", "digits", marks=pytest.mark.long),
+        pytest.param("keras_local", "digits", marks=pytest.mark.by_hand),
         pytest.param("keras_regressor", "diabetes", marks=pytest.mark.by_hand),
         ("keras_horovod", "breast_cancer"),
     ],
