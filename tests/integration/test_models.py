@@ -33,9 +33,18 @@ MODELS = (
 MARKS = {"xgboost": pytest.mark.long}  # whose saved model no other test loads
 ELSEWHERE = ("ridge", "random_forest", "kmeans")  # test_experiment.py
 # One of each kind of answer, and LDA, which no other test fits.
-ANSWER_ALWAYS = (
-    *("als", "gaussian_mixture", "glm", "kmeans", "lda", "naive_bayes", "one_vs_rest", "pca", "random_forest", "svd"),
-)
+ANSWER_ALWAYS = [
+    "als",
+    "gaussian_mixture",
+    "glm",
+    "kmeans",
+    "lda",
+    "naive_bayes",
+    "one_vs_rest",
+    "pca",
+    "random_forest",
+    "svd",
+]
 
 
 @pytest.fixture(scope="module")

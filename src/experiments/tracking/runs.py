@@ -90,7 +90,8 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
     ]
     # The deviation over folds of one run is not that over seeds.
     metrics = [name for name in finished.columns if name.startswith("metrics.") and not name.endswith("_deviation")]
-    if "seconds" in finished:  # from start to end, as a sweep's table has them
+    # From start to end, as a sweep's table has them; a metric of that name is somebody's own.
+    if "seconds" in finished and "metrics.seconds" not in finished:
         finished, metrics = finished.assign(**{"metrics.seconds": finished["seconds"]}), [*metrics, "metrics.seconds"]
     identity = _identity(finished, keys)
     if "params.seed" in finished:  # the same once more, the newest first, is no other seed

@@ -269,7 +269,7 @@ def _categories(pipeline: PipelineModel) -> dict[str, Categories]:
 
 
 def _nearest(name: str, others: Sequence[str]) -> str | None:
-    """The column that may be meant by another, in whatever case it is written; None where none is near."""
+    """The one of others that a name may mean, in whatever case they are written; None where none is near."""
     by_folded = {other.strip().casefold(): other for other in others}
     near = difflib.get_close_matches(name.strip().casefold(), by_folded, 1, 0.75)
     return by_folded[near[0]] if near else None
