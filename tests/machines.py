@@ -38,12 +38,14 @@ class Machines:
 
     Attributes:
         hidden: folders that are empty on all but the desk, for what starts from then on.
+        shared: what all see as `SHARED`.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._mark = folder, f"x{os.getpid() % 10_000}"
         self._net = f"10.77.{os.getpid() % 250}"
         self.hidden: list[Path] = []
+        self.shared = folder / "shared"
         lines = ["127.0.0.1 localhost", *(f"{self.address(name)} {name}" for name in NAMES)]
         (folder / "hosts").write_text("\n".join(lines) + "\n")
         for name in ("shared", *NAMES):

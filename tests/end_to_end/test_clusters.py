@@ -170,6 +170,27 @@ def test_executors_that_do_not_come_are_said_and_the_process_goes_on(command, st
     assert (first.info.status, second.info.status) == ("FAILED", "FINISHED")
 
 
+@pytest.mark.by_hand
+def test_a_second_application_waits_for_the_first_and_says_so(start, command, store, words, wait_for):
+    """Where the first has all cores, and where each takes its own."""
+    forest = ["model=random_forest", "data=wine", "registry=none", "model.estimator.numTrees=300", *words]
+    first = start("experiments", *forest, "model.estimator.maxDepth=12")
+    wait_for(lambda: ": load " in first.said)
+    impatient = command("experiments", *forest, "cluster.seconds_to_start=2")
+    assert impatient.returncode == 1
+    assert "got 2 and 0 that came" in impatient.stderr
+    assert "has other work" in impatient.stderr
+    assert first.poll() is None
+    second = start("experiments", *forest, "cluster.seconds_to_start=300")
+    wait_for(lambda: "0 of 1 executors" in second.said)
+    assert first.wait(300) == second.wait(300) == 0, second.said
+    one, two = (start("experiments", *forest, "cluster.executors=1", "cluster.cores=1") for _ in range(2))
+    wait_for(lambda: ": load " in one.said and ": load " in two.said)
+    assert one.wait(300) == two.wait(300) == 0, two.said
+    statuses = [run.info.status for run in MlflowClient(store).search_runs(["1"])]
+    assert sorted(statuses) == ["FAILED", *["FINISHED"] * 4]
+
+
 def test_a_cluster_that_is_not_there_is_said_in_seconds(command, words, store):
     begun = time.monotonic()
     done = command("experiments", "model=ridge", *words, "cluster.master=spark://127.0.0.1:9")

@@ -49,8 +49,9 @@ def test_a_model_comes_back_from_the_machines_and_scores_new_rows(at_desk, comma
     assert float(scored.stdout) == pytest.approx(3000 + 50 * 100 - 20 * 10 - 0.5 * 1000, rel=0.02), scored.stderr
 
 
-def test_two_ranks_train_on_two_machines(at_desk, store, tmp_path):
-    network = ["model=keras_regressor", "model.estimator.engine=tensorflow", "model.estimator.numWorkers=2"]
+@pytest.mark.parametrize("engine", ["tensorflow", pytest.param("horovod", marks=pytest.mark.by_hand)])
+def test_two_ranks_train_on_two_machines(at_desk, store, tmp_path, engine):
+    network = ["model=keras_regressor", f"model.estimator.engine={engine}", "model.estimator.numWorkers=2"]
     two = ["cluster.executors=2", "cluster.cores=1", PYTHON, f"cluster.shared_folder={SHARED}/models"]
     done = at_desk(*network, *two, "model.estimator.epochs=3", "data=diabetes", "registry=none")
     assert done.returncode == 0, done.stderr

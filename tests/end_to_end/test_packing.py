@@ -1,13 +1,18 @@
 """The Python of executors, from one archive."""
 
+import site
 import subprocess
 import tarfile
+from pathlib import Path
 
 import numpy
 import pytest
+from mlflow.tracking import MlflowClient
 
+from machines import DESK, SHARED
 from standalone import standalone
 
+PACKAGES = site.getsitepackages()
 LOOPBACK = [f"cluster.conf.spark.driver.{name}=127.0.0.1" for name in ("host", "bindAddress")]
 
 
@@ -36,6 +41,31 @@ def test_executors_have_the_packages_of_an_archive(command, environment, tmp_pat
     (missing,) = [line for line in looked.stdout.splitlines() if "executors have none of" in line]
     assert "tensorflow" in missing
     assert "numpy" not in missing
+
+
+HIDDEN = ("tensorflow", "keras", "numpy", "pandas", "pyarrow", "horovod")
+
+
+@pytest.mark.by_hand
+def test_a_network_trains_on_machines_that_have_its_packages_from_an_archive_alone(hosts, command, store, tmp_path):
+    """Half a gigabyte is packed, and sent to two machines."""
+    hosts.hidden = [Path(site) / name for name in HIDDEN for site in PACKAGES if Path(site, name).is_dir()]
+    assert len(hosts.hidden) >= 5
+    archive = hosts.shared / "environment.tar.gz"
+    done = command("experiments", "pack", "--extra", "tensorflow", "--to", str(archive))
+    assert done.returncode == 0, done.stderr
+    network = ["model=keras_regressor", "model.estimator.engine=tensorflow", "model.estimator.numWorkers=2"]
+    with standalone(tmp_path, hosts) as cluster:
+        words = ["cluster=standalone", f"cluster.master={cluster.address}", "cluster.memory=700m", "cluster.cores=1"]
+        words += ["cluster.executors=2", f"cluster.shared_folder={SHARED}/models", "registry=none", "data=diabetes"]
+        run = [*hosts.on(DESK), "experiments", *network, "model.estimator.epochs=3", *words]
+        without = command(*run)
+        assert without.returncode == 1
+        assert "numpy" in without.stderr or "pandas" in without.stderr or "pyarrow" in without.stderr
+        done = command(*run, f"cluster.environment={SHARED}/environment.tar.gz", timeout=900)
+    assert done.returncode == 0, done.stderr
+    (run, _) = MlflowClient(store).search_runs(["1"])
+    assert run.info.status == "FINISHED"
 
 
 def test_what_cannot_be_packed_is_said(command, tmp_path):
