@@ -39,8 +39,8 @@ def start_up_options(master: str, own: str) -> list[str]:
     Java's optimising compiler competes with Python for the cores of a small machine while both start; ten times its
     usual thresholds keep it for code that stays hot. Spark's classes fill more than 128 MiB, and each step in which the
     room for them grows costs a full collection. So does what a forest's fit throws away when it outlives a young
-    generation of 1/200 of the machine, which is Java's first guess. With two cores, the threads of a parallel collector
-    compete too.
+    generation of 1/200 of the machine, which is Java's first guess; but the old one must hold what Spark keeps, three
+    fifths of all, or it is collected without end.
     """
     options = [
         "-XX:Tier4InvocationThreshold=50000",
@@ -49,8 +49,6 @@ def start_up_options(master: str, own: str) -> list[str]:
         "-XX:Tier4BackEdgeThreshold=400000",
         "-XX:MetaspaceSize=256m",
     ]
-    cores = local_cores(master)
-    if cores is not None and not re.search(r"-XX:\+Use\w+GC\b", own):
-        collector = "-XX:+UseSerialGC" if cores <= 2 else "-XX:+UseParallelGC"
-        options += [collector, "-XX:InitialRAMPercentage=12.5", "-XX:NewRatio=1"]
+    if local_cores(master) is not None and not re.search(r"-XX:\+Use\w+GC\b", own):
+        options += ["-XX:+UseParallelGC", "-XX:InitialRAMPercentage=18.75", "-XX:NewRatio=2"]
     return options

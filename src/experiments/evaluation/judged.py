@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 DEVIATION_ROWS = 1_000
 LEAST_DEVIATION_ROWS = 50
 DEVIATION_VALUES = 1_000_000
-# Of many training rows one in so many is judged, no fewer than these and than the test rows: their metrics are held
-# against those of the test rows, and are as sure as these then.
+# Of many training rows one in so many is judged, no fewer than these: their metrics are there to be held against those
+# of the test rows, and the mean of as many is sure to its third digit.
 MOST_TRAINING_ROWS = 200_000
 # What models make of the rows, by the names that Spark gives it.
 _OUTPUTS = ("prediction", "probability", "rawPrediction", "topicDistribution")
@@ -244,7 +244,7 @@ def _one_in(scored: Scored) -> int:
     is_counted = scored.task is not Task.clustering or hasattr(summary_of(scored.model), "clusterSizes")
     if not dataset.test_rows or has_sums or not is_counted:
         return 1
-    return max(1, dataset.train_rows // max(dataset.test_rows, MOST_TRAINING_ROWS))
+    return max(1, dataset.train_rows // MOST_TRAINING_ROWS)
 
 
 def scored_rows(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Scored:

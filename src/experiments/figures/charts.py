@@ -114,7 +114,7 @@ def bars(rows: Rows, name: str, value: str, title: str, unit: str) -> Figure:
 def write_values(axes: Axes, drawn: BarContainer) -> None:
     """What each bar stands for, at its end: of a small one the length says nothing."""
     axes.bar_label(drawn, fmt="%.3g", padding=3, fontsize=8)
-    axes.margins(0.1)
+    axes.margins(x=0.1)
 
 
 def bars_by_group(rows: Rows, group: str, name: str, value: str, title: str, unit: str) -> Figure:
@@ -146,7 +146,7 @@ def _draw_bars(axes: Axes, shown: Rows, name: str, value: str) -> BarContainer:
     drawn = axes.barh(places, [row[value] for row in shown], xerr=errors, color=COLOR, ecolor="black", capsize=2)
     notes = [f" ({row['note']})" if "note" in row else "" for row in shown]
     axes.set_yticks(places, [f"{shorten(str(row[name]))}{note}" for row, note in zip(shown, notes, strict=True)])
-    axes.invert_yaxis()
+    axes.set_ylim(len(shown) - 0.3, -0.7)  # the first on top; a share of many would leave wide empty edges
     axes.axvline(0, color="black", linewidth=0.8)
     axes.grid(axis="y", visible=False)
     return drawn
