@@ -47,7 +47,7 @@ def test_a_sweep_is_one_parent_with_its_children_and_the_best_is_registered(type
     done = typed("-m", "model=ridge,lasso", "data=diabetes", "model.estimator.regParam=0.1,1")
     assert done.returncode == 0, done.stderr
     assert "4 to run, a line for each as it ends" in done.stderr
-    assert "the best is chosen by the value; rmse is of the held-out rows" in done.stdout
+    assert "the best is chosen by validation_rmse; rmse is of the held-out rows" in done.stdout
     parent, children = sweep_of(runs(store, "diabetes"))
     assert parent.info.status == "FINISHED"
     assert sorted(run.info.run_name for run in children) == [

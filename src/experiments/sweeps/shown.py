@@ -123,6 +123,7 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
         models: URIs by the numbers of the trials, empty of those without a model.
     """
     numbers, others = {trial.number for trial in best.values()}, other_metrics(plan.config)
+    metric = _metric(rows)
     # Of several kinds a value says nothing of the other's; a seed is no setting to choose.
     top = {row["value"] for row in rows if row["trial"] in numbers and len(best) == 1 and list(plan.swept) != ["seed"]}
     tied = {row["trial"] for row in rows if row["value"] in top} - numbers
@@ -130,7 +131,7 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
         (
             "best" if row["trial"] in numbers else "as good" if row["trial"] in tied else "",
             row["name"],
-            row["metric"],
+            *([row["metric"]] if metric is None else []),
             _number(row["value"]),
             *(_number(row.get(name)) for name in others),
             row["status"],
@@ -138,7 +139,7 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
         )
         for row in by_metric(plan, rows, numbers)[:MOST_LINES]
     ]
-    headers = ("", "trial", "metric", "value", *others, "status", "seconds")
+    headers = ("", "trial", *(("metric", "value") if metric is None else (metric,)), *others, "status", "seconds")
     show_table(headers, made, title=_trials(len(rows)), folded=1)
     _say_of_table(rows, others if all(holds_out(trial.config) for trial in best.values()) else [])
     for row in rows:
@@ -171,10 +172,16 @@ def _say_of_table(rows: Rows, others: Sequence[str]) -> None:
     """
     if len(rows) > MOST_LINES:
         say(f"{len(rows) - MOST_LINES} more are in trials.csv of the sweep's run")
-    chosen_by = {row["metric"] for row in rows if row["metric"]}
     for name in others:
-        if any(name == base_name(metric) != metric for metric in chosen_by):
-            say(f"the best is chosen by the value; {name} is of the held-out rows, which have no say in it")
+        if any(name == base_name(row["metric"]) != row["metric"] for row in rows if row["metric"]):
+            value = _metric(rows) or "the value"
+            say(f"the best is chosen by {value}; {name} is of the held-out rows, which have no say in it")
+
+
+def _metric(rows: Rows) -> str | None:
+    """By which all trials are judged that have ended well; None where that is not one."""
+    metrics = {row["metric"] for row in rows if row["metric"]}
+    return metrics.pop() if len(metrics) == 1 else None
 
 
 def _say_over_seeds(rows: Rows) -> None:
