@@ -5,6 +5,7 @@ import pytest
 from matplotlib.image import imread
 
 from experiments.figures import charts
+from experiments.figures.labels import shortened
 from experiments.figures.output import Output
 from experiments.inspection import model_charts, prediction_charts
 from experiments.sweeps.figures import history
@@ -31,6 +32,29 @@ def test_two_names_that_shorten_to_the_same_have_a_bar_each():
     rows = [{"feature": f"{LONG[:20]}_{i}_{LONG[-20:]}", "value": float(i)} for i in range(3)]
     (axes,) = charts.bars(rows, name="feature", value="value", title="", unit="").axes
     assert len(axes.patches) == len({bar.get_y() for bar in axes.patches}) == 3
+    named = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(set(named)) == 3
+    assert all(f"_{i}_" in name for i, name in zip((2, 1, 0), named, strict=True))
+
+
+ALIKE = [f"reading of sensor number {i} in the north hall" for i in (1, 12, 123)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ALIKE,
+        [*ALIKE, "age", "reading of another sensor in the north hall"],
+        ["a" * 50, "a" * 51, "a" * 80],
+        ["x" * 40 + middle + "y" * 40 + last for middle in "12" for last in "pq"],
+        ["/data/warehouse/sales/2024/part.parquet", "/data/warehouse/sales/2025/part.parquet"],
+    ],
+)
+def test_names_that_differ_differ_when_they_are_shortened(names):
+    found = shortened(names, 24)
+    assert len(set(found)) == len(names)
+    assert max(map(len, found)) <= 24
+    assert shortened([*names, names[0]], 24)[-1] == found[0]
 
 
 def test_a_long_name_loses_its_middle():

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.figures.labels import shortened
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
@@ -126,10 +128,11 @@ def bars_by_group(rows: Rows, group: str, name: str, value: str, title: str, uni
     longest = min(12, max(sum(row[group] == each for row in rows) for each in shown))
     figure, every = empty(columns, lines_of, width=1 + 3.8 * columns, height=1 + (0.9 + 0.24 * longest) * lines_of)
     panels = np.atleast_1d(every).ravel()
-    for axes, each in zip(panels, shown, strict=False):
+    titles = shorten_all([str(each) for each in shown])
+    for axes, each, named in zip(panels, shown, titles, strict=False):
         inside = sorted((row for row in rows if row[group] == each), key=lambda row: -abs(row[value]))[:longest]
         _draw_bars(axes, inside, name, value)
-        axes.set_title(f"{group} {shorten(str(each))}", fontsize=10)
+        axes.set_title(f"{group} {named}", fontsize=10)
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
     low, high = min(axes.get_xlim()[0] for axes in panels), max(axes.get_xlim()[1] for axes in panels[: len(shown)])
@@ -141,11 +144,12 @@ def bars_by_group(rows: Rows, group: str, name: str, value: str, title: str, uni
 
 
 def _draw_bars(axes: Axes, shown: Rows, name: str, value: str) -> BarContainer:
-    places = range(len(shown))  # names need not differ once they are shortened
+    places = range(len(shown))
     errors = [row["error"] for row in shown] if all("error" in row for row in shown) else None
     drawn = axes.barh(places, [row[value] for row in shown], xerr=errors, color=COLOR, ecolor="black", capsize=2)
     notes = [f" ({row['note']})" if "note" in row else "" for row in shown]
-    axes.set_yticks(places, [f"{shorten(str(row[name]))}{note}" for row, note in zip(shown, notes, strict=True)])
+    names = shorten_all([str(row[name]) for row in shown])
+    axes.set_yticks(places, [f"{each}{note}" for each, note in zip(names, notes, strict=True)])
     axes.set_ylim(len(shown) - 0.3, -0.7)  # the first on top; a share of many would leave wide empty edges
     axes.axvline(0, color="black", linewidth=0.8)
     axes.grid(axis="y", visible=False)
@@ -236,7 +240,7 @@ def groups(
         axes: columns of the coordinates.
         labels: what is written at the axes instead of these.
     """
-    labels = labels or [shorten(name) for name in axes]
+    labels = labels or shorten_all(axes)
     figure, plane = empty(width=6.6, height=5.4)
     plane.set(title=title, xlabel=labels[0], ylabel=labels[1])
     found: list[Any] = sorted({row[group] for row in rows}) if group else [None]
@@ -263,8 +267,12 @@ def _plain(value: Any) -> str:
 
 def shorten(name: str) -> str:
     """A long name with its middle left out."""
-    half = LONGEST_NAME // 2 - 1
-    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+    return shorten_all([name])[0]
+
+
+def shorten_all(names: Sequence[str]) -> list[str]:
+    """Names that stand beside one another: what is left of those that differ differs."""
+    return shortened(names, LONGEST_NAME)
 
 
 def empty(columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 4.2) -> tuple[Figure, Any]:

@@ -39,7 +39,7 @@ def centres(rows: Rows, by: Sequence[str] = (), among: Mapping[str, tuple[float,
         standard.T,
         np.array([[f"{value:.3g}" for value in row] for row in values.T]) if few else None,
         [f"{row['(cluster)']}\n{row['(rows)']:,} rows" for row in rows] if few else [],
-        [charts.shorten(name) for name in features],
+        charts.shorten_all(features),
         "deviations of sampled rows from their mean" if among else "deviations of the centres from their mean",
         cell=(0.9, 0.32),
     )
@@ -94,7 +94,7 @@ def components(rows: Rows, title: str) -> Figure:
         values,
         np.array([[f"{value:.2f}" for value in row] for row in values]),
         [name.removeprefix("component_") for name in shown],
-        [charts.shorten(row["feature"]) for row in kept],
+        charts.shorten_all([row["feature"] for row in kept]),
         "weight",
     )
     axes.set(title=f"{title}: {', '.join(left_out)}" if left_out else title, xlabel="component")
@@ -150,7 +150,7 @@ def tuning(rows: Rows, keys: Sequence[str], metric: str) -> Figure:
         places, (key,) = range(len(rows)), varied
         axes.errorbar(places, [row["mean"] for row in rows], yerr=[row["deviation"] for row in rows],
                       color=charts.COLOR, marker="o", capsize=3)  # fmt: skip
-        axes.set_xticks(places, [charts.shorten(str(row[key])) for row in rows])
+        axes.set_xticks(places, charts.shorten_all([str(row[key]) for row in rows]))
         axes.set(title="Candidates, with the deviation over folds", xlabel=key, ylabel=metric)
         return figure
     named = [{**row, "candidate": ", ".join(f"{key}={row[key]}" for key in varied), "error": row["deviation"]}
@@ -165,7 +165,7 @@ def _tuning_map(rows: Rows, varied: Sequence[str], metric: str) -> Figure:
     for row in rows:
         place = down.index(str(row[varied[1]])), across.index(str(row[varied[0]]))
         values[place], texts[place] = row["mean"], f"{row['mean']:.4g}{' *' if row['best'] else ''}"
-    columns, lines = ([charts.shorten(name) for name in side] for side in (across, down))
+    columns, lines = (charts.shorten_all(side) for side in (across, down))
     figure, axes = charts.heat_map(values, texts, columns, lines, metric, cell=(1.0, 0.6), cmap=charts.SCALE)
     axes.set(title="Candidates (* the best)", xlabel=varied[0], ylabel=varied[1])
     return figure

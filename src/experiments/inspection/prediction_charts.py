@@ -35,7 +35,7 @@ def confusion_matrix(rows: Rows, title: str, classes: Sequence[str], label: str)
     for row in rows:
         counts[place[row["true"]], place[row["predicted"]]] = row["rows"]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [charts.shorten(name) for name in classes] if len(classes) <= MOST_NAMES else []
+    names = charts.shorten_all(classes) if len(classes) <= MOST_NAMES else []
     texts = np.array([[f"{int(count):,}" for count in row] for row in counts], dtype=object)
     if len(classes) <= MOST_SHARES:
         texts += np.array([[f"\n{share:.0%}" for share in row] for row in shares], dtype=object)
@@ -125,8 +125,9 @@ def _below_one(area: float) -> str:
 
 def _by_class(rows: Rows) -> list[tuple[str, Rows]]:
     """The lines of a figure: one for each class, or one without a name."""
-    names = dict.fromkeys(row.get("class", "") for row in rows)
-    return [(charts.shorten(name), [row for row in rows if row.get("class", "") == name]) for name in names]
+    names = [*dict.fromkeys(row.get("class", "") for row in rows)]
+    by_name = ([row for row in rows if row.get("class", "") == name] for name in names)
+    return list(zip(charts.shorten_all(names), by_name, strict=True))
 
 
 def calibration(rows: Rows, title: str) -> Figure:

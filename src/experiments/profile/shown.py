@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.figures.labels import shortened
 from experiments.profile.look import QUANTILES, Column, Profile
 from experiments.terminal.harmless import harmless
 from experiments.terminal.screen import say, show_table
@@ -118,9 +119,6 @@ def _values(column: Column) -> str:
     bars = histogram(column)
     if bars and not is_few:
         return "".join(_BARS[max(1, round(height * (len(_BARS) - 1)))] if height > 0 else " " for height in bars)
-    shown = ", ".join(f"{_short(value)} {rows:,}" for value, rows in column.values[:4])
+    names = shortened([value for value, _ in column.values[:4]], _LONGEST)
+    shown = ", ".join(f"{name} {rows:,}" for name, (_, rows) in zip(names, column.values, strict=False))
     return f"{shown}, …" if (column.distinct or 0) > 4 else shown
-
-
-def _short(value: str) -> str:
-    return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"

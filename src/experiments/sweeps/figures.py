@@ -55,7 +55,8 @@ def _scale(rows: Rows, key: str) -> _Scale:
     known = sorted({text for text in texts if text}, key=float if numbers else None)
     place = {text: float(index) for index, text in enumerate(known)} | {"": math.nan}
     step = max(1, len(known) // MOST_TICKS)
-    return _Scale([place[text] for text in texts], {place[text]: charts.shorten(text) for text in known[::step]})
+    named = dict(zip(known[::step], charts.shorten_all(known[::step]), strict=True))
+    return _Scale([place[text] for text in texts], {place[text]: name for text, name in named.items()})
 
 
 def parameters(rows: Rows, keys: Sequence[str]) -> Figure:
@@ -113,7 +114,7 @@ def parallel_coordinates(rows: Rows, keys: Sequence[str]) -> Figure:
             if next_one > one + 1:
                 ends = [heights[one], heights[next_one]]
                 axes.plot([one, next_one], ends, color=color, alpha=0.5, linewidth=1, linestyle=":")
-    names = [charts.shorten(key.removeprefix("model.estimator.")) for key in keys]
+    names = charts.shorten_all([key.removeprefix("model.estimator.") for key in keys])
     axes.set_xticks(range(len(columns)), [*names, rows[0]["metric"]])
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.live import Live
@@ -144,13 +144,7 @@ def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: Tracked
     _say_of_table(rows, others if all(holds_out(trial.config) for trial in best.values()) else [])
     for row in rows:
         if row["trial"] in numbers:
-            say(f"best     {row['run_id']}  {row['name']}")
-            for warning in run.warnings_of(row["run_id"]):
-                say(f"warning  {warning}")
-            if uri := models.get(row["trial"]):
-                where = words_of(plan.config.tracking)
-                said = f", {where!r}" if where else ""
-                say(f"score    experiments.load_model('{uri}'{said}).predict(frame)")
+            _say_of_best(plan, row, run, models.get(row["trial"], ""))
     if tied:
         say(f"{len(tied)} other{' is' if len(tied) == 1 else 's are'} as good: of equals the first is taken")
     if list(plan.swept) == ["seed"]:
@@ -182,6 +176,17 @@ def _metric(rows: Rows) -> str | None:
     """By which all trials are judged that have ended well; None where that is not one."""
     metrics = {row["metric"] for row in rows if row["metric"]}
     return metrics.pop() if len(metrics) == 1 else None
+
+
+def _say_of_best(plan: Plan, row: Mapping[str, Any], run: TrackedRun, model: str) -> None:
+    """A trial that was chosen, what is doubtful about it, and how its model is used."""
+    say(f"best     {row['run_id']}  {row['name']}")
+    for warning in run.warnings_of(row["run_id"]):
+        say(f"warning  {warning}")
+    if model:
+        where = words_of(plan.config.tracking)
+        said = f", {where!r}" if where else ""
+        say(f"score    experiments.load_model('{model}'{said}).predict(frame)")
 
 
 def _say_over_seeds(rows: Rows) -> None:

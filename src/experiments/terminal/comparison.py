@@ -12,6 +12,7 @@ from experiments.config.values import short_keys
 from experiments.data.doubts import LOPSIDED
 from experiments.errors import ConfigError, suggest
 from experiments.evaluation.objectives import PREFIXES, base_name, deciding, key_metrics, within_training
+from experiments.figures.labels import shortened
 from experiments.terminal.screen import say, screen, show_table
 from experiments.tracking.runs import SHORT_ID, as_set, tasks_of
 
@@ -215,9 +216,5 @@ def _cell(value: float, deviation: float) -> str:
 def _params(compared: pd.DataFrame, found: pd.DataFrame, key: str) -> list[str]:
     values: Mapping[str, Any] = dict(zip(found["run_id"], found[f"params.{key}"], strict=True))
     texts = [str(values[run_id]) for run_id in compared["run_id"]]
-    return ["" if text in ("nan", "None", "null", "[]") else shorten(text) for text in texts]
-
-
-def shorten(text: str) -> str:
-    """A value as it fits beside others; `--to` writes it whole."""
-    return text if len(text) <= MOST_SIGNS else f"{text[:MOST_SIGNS]}…"
+    # As they fit beside others; `--to` writes them whole.
+    return ["" if text in ("nan", "None", "null", "[]") else text for text in shortened(texts, MOST_SIGNS)]
