@@ -54,6 +54,20 @@ def said_of(spark, *words):
     return str(caught.value)
 
 
+def test_zeros_and_blanks_are_said_of_what_is_used(spark, frame, written):
+    frame["zip"] = [f"{i:05d}" for i in range(ROWS)]
+    frame["y"] = ["yes " if i % 2 else "no" for i in range(ROWS)]
+    words = [word for word in written(frame) if word != "model=ridge"] + ["model=logistic_regression"]
+    with loaded(spark, *words) as data:
+        said = "\n".join(data.warnings)
+        assert "lose their zeros" in said
+        assert "data.label=y has blanks around its texts, such as 'yes ', which are left out" in said
+        assert data.class_values == ("no", "yes")
+    with loaded(spark, *words, "data.exclude=[zip]", "data.categories=[y]") as data:
+        assert not [line for line in data.warnings if "zeros" in line or "blanks" in line]
+        assert data.class_values == ("no", "yes ")
+
+
 def test_groups_stay_together_and_the_last_rows_are_held_out(spark, frame, written):
     frame["who"] = [f"p{i % 30}" for i in range(ROWS)]
     frame["day"] = [datetime.date(2024, 1, 1) + datetime.timedelta(days=i) for i in range(ROWS)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import DataConfig, Missing, TableData, Task
 from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT, Given
@@ -214,7 +214,15 @@ def given_of(data: DataConfig, types: Mapping[str, str], used: Mapping[str, str]
     may_be_missing = {
         name for name, kind in used.items() if (keeps and kind not in DATES) or (fills and base_of(kind) in NUMBERS)
     }
-    return Given(dict(types), conversions, date_format, frozenset(may_be_missing), data.label)
+    return Given(dict(types), conversions, date_format, frozenset(may_be_missing), data.label, _reading(data))
+
+
+def _reading(data: DataConfig) -> dict[str, Any]:
+    if not isinstance(data, TableData):
+        return {}
+    said = {name: getattr(data, name) for name in ("missing_values", "units", "thousands")}
+    said |= {"decimal": data.decimal} if data.decimal != "." else {}
+    return {name: list(value) if isinstance(value, list) else value for name, value in said.items() if value}
 
 
 def _instead(data: DataConfig) -> str:

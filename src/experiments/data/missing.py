@@ -94,12 +94,16 @@ def check_missing(rows: DataFrame, data: DataConfig, columns: Sequence[str], kin
 def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping[str, str]) -> str:
     empty = [name for name, count in counts.items() if count == rows]
     texts = [name for name, count in counts.items() if count and kinds[name] == "string"]
+    label = plain_name(data.label, ()) if data.label else None
+    # `impute` fills numbers alone, and leaves a model with texts that it does not take.
+    has_texts = any(kind == "string" and name != label for name, kind in kinds.items())
+    learnt_by = f"preprocessing={'auto' if has_texts else 'impute'}"
     way_out = (
         "set data.missing=fill (numbers among the features get data.fill_value) or data.missing=drop, or have "
-        "numbers learnt by preprocessing=impute"
+        f"numbers learnt by {learnt_by}"
     )
     if empty:
-        learnt = ", or have them learnt by preprocessing=impute" if len(empty) < len(counts) else ""
+        learnt = f", or have them learnt by {learnt_by}" if len(empty) < len(counts) else ""
         way_out = f"without any value is {', '.join(empty)}: leave it out: {override('data.exclude', empty)}"
         way_out += f"; for the others set data.missing=drop{learnt}" if learnt else ""
     elif data.missing is Missing.fill:
@@ -110,7 +114,6 @@ def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping
         )
     elif texts:
         way_out += "; texts are left as they are by data.missing=keep with preprocessing=one_hot"
-    label = plain_name(data.label, ()) if data.label else None
     listed = [f"{name}{' (the label)' if name == label else ''} {count}" for name, count in counts.items()]
     more = f" and {len(listed) - MOST_NAMED} columns more" if len(listed) > MOST_NAMED else ""
     return (

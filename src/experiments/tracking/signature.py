@@ -27,7 +27,7 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
     """What the answers of a model are made from, as `experiments_pyfunc` wants it.
 
     Returns:
-        `columns`, `may_be_missing`, `values`, `vectors`, `date_format` and `time_zone`.
+        `columns`, `may_be_missing`, `values`, `vectors`, `date_format`, `reading` and `time_zone`.
     """
     model = fitted.stages[-1]
     given = dataset.given
@@ -46,7 +46,8 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
         "may_be_missing": [name for name in given.types if name in given.may_be_missing],
         "values": values,
         "vectors": vectors,
-        "date_format": dataset.given.date_format,
+        "date_format": given.date_format,
+        "reading": given.reading,
         "time_zone": dataset.rows.sparkSession.conf.get("spark.sql.session.timeZone"),
     }
 

@@ -92,7 +92,7 @@ class Answers:
         Args:
             known: `columns`: Spark's types of the features and of what else is read; `may_be_missing`: names of them;
                 `vectors`: of each vector that the model makes, the names of its entries; `values`: other columns that
-                it makes; `time_zone`: in which days began at the fit.
+                it makes; `time_zone`: in which days began at the fit; `reading`: how texts were read as numbers.
         """
         self.pipeline, self.spark, self.known = pipeline, _as_at_the_fit(spark, known.get("time_zone")), known
         self._categories = _categories(pipeline)
@@ -186,9 +186,9 @@ class Answers:
             )
         for name, kind in kinds.items():
             if name in rows:
-                columns[name] = arrow(name, kind, rows[name])
+                columns[name] = arrow(name, kind, rows[name], self.known.get("reading", {}))
             elif name in optional:
-                columns[name] = arrow(name, kind, pd.Series([None] * len(rows), dtype=object))
+                columns[name] = arrow(name, kind, pd.Series([None] * len(rows), dtype=object), {})
             else:
                 raise BadRows(f"the rows must have the column '{name}', got {', '.join(map(str, rows.columns))}")
             lacking = columns[name].null_count
