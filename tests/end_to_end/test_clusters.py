@@ -173,8 +173,8 @@ def test_executors_that_do_not_come_are_said_and_the_process_goes_on(command, st
 @pytest.mark.by_hand
 def test_a_second_application_waits_for_the_first_and_says_so(start, command, store, words, wait_for):
     """Where the first has all cores, and where each takes its own."""
-    forest = ["model=random_forest", "data=wine", "registry=none", "model.estimator.numTrees=300", *words]
-    first = start("experiments", *forest, "model.estimator.maxDepth=12")
+    forest = ["model=random_forest", "data=wine", "registry=none", "model.estimator.numTrees=20", *words]
+    first = start("experiments", *forest, "model.estimator.numTrees=2000", "model.estimator.maxDepth=12")
     wait_for(lambda: ": load " in first.said)
     impatient = command("experiments", *forest, "cluster.seconds_to_start=2")
     assert impatient.returncode == 1

@@ -19,6 +19,20 @@ def test_phases_are_timed_and_a_log_gets_a_line_for_each():
     assert re.fullmatch(r"ridge: fit \d+\.\d s\n", shown.getvalue())
 
 
+def test_a_log_is_told_of_a_phase_that_takes_long(monkeypatch):
+    monkeypatch.setattr("experiments.terminal.progress.SECONDS_TO_A_LINE", 0.05)
+    shown = io.StringIO()
+    progress = Progress("ridge", Console(file=shown, width=80))
+    progress.watch(lambda: " · 0 of 2 executors")
+    with progress.phase("start"):
+        time.sleep(0.5)
+    lines = shown.getvalue().splitlines()
+    assert 2 <= len(lines) - 1 <= 4  # after 0.05, 0.15 and 0.35 seconds
+    assert set(lines[:-1]) == {"ridge: start 0 s · 0 of 2 executors"}
+    time.sleep(0.5)
+    assert shown.getvalue().splitlines() == lines
+
+
 def test_a_terminal_gets_a_line_that_lives_and_goes():
     shown = io.StringIO()
     progress = Progress("ridge", Console(file=shown, width=80, force_terminal=True))

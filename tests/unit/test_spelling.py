@@ -11,7 +11,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiments.data.heads import Head, check_json, check_kinds
-from experiments.data.lines import check_lines, lines_of, lost_zeros, with_blanks
+from experiments.data.lines import check_lines, lines_of, lost_zeros
 from experiments.data.spelling import Spelling, as_number, look_at
 from experiments.data.texts import said_of_texts
 from experiments.errors import ExperimentError, override
@@ -155,13 +155,6 @@ def test_what_only_java_takes_apart_is_left_to_it():
 def test_zeros_are_looked_for_by_the_names_of_columns():
     tops = [lines_of(head(text), CSV) for text in ("a,b\n1,2\n", "b,a\n3,007\n")]
     assert lost_zeros(tops, ["a", "b"]) == {"a": "007"}
-
-
-def test_blanks_are_looked_for_around_the_texts_of_a_label():
-    tops = [lines_of(head(text), CSV) for text in ("a,b\n1, 2\nx,3\n", "b,a\n3,no\n4,yes \n")]
-    assert with_blanks(tops, "a") == "yes "
-    assert with_blanks(tops, "b") is None  # numbers
-    assert with_blanks(tops, None) is None
 
 
 def test_json_that_is_not_a_row_on_each_line_is_said():

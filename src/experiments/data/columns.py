@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.schema import DataConfig, Missing, TableData, Task
 from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT, Given
 from experiments.data.kinds import DATES, NUMBERS, base_of, is_numbers
-from experiments.data.missing import any_missing, filled_sql
+from experiments.data.missing import any_missing, as_read, filled_sql
 from experiments.data.names import matches, not_there, plain_name, quoted, sql_text
 from experiments.data.roles import BALANCE, as_weight
-from experiments.data.texts import as_read, check_texts
+from experiments.data.texts import check_texts
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:

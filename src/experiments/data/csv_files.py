@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 
 from experiments.config.schema import TableData
 from experiments.data.heads import MOST_FILES, Head, file_name, is_true
-from experiments.data.lines import Lines, check_lines, lines_of, lost_zeros, times_of_day, with_blanks
+from experiments.data.lines import Lines, check_lines, lines_of, lost_zeros, times_of_day
 from experiments.data.names import matches
 from experiments.errors import ExperimentError, override
 
@@ -79,9 +79,8 @@ def read_csv(
     first = next(iter(groups))
     nameless = _nameless(first, rows.columns)
     lost = lost_zeros(tops, [name for name, kind in rows.dtypes if kind in ("int", "bigint")])
-    said = [*_said_of_names(first, rows.columns, nameless), *_said_of_zeros(_used(lost, data))]
-    said += [] if data.query is not None else _said_of_blanks(with_blanks(tops, data.label), data)
-    return Source(rows, nameless, tuple(said), tuple(lost))
+    said = (*_said_of_names(first, rows.columns, nameless), *_said_of_zeros(_used(lost, data)))
+    return Source(rows, nameless, said, tuple(lost))
 
 
 def literal(path: str, uri: str) -> str:
@@ -178,17 +177,6 @@ def _said_of_names(header: Sequence[str], columns: Sequence[str], nameless: Sequ
             f"{', '.join(renamed)} here; leave out those that are not wanted: {override('data.exclude', renamed[1:])}"
         )
     return said
-
-
-def _said_of_blanks(value: str | None, data: TableData) -> list[str]:
-    """That a label is learnt, and answered, without the blanks around it."""
-    is_trimmed = {data.options.get(f"ignore{side}WhiteSpace") for side in ("Leading", "Trailing")} <= {True, "true"}
-    if value is None or data.label is None or is_trimmed or matches(data.label, data.categories):
-        return []
-    return [
-        f"data.label={data.label} has blanks around its texts, such as {value!r}, which are left out: predictions are "
-        f"{value.strip()!r}; {override('data.categories', [*data.categories, data.label])} keeps them"
-    ]
 
 
 def _used(columns: Mapping[str, str], data: TableData) -> dict[str, str]:

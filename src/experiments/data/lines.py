@@ -210,22 +210,6 @@ def times_of_day(tops: Sequence[Lines], columns: Sequence[str], moments: Sequenc
     return found
 
 
-def with_blanks(tops: Sequence[Lines], name: str | None) -> str | None:
-    """A value of a column with blanks around it that is a text; None where there is none."""
-    for lines in tops:
-        if name in lines.header:
-            place = lines.header.index(name)
-            values = (row[place] for row in lines.rows[1:] if place < len(row))
-            found = next((value for value in values if value.strip() not in ("", value) and _is_text(value)), None)
-            if found is not None:
-                return found
-    return None
-
-
-def _is_text(value: str) -> bool:
-    return re.search(r"[^\W\d_]", value) is not None
-
-
 def lost_zeros(tops: Sequence[Lines], columns: Sequence[str]) -> dict[str, str]:
     """Of columns that are read as whole numbers those with a value such as 007, which is given."""
     found: dict[str, str] = {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
 from experiments.data.names import plain_name, quoted, sql_text
+from experiments.data.spelling import Spelling, spelling_of
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
@@ -163,3 +164,26 @@ def said_of_dropped(rows: int, label: int, dropped: int) -> list[str]:
         else ""
     )
     return [f"data.missing=drop has left out {dropped:,} of {rows:,} rows{why}{keep}"]
+
+
+def is_spelled(data: TableData) -> bool:
+    """Whether the config says anything of how texts are read."""
+    return spelling_of(data) != Spelling() or bool(data.numbers)
+
+
+def as_read(column: str, data: DataConfig) -> str:
+    """SQL of what `typed` makes of a column of text that stays one: itself, where the config says nothing of spellings.
+
+    Args:
+        column: its name with quotes.
+    """
+    if not isinstance(data, TableData) or not is_spelled(data):
+        return column
+    return present_sql(column, data.missing_values)
+
+
+def present_sql(column: str, missing: Sequence[str]) -> str:
+    """SQL of the text without blanks around it, null where it stands for a missing value."""
+    text = f"trim({column})"
+    tokens = ", ".join(sql_text(value) for value in sorted({value.strip() for value in missing}))
+    return f"CASE WHEN {text} NOT IN ({tokens}) THEN {text} END" if tokens else text

@@ -69,7 +69,8 @@ def read_table(spark: SparkSession, data: TableData, path: Any) -> Source:
         rows = source.rows
         if data.query is not None:
             rows = _queried(spark, rows, data.query)
-        return Source(typed(without_structs(rows), data), source.left_out, source.warnings, source.codes)
+        rows, of_label = typed(without_structs(rows), data)
+        return Source(rows, source.left_out, (*source.warnings, *of_label), source.codes)
     except ExperimentError:
         raise
     except Exception as error:  # readers raise Spark's, Java's and their own kinds

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
+from experiments.data.missing import is_spelled, present_sql
 from experiments.data.names import matches, quoted, sql_text
 from experiments.data.spelling import Look, Spelling, as_number, look_at, settings_of, spelling_of, unlike_others
 from experiments.errors import ExperimentError, override
@@ -25,10 +26,10 @@ LOOKS_TYPED = (
 )
 
 
-def typed(rows: DataFrame, data: TableData) -> DataFrame:
+def typed(rows: DataFrame, data: TableData) -> tuple[DataFrame, list[str]]:
     """Columns of text as numbers, dates or truths where every value is one by the config's spelling.
 
-    One aggregate, and only where the config says anything of spellings.
+    One aggregate, and only where the config says anything of spellings. With it what is to be said of the label.
 
     Raises:
         ExperimentError: a column of `data.numbers` with other values.
@@ -37,8 +38,8 @@ def typed(rows: DataFrame, data: TableData) -> DataFrame:
 
     spelling = spelling_of(data)
     texts = [name for name, kind in rows.dtypes if kind == "string" and not matches(name, data.categories)]
-    if not texts or not _is_spelled(data):
-        return rows
+    if not texts or not is_spelled(data):
+        return rows, []
     present = {name: _present(name, spelling) for name in texts}
     checks: dict[str, Callable[[str], Column]] = {
         "rows": lambda name: F.count(present[name]),
@@ -48,33 +49,30 @@ def typed(rows: DataFrame, data: TableData) -> DataFrame:
         "truths": lambda name: F.count_if(F.lower(present[name]).isin(*_TRUTHS)),
         "dates": lambda name: F.count(_date(present[name], spelling)),
     }
+    blanks = [F.max(F.when(_column(name) != present[name], _column(name))) for name in texts if name == data.label]
     found = rows.agg(
-        *(check(name).alias(f"{place}_{what}") for place, name in enumerate(texts) for what, check in checks.items())
+        *(check(name).alias(f"{place}_{what}") for place, name in enumerate(texts) for what, check in checks.items()),
+        *(column.alias("blanks") for column in blanks),
     ).first()
     assert found is not None
-    made = {}
+    made, said = {}, []
     for place, name in enumerate(texts):
         counts = {what: found[f"{place}_{what}"] for what in checks}
         kind = _kind(counts, matches(name, data.numbers))
         if matches(name, data.numbers) and counts["numbers"] < counts["rows"]:
             raise ExperimentError(_said_of_others(rows, name, spelling, data.query))
         made[name] = _as(kind, present[name], spelling)
-    return rows.select(*(made.get(name, _column(name)).alias(name) for name in rows.columns))
+        if kind == "text" and name == data.label and found["blanks"] is not None:
+            said.append(_said_of_blanks(name, found["blanks"], data))
+    return rows.select(*(made.get(name, _column(name)).alias(name) for name in rows.columns)), said
 
 
-def _is_spelled(data: TableData) -> bool:
-    return spelling_of(data) != Spelling() or bool(data.numbers)
-
-
-def as_read(column: str, data: DataConfig) -> str:
-    """SQL of what `typed` makes of a column of text that stays one: itself, where the config says nothing of spellings.
-
-    Args:
-        column: its name with quotes.
-    """
-    if not isinstance(data, TableData) or not _is_spelled(data):
-        return column
-    return _present_sql(column, data.missing_values)
+def _said_of_blanks(label: str, text: str, data: TableData) -> str:
+    return (
+        f"data.label={label} has blanks around its texts, such as {text!r}, which are left out where the config says "
+        f"how texts are read: predictions are {text.strip()!r}; "
+        f"{override('data.categories', [*data.categories, label])} keeps them"
+    )
 
 
 def _column(name: str) -> Column:
@@ -87,13 +85,7 @@ def _present(name: str, spelling: Spelling) -> Column:
     """The text without blanks around it, null where it stands for a missing value."""
     from pyspark.sql import functions as F
 
-    return F.expr(_present_sql(quoted(name), spelling.missing))
-
-
-def _present_sql(column: str, missing: Sequence[str]) -> str:
-    text = f"trim({column})"
-    tokens = ", ".join(sql_text(value) for value in sorted({value.strip() for value in missing}))
-    return f"CASE WHEN {text} NOT IN ({tokens}) THEN {text} END" if tokens else text
+    return F.expr(present_sql(quoted(name), spelling.missing))
 
 
 def _bare(text: Column, spelling: Spelling) -> Column:

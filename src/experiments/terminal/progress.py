@@ -17,6 +17,9 @@ from experiments.terminal.harmless import harmless
 from experiments.terminal.screen import say
 from experiments.tracking import run_log
 
+# Where nobody sees a line that lives, a phase is told of after so long, and then after twice as long each time.
+SECONDS_TO_A_LINE, MOST_SECONDS_TO_A_LINE = 30.0, 600.0
+
 
 class Progress:
     """The phases of one run, timed and shown.
@@ -84,8 +87,10 @@ class Progress:
                 say(f"warning: {warning}", self._of_warnings)
 
     def _shown(self) -> contextlib.AbstractContextManager[object]:
-        if self._console is None or not self._console.is_terminal:
+        if self._console is None:
             return contextlib.nullcontext()
+        if not self._console.is_terminal:
+            return self._told_now_and_then(self._console)
         spinner = Spinner("dots")
 
         def line() -> Spinner:
@@ -94,8 +99,27 @@ class Progress:
 
         return Live(get_renderable=line, console=self._console, refresh_per_second=4, transient=True)
 
+    @contextlib.contextmanager
+    def _told_now_and_then(self, console: Console) -> Iterator[None]:
+        """A line for a log where a phase takes long, as while a cluster has no executors to give, ever more seldom."""
+        ended = threading.Event()
+
+        def tell() -> None:
+            seconds = SECONDS_TO_A_LINE
+            while not ended.wait(seconds):
+                told = self.line() + self._tasks()
+                if not ended.is_set():
+                    say(told, console)
+                seconds = min(2 * seconds, MOST_SECONDS_TO_A_LINE)
+
+        threading.Thread(target=tell, daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+
     def _tasks(self) -> str:
-        """What is told of the work, asked for by the thread that redraws, and by no other.
+        """What is told of the work, asked for by a thread that shows it, and by no other.
 
         When a phase ends rich draws once more in the phase's own thread, whose connection to Java may still wait
         for the answer to a call that was interrupted.
