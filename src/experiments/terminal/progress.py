@@ -18,7 +18,7 @@ from experiments.terminal.screen import say
 from experiments.tracking import run_log
 
 # Where nobody sees a line that lives, a phase is told of after so long, and then after twice as long each time.
-SECONDS_TO_A_LINE, MOST_SECONDS_TO_A_LINE = 30.0, 600.0
+SECONDS_TO_A_LINE, MOST_SECONDS_TO_A_LINE = 10.0, 600.0
 
 
 class Progress:
