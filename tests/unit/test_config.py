@@ -122,6 +122,8 @@ def test_a_run_is_named_by_what_was_changed_in_its_model_and_tells_no_secret():
     assert run_name(load(["model=ridge"]), words) == "ridge regParam=0.1"
     words = ["model=ridge", "data=diabetes", "data.limit=9", "data.exclude=[a]", "seed=2"]
     assert run_name(load(words[:2]), words) == "ridge data.limit=9 data=diabetes seed=2"
+    words = ["model=ridge", "model.estimator.regParam=1", "+model.estimator.regParam=2"]
+    assert run_name(load(words[:2]), words) == "ridge regParam=2"
 
 
 def test_a_folder_of_the_users_own_is_searched_too(tmp_path, monkeypatch):

@@ -67,12 +67,13 @@ _ROW_KEYS = {f"data.{key}" for key in _OF_ROWS}
 def run_name(config: Config, words: Sequence[str]) -> str:
     """The model, what was overridden in it, and on what it is fitted where that was said, as in
     `ridge regParam=0.1 data=diabetes seed=2`."""
-    typed = [word.lstrip("+") for word in words]
-    changed = [word.removeprefix("model.estimator.") for word in typed if word.startswith("model.")]
-    said = {word.partition("=")[0]: word for word in typed if word.partition("=")[0] in NAMED}
+    # Of a key that is typed twice the last is true.
+    typed = {word.lstrip("+").partition("=")[0]: word.lstrip("+") for word in words}
+    changed = [word.removeprefix("model.estimator.") for word in typed.values() if word.startswith("model.")]
+    said = {key: word for key, word in typed.items() if key in NAMED}
     if "data" in said:
         said["data"] = f"data={config.data.name}"
-    of_rows = {word.partition("=")[0]: word for word in typed if word.partition("=")[0] in _ROW_KEYS}
+    of_rows = {key: word for key, word in typed.items() if key in _ROW_KEYS}
     named = [said[key] for key in NAMED if key in said]
     return redact_text(" ".join([config.model.name, *changed, *of_rows.values(), *named]))
 
