@@ -103,7 +103,7 @@ def test_an_estimator_inside_another_is_checked_and_seeded():
 
 def test_missing_values_are_kept_only_for_a_stage_that_takes_them():
     (problem,) = check_stages(load(["model=ridge", "data.missing=keep"]))
-    assert "add preprocessing=impute, or where features are texts preprocessing=auto, or set" in problem
+    assert "add preprocessing=impute, or where features are texts or dates preprocessing=auto, or set" in problem
     assert check_stages(load(["model=ridge", "preprocessing=impute"])) == []
 
 

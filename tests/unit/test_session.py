@@ -16,6 +16,7 @@ def test_a_local_master_names_its_cores_and_a_cluster_none():
 
 
 def test_a_collector_is_chosen_for_local_masters_unless_the_user_has():
+    assert {"-XX:+UseParallelGC", "-XX:NewRatio=2"} <= {*start_up_options("local[2]", "")}
     assert "-XX:+UseParallelGC" in start_up_options("local[8]", "")
     assert not any("GC" in option for option in start_up_options("local[2]", "-XX:+UseZGC"))
     assert not any("GC" in option for option in start_up_options("spark://host:7077", ""))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData, Task
 from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT, Given
 from experiments.data.kinds import DATES, NUMBERS, base_of, is_numbers
-from experiments.data.missing import any_missing, as_read, filled_sql
+from experiments.data.missing import any_missing, as_read, filled_sql, patterns_of
 from experiments.data.names import matches, not_there, plain_name, quoted, sql_text
 from experiments.data.roles import BALANCE, as_weight
 from experiments.data.texts import check_texts
@@ -210,19 +210,12 @@ def given_of(data: DataConfig, types: Mapping[str, str], used: Mapping[str, str]
             made = filled_sql(made, used[name], _instead(data))
         if made != quoted(name):
             conversions[name] = made
+    reading = patterns_of(data) if isinstance(data, TableData) else None
     # No stage of ours has an answer for a missing date.
     may_be_missing = {
         name for name, kind in used.items() if (keeps and kind not in DATES) or (fills and base_of(kind) in NUMBERS)
     }
-    return Given(dict(types), conversions, date_format, frozenset(may_be_missing), data.label, _reading(data))
-
-
-def _reading(data: DataConfig) -> dict[str, Any]:
-    if not isinstance(data, TableData):
-        return {}
-    said = {name: getattr(data, name) for name in ("missing_values", "units", "thousands")}
-    said |= {"decimal": data.decimal} if data.decimal != "." else {}
-    return {name: list(value) if isinstance(value, list) else value for name, value in said.items() if value}
+    return Given(dict(types), conversions, date_format, frozenset(may_be_missing), data.label, reading)
 
 
 def _instead(data: DataConfig) -> str:

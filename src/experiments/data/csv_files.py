@@ -79,7 +79,7 @@ def read_csv(
     first = next(iter(groups))
     nameless = _nameless(first, rows.columns)
     lost = lost_zeros(tops, [name for name, kind in rows.dtypes if kind in ("int", "bigint")])
-    said = (*_said_of_names(first, rows.columns, nameless), *_said_of_zeros(_used(lost, data)))
+    said = (*_said_of_names(first, rows.columns, nameless), *_said_of_zeros(_used(lost, data), data.categories))
     return Source(rows, nameless, said, tuple(lost))
 
 
@@ -192,12 +192,12 @@ def _used(columns: Mapping[str, str], data: TableData) -> dict[str, str]:
     return {name: value for name, value in wanted.items() if name in beside or not matches(name, data.exclude)}
 
 
-def _said_of_zeros(lost: Mapping[str, str]) -> list[str]:
+def _said_of_zeros(lost: Mapping[str, str], categories: Sequence[str]) -> list[str]:
     """That codes such as 007 are read as numbers; an example by the name of each column."""
     if not lost:
         return []
     said = ", ".join(f"'{value}' in '{name}'" for name, value in lost.items())
     return [
         f"data has codes that are read as numbers and lose their zeros, such as {said}; "
-        f"{override('data.categories', list(lost))} keeps them as they are"
+        f"{override('data.categories', [*categories, *lost])} keeps them as they are"
     ]

@@ -28,7 +28,7 @@ class Given:
         date_format: how texts that are dates are spelled, or None for ISO 8601.
         may_be_missing: features that may lack a value, for which the pipeline or a conversion has an answer.
         label: what the data calls the label, which may have signs that Spark's estimators read otherwise; or None.
-        reading: how texts were read as numbers, by the config's keys, as far as they say it.
+        reading: how texts of a table are read as numbers (`patterns_of`).
     """
 
     types: dict[str, str]
@@ -36,7 +36,7 @@ class Given:
     date_format: str | None = None
     may_be_missing: frozenset[str] = frozenset()
     label: str | None = None
-    reading: dict[str, Any] = field(default_factory=dict)
+    reading: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

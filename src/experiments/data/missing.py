@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import DataConfig, Missing, TableData
+from experiments.data.kinds import DATES
 from experiments.data.names import plain_name, quoted, sql_text
 from experiments.data.spelling import Spelling, spelling_of
 from experiments.errors import ExperimentError, override
@@ -96,9 +97,9 @@ def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping
     empty = [name for name, count in counts.items() if count == rows]
     texts = [name for name, count in counts.items() if count and kinds[name] == "string"]
     label = plain_name(data.label, ()) if data.label else None
-    # `impute` fills numbers alone, and leaves a model with texts that it does not take.
-    has_texts = any(kind == "string" and name != label for name, kind in kinds.items())
-    learnt_by = f"preprocessing={'auto' if has_texts else 'impute'}"
+    # `impute` fills numbers alone, and leaves a model with texts and dates that it does not take.
+    has_others = any(kind in ("string", *DATES) and name != label for name, kind in kinds.items())
+    learnt_by = f"preprocessing={'auto' if has_others else 'impute'}"
     way_out = (
         "set data.missing=fill (numbers among the features get data.fill_value) or data.missing=drop, or have "
         f"numbers learnt by {learnt_by}"
@@ -187,3 +188,13 @@ def present_sql(column: str, missing: Sequence[str]) -> str:
     text = f"trim({column})"
     tokens = ", ".join(sql_text(value) for value in sorted({value.strip() for value in missing}))
     return f"CASE WHEN {text} NOT IN ({tokens}) THEN {text} END" if tokens else text
+
+
+def patterns_of(data: TableData) -> dict[str, Any]:
+    """For whoever has texts of numbers and nothing of ours: `missing` texts, patterns of a `number`, of `units` and of
+    what is `between` thousands, and the `decimal` sign."""
+    spelling = spelling_of(data)
+    between = spelling.between if spelling.thousands is not None else None
+    missing = sorted({value.strip() for value in spelling.missing})
+    how = {"number": spelling.number, "units": spelling.unit, "between": between, "decimal": spelling.decimal}
+    return {"missing": missing, **how}

@@ -68,9 +68,10 @@ def typed(rows: DataFrame, data: TableData) -> tuple[DataFrame, list[str]]:
 
 
 def _said_of_blanks(label: str, text: str, data: TableData) -> str:
+    bare = text.strip(" ")  # tabs stay, as of Spark's trim
     return (
         f"data.label={label} has blanks around its texts, such as {text!r}, which are left out where the config says "
-        f"how texts are read: predictions are {text.strip()!r}; "
+        f"how texts are read: predictions are {bare!r}; "
         f"{override('data.categories', [*data.categories, label])} keeps them"
     )
 

@@ -11,14 +11,16 @@ def shortened(names: Sequence[str], longest: int) -> list[str]:
     A long name loses its middle; names that would be alike then lose what they share, as in `…nsor number 12 in the…`.
     """
     texts = _told_apart({name: _without_middle(name, longest) for name in names}, longest)
-    taken: dict[str, str] = {}
+    shown: dict[str, str] = {}
     for name, text in texts.items():
-        number, shown = 1, text
-        while shown in taken.values():  # names of one sign, say, of different lengths
+        number, unique = len(shown), text
+        while unique in shown:  # names of one sign, say, of different lengths
             number += 1
-            shown = f"{text[: longest - 5]} ({number})"
-        taken[name] = shown
-    return [taken[name] for name in names]
+            mark = f" ({number})"
+            unique = text[: longest - len(mark)] + mark
+        shown[unique] = name
+    texts = {name: text for text, name in shown.items()}
+    return [texts[name] for name in names]
 
 
 def _told_apart(texts: Mapping[str, str], longest: int) -> dict[str, str]:

@@ -92,7 +92,7 @@ def check_stages(config: Config) -> list[str]:
     if config.data.missing is Missing.keep and not takes_missing:
         return [
             "data.missing must be fail, fill or drop unless a stage imputes, got keep; add preprocessing=impute, or "
-            "where features are texts preprocessing=auto, or set data.missing=fail or data.missing=drop"
+            "where features are texts or dates preprocessing=auto, or set data.missing=fail or data.missing=drop"
         ]
     return []
 

@@ -1,4 +1,4 @@
-"""What a run is doing, on standard error: one live line in a terminal, a line for each phase elsewhere."""
+"""What a run is doing, on standard error: one live line in a terminal, elsewhere lines of each phase."""
 
 from __future__ import annotations
 
@@ -107,7 +107,9 @@ class Progress:
         def tell() -> None:
             seconds = SECONDS_TO_A_LINE
             while not ended.wait(seconds):
-                told = self.line() + self._tasks()
+                # Not as the line of a phase that has ended.
+                spent = time.perf_counter() - self._started
+                told = f"{self.title}: still at {self._name}, {spent:.0f} s{self._steps}{self._tasks()}"
                 if not ended.is_set():
                     say(told, console)
                 seconds = min(2 * seconds, MOST_SECONDS_TO_A_LINE)

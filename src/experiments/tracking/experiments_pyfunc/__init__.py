@@ -186,9 +186,9 @@ class Answers:
             )
         for name, kind in kinds.items():
             if name in rows:
-                columns[name] = arrow(name, kind, rows[name], self.known.get("reading", {}))
+                columns[name] = arrow(name, kind, rows[name], self.known.get("reading"))
             elif name in optional:
-                columns[name] = arrow(name, kind, pd.Series([None] * len(rows), dtype=object), {})
+                columns[name] = arrow(name, kind, pd.Series([None] * len(rows), dtype=object), None)
             else:
                 raise BadRows(f"the rows must have the column '{name}', got {', '.join(map(str, rows.columns))}")
             lacking = columns[name].null_count

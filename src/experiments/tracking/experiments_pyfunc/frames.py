@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,12 +34,13 @@ def is_numbers(kind: str) -> bool:
     return kind.startswith("array<") and item in (*WHOLE, *DECIMALS)
 
 
-def arrow(name: str, kind: str, values: pd.Series, reading: Mapping[str, Any]) -> pa.Array:
+def arrow(name: str, kind: str, values: pd.Series, reading: Mapping[str, Any] | None) -> pa.Array:
     """A column of a frame as Spark is to have it. NaN and None are missing.
 
     Args:
         kind: Spark's short type name.
-        reading: how texts were read as numbers at the fit: `missing_values`, `units`, `thousands`, `decimal`.
+        reading: how texts were read as numbers at the fit: `missing` texts, patterns of a `number`, of `units` and of
+            what is `between` thousands, and the `decimal` sign; None where that is not known.
 
     Raises:
         BadRows: the values are something else.
@@ -62,16 +64,16 @@ def arrow(name: str, kind: str, values: pd.Series, reading: Mapping[str, Any]) -
         return pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError) as error:
         what = _IN_WORDS.get(base, "numbers" if base in (*DECIMALS, *WHOLE) else "lists of numbers")
-        said = _way_to_truths(name, values) or str(error) if base == "boolean" else str(error)
+        said = _way_to_truths(name, values, reading) or str(error) if base == "boolean" else str(error)
         if base == "string":
-            said = "read the file with dtype=str there: 007 is not 7, and Yes not True"
+            said = "read that column with dtype=str, as zeros that are lost do not come back"
         raise BadRows(f"'{name}' must be {what}, as at the fit, got {values.dtype}: {said}") from error
 
 
-def _numbers(name: str, values: pd.Series, reading: Mapping[str, Any]) -> pd.Series:
+def _numbers(name: str, values: pd.Series, reading: Mapping[str, Any] | None) -> pd.Series:
     """Numbers, NaN where one is missing or infinite."""
     others = (str, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
-    is_mixed = values.dtype == object
+    is_mixed = values.dtype == object or isinstance(values.dtype, pd.StringDtype | pd.CategoricalDtype)
     found = [value for value in values if isinstance(value, others) and not pd.isna(value)] if is_mixed else []
     if found and isinstance(found[0], str):
         raise ValueError(_way_to_numbers(name, values, reading))
@@ -81,32 +83,44 @@ def _numbers(name: str, values: pd.Series, reading: Mapping[str, Any]) -> pd.Ser
     return numbers if pd.api.types.is_integer_dtype(numbers) else numbers.replace([np.inf, -np.inf], np.nan)
 
 
-def _way_to_numbers(name: str, values: pd.Series, reading: Mapping[str, Any]) -> str:
+def _way_to_numbers(name: str, values: pd.Series, reading: Mapping[str, Any] | None) -> str:
     """The line of pandas that makes of texts the numbers that the fit made of them."""
     texts = [value for value in values if isinstance(value, str)]
-    wrong = next((text for text in texts if pd.isna(pd.to_numeric(text, errors="coerce"))), texts[0])
     if any(isinstance(value, int | float) and not pd.isna(value) for value in values):
-        return f"numbers and texts, such as {wrong!r}, in one column; read the file with dtype=str, and try again"
-    column = f"frame[{name!r}]"
+        return f"numbers and texts, such as {texts[0]!r}, in one column; of a file all are texts with dtype=str"
+    if reading is None:
+        return f"texts such as {texts[0]!r}; give numbers, read from the file as they were at the fit"
+    there = [text for text in texts if text.strip() not in reading["missing"]]
+    wrong = next((text for text in there if not re.fullmatch(reading["number"], _bare(text, reading))), None)
+    column = f"frame[{name!r}]" if values.dtype == object else f"frame[{name!r}].astype(object)"
+    if wrong is not None:
+        is_plain = reading["decimal"] == "." and not reading["between"] and not reading["units"]
+        gaps = f"; pandas.to_numeric({column}, errors='coerce') makes gaps of all that is no number"
+        return f"texts such as {wrong!r}, which is spelled otherwise than numbers were at the fit{gaps * is_plain}"
     made = f"{column}.str.strip()"
-    if reading.get("missing_values"):
-        made = f"{made}.mask({made}.isin({reading['missing_values']!r}))"
-    for sign in (*reading.get("units", ()), *filter(None, [reading.get("thousands")])):
-        made += f".str.replace({sign!r}, '')"
-    if "decimal" in reading:
+    if reading["missing"]:
+        made = f"{made}.mask({made}.isin({reading['missing']!r}))"
+    for pattern in filter(None, (reading["units"], reading["between"])):
+        made += f".str.replace({pattern!r}, '', regex=True)"
+    if reading["decimal"] != ".":
         made += f".str.replace({reading['decimal']!r}, '.')"
-    return (
-        f"texts such as {wrong!r}; as the fit read texts: {column} = pandas.to_numeric({made}), in which "
-        "errors='coerce' makes missing values of what is no number after that"
-    )
+    return f"texts such as {(there or texts)[0]!r}; as the fit read them: frame[{name!r}] = pandas.to_numeric({made})"
 
 
-def _way_to_truths(name: str, values: pd.Series) -> str | None:
-    texts = {value for value in values if isinstance(value, str)}
-    if not texts or any(text.strip().casefold() not in ("true", "false") for text in texts):
+def _bare(text: str, reading: Mapping[str, Any]) -> str:
+    return (re.sub(reading["units"], "", text) if reading["units"] else text).strip()
+
+
+def _way_to_truths(name: str, values: pd.Series, reading: Mapping[str, Any] | None) -> str | None:
+    """The same of truths."""
+    there = {value for value in values if isinstance(value, str | bool)}
+    missing = (reading or {}).get("missing", ())
+    known = {"true": True, "false": False, **dict.fromkeys(map(str.casefold, missing))}
+    if any(str(value).strip().casefold() not in known for value in there):
         return None
-    truths = {text: text.strip().casefold() == "true" for text in sorted(texts)}
-    return f"the texts {', '.join(map(repr, truths))}; frame[{name!r}] = frame[{name!r}].replace({truths!r})"
+    truths = {value: known[str(value).strip().casefold()] for value in sorted(there, key=str)}
+    texts = ", ".join(repr(value) for value in truths if isinstance(value, str))
+    return f"the texts {texts}; as the fit read them: frame[{name!r}] = frame[{name!r}].map({truths!r})"
 
 
 def _dates(values: pd.Series) -> pa.Array:
