@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST_LINES = 50
 # After so many trials there is a guess of how long the rest takes.
 FEWEST_FOR_A_GUESS = 2
+_UNSEEN = "; whether the data suits them is not looked at"
 
 
 class Shown:
@@ -107,13 +108,13 @@ def dry_run(plan: Plan, done: Mapping[str, Run]) -> None:
     states = (f"done in run {run.info.run_id}" if (run := done.get(trial.hash)) else "new" for trial in plan.trials)
     rows = [(number, trial.name, state) for number, (trial, state) in enumerate(zip(plan.trials, states, strict=True))]
     show_table(("trial", "name", "state"), rows, folded=1)
-    say(f"{_trials(len(plan.trials))}, {len(done)} done already, {len(plan.trials) - len(done)} to run")
+    say(f"{_trials(len(plan.trials))}, {len(done)} done already, {len(plan.trials) - len(done)} to run{_UNSEEN}")
 
 
 def _dry_run_of_choices(plan: Plan, done: int) -> None:
     """What values are chosen from. Which they are is not known yet."""
     show_table(("chosen from", "values"), list(plan.swept.items()), folded=1)
-    say(f"{_trials(plan.size)}, {done} done already, {max(plan.size - done, 0)} to run")
+    say(f"{_trials(plan.size)}, {done} done already, {max(plan.size - done, 0)} to run{_UNSEEN}")
 
 
 def print_table(plan: Plan, rows: Rows, best: Mapping[Kind, Trial], run: TrackedRun, models: Mapping[int, str]) -> None:
