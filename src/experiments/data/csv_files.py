@@ -184,12 +184,11 @@ def _used(columns: Mapping[str, str], data: TableData) -> dict[str, str]:
     if data.query is not None:
         return dict(columns)
     beside = (data.label, data.group, data.id, data.time, data.weight)
-    wanted = {
-        name: value
-        for name, value in columns.items()
-        if not data.features or matches(name, data.features) or name in beside
-    }
-    return {name: value for name, value in wanted.items() if name in beside or not matches(name, data.exclude)}
+
+    def is_feature(name: str) -> bool:
+        return (not data.features or matches(name, data.features)) and not matches(name, data.exclude)
+
+    return {name: value for name, value in columns.items() if name in beside or is_feature(name)}
 
 
 def _said_of_zeros(lost: Mapping[str, str], categories: Sequence[str]) -> list[str]:

@@ -174,7 +174,7 @@ def _say_of_table(rows: Rows, others: Sequence[str]) -> None:
 
 
 def _metric(rows: Rows) -> str | None:
-    """By which all trials are judged that have ended well; None where that is not one."""
+    """By which all trials are judged that have a value; None where that is not one."""
     metrics = {row["metric"] for row in rows if row["metric"]}
     return metrics.pop() if len(metrics) == 1 else None
 
