@@ -1,8 +1,13 @@
 """Settings that a session starts with, and the archive of classes that makes it start fast. No Java is started."""
 
+import threading
 from pathlib import Path
 
+import pytest
+from pyspark import SparkConf
+
 from experiments.cluster.addresses import local_cores
+from experiments.cluster.gateway import one_download_at_a_time
 from experiments.cluster.java import Java, class_archive_options
 from experiments.cluster.session import start_up_options
 
@@ -49,3 +54,25 @@ def test_without_a_place_for_the_archive_java_starts_without(tmp_path, monkeypat
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert class_archive_options(Java(tmp_path / "java", 21, "test")) == []
+
+
+@pytest.mark.parametrize("setting", ["spark.jars.packages", "spark.jars"])
+def test_packages_are_fetched_by_one_session_at_a_time(setting, tmp_path, monkeypatch):
+    """Both fill one cache, and each found half of what the other had begun."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    conf = SparkConf(loadDefaults=False).set(setting, "org.postgresql:postgresql:42.7.4")
+    has_begun = threading.Event()
+
+    def other():
+        with one_download_at_a_time(conf):
+            has_begun.set()
+
+    with one_download_at_a_time(conf):
+        thread = threading.Thread(target=other)
+        thread.start()
+        assert has_begun.wait(0.5) is (setting == "spark.jars")
+    thread.join(10)
+    assert has_begun.is_set()
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    with one_download_at_a_time(conf):
+        pass

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shlex
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,12 +35,28 @@ def launch(conf: SparkConf, printed: IO[str]) -> Any:
         own = f"--properties-file {shlex.quote(file.name)} --load-spark-defaults"
         os.environ[_ARGUMENTS] = f"{own} {before or 'pyspark-shell'}"
         try:
-            return launch_gateway(popen_kwargs={"stdout": printed, "stderr": printed})
+            with one_download_at_a_time(conf):
+                return launch_gateway(popen_kwargs={"stdout": printed, "stderr": printed})
         finally:
             if before is None:
                 os.environ.pop(_ARGUMENTS, None)
             else:
                 os.environ[_ARGUMENTS] = before
+
+
+@contextlib.contextmanager
+def one_download_at_a_time(conf: SparkConf) -> Iterator[None]:
+    """Of this user on this machine: Spark's downloads of packages break one another's cache.
+
+    Of a home that is not there, or has no locks, nobody is kept waiting.
+    """
+    with contextlib.ExitStack() as stack:
+        if conf.get("spark.jars.packages", None):
+            with contextlib.suppress(OSError, RuntimeError):
+                home = os.open(Path.home(), os.O_RDONLY)
+                stack.callback(os.close, home)
+                fcntl.flock(home, fcntl.LOCK_EX)
+        yield
 
 
 def properties(settings: list[tuple[str, str]]) -> str:
