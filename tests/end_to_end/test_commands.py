@@ -57,6 +57,7 @@ def test_a_new_estimator_and_a_new_csv_are_yaml_alone(typed, store, runs, tmp_pa
     assert run.data.metrics["rmse"] < 0.5
 
 
+@pytest.mark.long
 def test_a_tracking_server_serves_metrics_artifacts_and_a_model_that_scores(
     spark, typed, shared_server, runs, monkeypatch
 ):

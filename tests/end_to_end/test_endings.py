@@ -25,6 +25,7 @@ def java_of(process):
         return [int(line) for line in listed]
 
 
+@pytest.mark.long
 def test_an_interrupted_run_is_killed_and_its_java_ends(start, store, wait_for):
     process = start("experiments", *LONG)
     client = MlflowClient(store)

@@ -27,6 +27,8 @@ FILES, COMMANDS = blocks()
 # Of a cluster, which test_clusters.py starts.
 OF_CLUSTER = [line for line in COMMANDS if re.search(r"\bhead\b", line)]
 OURS = [line for line in COMMANDS if line.startswith("experiments ") and line not in OF_CLUSTER]
+# Networks, tuning and sweeps, each of which takes ten seconds or more.
+SLOW = re.compile(r"model=keras|tuned_forest|tuning=|experiments -m|model=random_forest data=wine$")
 OF_MLFLOW = [line for line in COMMANDS if "mlflow run . " in line]
 
 
@@ -55,7 +57,9 @@ def store(folder, new_store):
     return new_store(folder)
 
 
-@pytest.mark.parametrize("line", OURS)
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, marks=[pytest.mark.long] if SLOW.search(line) else []) for line in OURS]
+)
 def test_a_command_of_readme_works(line, typed, store, runs, folder, monkeypatch, request):
     monkeypatch.chdir(folder)
     program, *words = shlex.split(line)
@@ -74,6 +78,10 @@ def test_a_command_of_readme_works(line, typed, store, runs, folder, monkeypatch
         assert run.info.status == "FINISHED"
         assert run.data.metrics["r2"] > 0.3
         assert "keras_regressor" in run.info.run_name
+
+
+def test_few_commands_of_readme_are_slow():
+    assert 0 < sum(bool(SLOW.search(line)) for line in OURS) < len(OURS) / 3
 
 
 @pytest.mark.long

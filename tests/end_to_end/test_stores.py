@@ -18,6 +18,7 @@ print("made", sys.argv[2])
 """
 
 
+@pytest.mark.long
 def test_four_first_commands_at_once_share_one_whole_store(start, tmp_path):
     """Without a lock each of them fails, and every later one."""
     folder = tmp_path / "new"

@@ -75,6 +75,7 @@ def test_a_sweep_is_one_parent_with_its_children_and_the_best_is_registered(type
     assert not [tag for tag in again.data.tags if "claim" in tag]
 
 
+@pytest.mark.long
 def test_runs_are_compared_over_their_seeds_and_written_to_a_table(typed, tmp_path):
     words = ["data=diabetes", "model=ridge,lasso", "seed=1,2,3", "sweep.models=none"]
     done = typed("-m", *words)

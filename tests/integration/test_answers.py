@@ -34,6 +34,7 @@ def types_of(loaded):
     return {column.name: (str(column.type), column.required) for column in loaded.metadata.get_input_schema()}
 
 
+@pytest.mark.long
 def test_whole_numbers_may_be_missing_or_fractions_where_they_are_imputed(model):
     frame = pd.read_csv(CASES / "ints.csv")
     words = ("model=linear_regression", "model.estimator.regParam=0", "data=table", f"data.path={CASES / 'ints.csv'}")
@@ -93,6 +94,7 @@ def sales(tmp_path):
     ]
 
 
+@pytest.mark.long
 def test_columns_of_every_kind_are_taken_as_pandas_reads_them(spark, model, sales, tmp_path, over_http):
     frame, words = sales
     loaded = model(*words)
@@ -112,6 +114,7 @@ def test_columns_of_every_kind_are_taken_as_pandas_reads_them(spark, model, sale
     assert np.allclose(scored["prediction"], answers["prediction"])
 
 
+@pytest.mark.long
 def test_dates_in_the_data_s_own_spelling_are_not_taken_for_others(model, tmp_path):
     days = pd.date_range("2024-01-01", periods=300)
     frame = pd.DataFrame({"day": days.strftime("%d.%m.%Y"), "x": np.arange(300.0) % 7})
@@ -151,6 +154,7 @@ def test_classes_are_said_in_the_label_s_own_texts_and_whole_numbers(spark, mode
     assert loaded_again["predicted_label"].tolist() == [truth[7]]
 
 
+@pytest.mark.long
 def test_a_label_with_a_dot_is_called_so(model, tmp_path):
     random = np.random.default_rng(1)
     frame = pd.DataFrame({"x.1": random.normal(size=200)})
@@ -160,6 +164,7 @@ def test_a_label_with_a_dot_is_called_so(model, tmp_path):
     assert (loaded.predict(frame)["predicted_la.bel"] == frame["la.bel"]).mean() > 0.95
 
 
+@pytest.mark.long
 def test_a_user_that_was_never_seen_has_no_answer_and_no_row_is_lost(model):
     loaded = model("model=als")
     asked = pd.DataFrame({"user": [1, 10**6, 2], "item": [1, 1, 2]}, index=["a", "b", "c"])
@@ -182,6 +187,7 @@ def test_gaps_are_filled_as_loading_filled_them(model, tmp_path):
     assert missing == infinite == given
 
 
+@pytest.mark.long
 def test_texts_are_trimmed_and_emptied_as_loading_did(model, tmp_path):
     random = np.random.default_rng(1)
     kinds = random.choice(["Private", "State", "?"], 300)
@@ -194,7 +200,7 @@ def test_texts_are_trimmed_and_emptied_as_loading_did(model, tmp_path):
     assert loaded.predict(asked)["prediction"].tolist() == pytest.approx([10, 10, 50, 50], abs=0.5)
 
 
-@pytest.mark.parametrize("preprocessing", ["auto", "one_hot"])
+@pytest.mark.parametrize("preprocessing", ["auto", pytest.param("one_hot", marks=pytest.mark.long)])
 def test_a_category_that_no_training_row_had_is_said(model, tmp_path, preprocessing):
     random = np.random.default_rng(1)
     frame = pd.DataFrame({"home.town": random.choice(["Rome", "Bonn"], 200), "x": random.normal(size=200)})
@@ -230,6 +236,7 @@ def test_a_column_that_is_not_there_is_said(model):
         loaded.predict(pd.read_csv(CASES / "ints.csv").rename(columns={"n": "N"}))
 
 
+@pytest.mark.long
 def test_what_is_no_truth_value_no_date_and_no_number_is_refused_and_never_made_one(model, sales, over_http):
     frame, words = sales
     loaded = model(*words)
@@ -268,6 +275,7 @@ def test_what_is_no_truth_value_no_date_and_no_number_is_refused_and_never_made_
     assert np.allclose(loaded.predict(rows.assign(day=days))["prediction"], answers)
 
 
+@pytest.mark.long
 def test_days_begin_where_they_began_at_the_fit(spark, model, tmp_path):
     times = pd.date_range("2024-01-01", periods=400, freq="7h", tz="UTC")
     frame = pd.DataFrame({"at": times.strftime("%Y-%m-%dT%H:%M:%SZ"), "y": times.day_of_week * 10.0})
@@ -307,6 +315,7 @@ def test_an_offset_is_asked_for_and_used(model, tmp_path):
     assert len(loaded.predict(loaded.input_example)) == 5
 
 
+@pytest.mark.long
 def test_labels_are_said_as_they_are_whatever_spark_would_put_in_their_place(model, tmp_path, monkeypatch):
     names = ["${env:HOME}", "see __THIS__ one", '${x} "q"', "it's \\u0024 5"]
     frame = pd.DataFrame(

@@ -75,6 +75,7 @@ def test_the_best_is_chosen_on_the_rows_that_are_asked_for(spark, words, contrar
     assert len(client.search_runs([first.info.experiment_id])) == 3  # and the sweep is the same
 
 
+@pytest.mark.long
 def test_folds_judge_as_a_loop_over_them_would(spark, words):
     from sklearn.linear_model import LinearRegression
 
@@ -97,6 +98,7 @@ def test_folds_judge_as_a_loop_over_them_would(spark, words):
     assert result.metrics["cv_rmse_deviation"] == pytest.approx(np.std(errors, ddof=1), rel=1e-6)
 
 
+@pytest.mark.long
 def test_the_alias_moves_only_to_what_is_not_worse_on_the_same_rows(spark, words, client):
     def registered(*own):
         made = run(experiments.load(["model=ridge", "data=diabetes", *own, *words])).registered
@@ -125,6 +127,7 @@ def test_the_alias_moves_only_to_what_is_not_worse_on_the_same_rows(spark, words
         ["model=logistic_regression", "data=breast_cancer", *(f"model.estimator.{each}" for each in NOTHING_LEFT)],
     ],
 )
+@pytest.mark.long
 def test_a_model_no_better_than_a_guess_gets_no_alias(spark, words, client, own):
     name = own[1].removeprefix("data=")
     made = run(experiments.load([*own, *words])).registered
@@ -146,6 +149,7 @@ def test_a_model_that_ranks_a_rare_class_is_no_guess(spark, words, client, tmp_p
     assert made.registered.alias == "candidate is version 1"
 
 
+@pytest.mark.long
 def test_python_runs_compares_and_scores(spark, words, tmp_path):
     result = experiments.run(["model=random_forest", "data=iris", "model.estimator.numTrees=5", *words], quiet=True)
     compared = experiments.compare("iris", [word for word in words if word.startswith("tracking.")])

@@ -37,6 +37,7 @@ def test_too_few_slots_are_said(examined):
     assert "model.estimator.numWorkers=" in found["slots"]["way_out"]
 
 
+@pytest.mark.long
 def test_data_is_read_by_executors_and_what_cannot_be_read_is_said(examined, tmp_path):
     pd.DataFrame({"a": range(9), "y": range(9)}).to_parquet(tmp_path / "rows.parquet")
     table = ["model=ridge", "data=table", "data.label=y", "data.format=parquet"]

@@ -46,6 +46,7 @@ def test_an_honest_table_gives_no_reason(told):
         assert told(rows_of(), *words, "model.estimator.regParam=0")[1] == []
 
 
+@pytest.mark.long
 def test_a_fit_that_ended_before_it_converged(told):
     frame = rows_of().assign(y=lambda rows: (rows["y"] > 0).astype(int))
     plain = ["model=logistic_regression", "model.estimator.regParam=0"]
@@ -73,6 +74,7 @@ def test_a_label_that_several_features_give_together(told):
 
 
 @pytest.mark.parametrize("words", [["preprocessing=auto"], ["preprocessing=one_hot", "data.missing=keep"]])
+@pytest.mark.long
 def test_texts_that_differ_in_blanks_or_capitals_only(told, words):
     frame = rows_of().assign(
         c=lambda rows: np.where(rows.index % 3 == 0, "yes", np.where(rows.index % 3 == 1, "Yes", "no"))
@@ -124,6 +126,7 @@ def test_a_model_that_says_one_class_of_nearly_all_rows_is_told_what_helps(told)
 
 
 @pytest.mark.parametrize("many", [False, True])
+@pytest.mark.long
 def test_a_label_of_few_whole_numbers_may_name_classes(spark, tmp_path, monkeypatch, many):
     if many:  # so that some of the rows are looked at
         monkeypatch.setattr("experiments.data.few.MOST_ROWS", 50)

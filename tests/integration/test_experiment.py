@@ -128,6 +128,7 @@ def test_vector_columns_are_features_as_they_are(spark, store, words):
     assert [str(column.type) for column in info.signature.inputs] == ["SparkML vector"]
 
 
+@pytest.mark.long
 def test_random_forest_on_purchases_is_the_documents(spark, store, words):
     result = run(load(["model=random_forest", *words]))
     # The document's own listing, on other random rows of the same law: deviation of an accuracy of 2,000 rows is 0.01.

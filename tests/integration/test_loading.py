@@ -224,6 +224,7 @@ def test_small_data_is_one_partition_unless_told_otherwise(spark):
     ("written", "parts"),
     [("one row group", 2), ("one large row group", 2), ("four row groups", None), ("packed", 2), ("two packed", None)],
 )
+@pytest.mark.long
 def test_rows_that_one_task_reads_are_dealt_out_over_the_cores(spark, tmp_path, monkeypatch, written, parts):
     """Else one core alone would work in every pass over them. The rows of both sides stay what they are."""
     random = np.random.default_rng(3)

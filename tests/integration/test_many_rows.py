@@ -37,6 +37,7 @@ def tables(tmp_path):
         (["model=pca", "model.estimator.k=1", "data.label=null"], "explained_variance"),
     ],
 )
+@pytest.mark.long
 def test_of_many_training_rows_some_are_judged(spark, tables, monkeypatch, words, metric):
     config = load([*tables, *words])
     with load_data(spark, config.data, config.model.task, 42) as data, ExitStack() as keeping:
@@ -58,6 +59,7 @@ def test_of_many_training_rows_some_are_judged(spark, tables, monkeypatch, words
     assert some[f"train_{metric}"] != whole[f"train_{metric}"]
 
 
+@pytest.mark.long
 def test_a_likelihood_is_of_all_training_rows(spark, tmp_path, monkeypatch):
     """It is a sum: of some rows it would be another number."""
     monkeypatch.setattr("experiments.evaluation.judged.MOST_TRAINING_ROWS", 10)

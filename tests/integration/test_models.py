@@ -81,6 +81,7 @@ def test_no_shipped_model_is_left_out_here():
     assert set(choices("model")) == {*MODELS, *elsewhere}
 
 
+@pytest.mark.long
 def test_linear_svc_is_the_documents_and_its_law_s(finished, table):
     result, _ = finished("linear_svc")
     assert result.metrics["accuracy"] == pytest.approx(DOCUMENT["linear_svc"]["accuracy"], abs=0.04)
@@ -199,6 +200,7 @@ def test_metrics_and_areas_are_scikit_learns_of_the_same_predictions(spark, fini
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 5.0])
+@pytest.mark.long
 def test_areas_of_many_rows_are_near_however_close_their_scores_are(spark, monkeypatch, scale, classes):
     """A model that is hardly sure of anything has all its scores in one step of those that suit others."""
     from sklearn import metrics
@@ -223,6 +225,7 @@ def test_areas_of_many_rows_are_near_however_close_their_scores_are(spark, monke
         assert curve.average_precision() == pytest.approx(theirs, abs=2e-3)
 
 
+@pytest.mark.long
 def test_areas_of_several_classes_are_scikit_learns_means_of_each_against_the_rest(spark, finished, store):
     from sklearn import metrics
 
@@ -274,6 +277,7 @@ def test_a_threshold_moves_rows_from_one_class_to_the_other_in_the_metrics_and_i
 @pytest.mark.parametrize(
     "name", ["decision_tree", "gbt_classifier", "mlp", pytest.param("xgboost", marks=pytest.mark.by_hand)]
 )
+@pytest.mark.long
 def test_classifiers_of_purchases_come_near_what_can_be_known(finished, name):
     # The best rule of this law is right in about 0.70 of 2,000 rows, whose deviation is 0.01.
     result, _ = finished(name)
@@ -292,6 +296,7 @@ def test_the_perceptron_without_scaling_is_the_documents_and_finds_its_layers(sp
 
 
 @pytest.mark.parametrize("name", ["decision_tree_regressor", "random_forest_regressor", "gbt"])
+@pytest.mark.long
 def test_tree_regressors_are_as_good_as_scikit_learns_on_the_same_rows(spark, finished, name):
     from sklearn import ensemble, tree
 
@@ -328,6 +333,7 @@ def test_naive_bayes_is_scikit_learns_on_the_same_hashes_and_names_its_words(spa
 
 
 @pytest.mark.parametrize("name", ["bisecting_kmeans", "gaussian_mixture"])
+@pytest.mark.long
 def test_clusterings_find_the_blobs(finished, table, name):
     result, _ = finished(name)
     assert result.objective == pytest.approx(DOCUMENT["bisecting_kmeans"]["silhouette"], abs=0.005)
@@ -424,6 +430,7 @@ def test_lda_is_as_sure_of_its_words_as_scikit_learns(spark, finished, table):
     assert result.metrics["perplexity"] == pytest.approx(theirs.perplexity(counts), rel=0.35)
 
 
+@pytest.mark.long
 def test_als_comes_near_the_noise_of_the_ratings(finished):
     result, config = finished("als")
     assert config.data.parameters["noise"] < result.metrics["rmse"] < 1.3 * config.data.parameters["noise"]
@@ -441,6 +448,7 @@ def test_tuning_records_every_candidate_and_fits_the_best(finished, table, store
     assert result.metrics["accuracy"] > 0.8
 
 
+@pytest.mark.long
 def test_each_metric_is_explained(finished):
     """Those of one model of each kind in docs/metrics.md."""
     known = set(re.findall(r"`(\w+)`", (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()))
@@ -458,6 +466,7 @@ def test_each_metric_is_explained(finished):
         for name in [*MODELS, *ELSEWHERE]
     ],
 )
+@pytest.mark.long
 def test_pyfunc_and_http_take_what_pandas_reads_and_answer_as_the_pipeline_in_the_data_s_words(
     spark, finished, store, name, tmp_path, over_http, cluster_words
 ):

@@ -114,6 +114,7 @@ def test_it_is_as_good_as_plain_keras(finished, plain, model, data):
     assert metrics["rmse" if data == "diabetes" else "accuracy"] == pytest.approx(plain(data), abs=DATA[data][1])
 
 
+@pytest.mark.long
 def test_a_run_shows_its_epochs_layers_and_ranks(finished, store):
     result, client = finished("keras_horovod", "digits"), MlflowClient(store)
     steps = client.get_metric_history(result.run_id, "epoch_loss")

@@ -57,6 +57,7 @@ def test_numbers_that_do_not_start_at_0_are_classes_too(spark, words, table, tmp
     assert set(output(tmp_path, result, "confusion_matrix")["true"]) == {3, 5}
 
 
+@pytest.mark.long
 def test_naive_bayes_reads_a_folder_of_texts_and_a_csv_of_them(spark, words, table, tmp_path):
     random = np.random.default_rng(1)
     texts = [(topic, " ".join(random.choice([*own, "the", "of", "and"], 12)))
@@ -82,6 +83,7 @@ def test_an_extreme_imbalance_is_warned_of(spark, words, table, tmp_path):
 
 
 @pytest.mark.parametrize("model", ["linear_regression", "linear_svc", "pca", "kmeans", "glm"])
+@pytest.mark.long
 def test_a_constant_column_changes_nothing_for_the_worse(spark, words, table, model):
     random = np.random.default_rng(1)
     frame = pd.DataFrame({"x": random.normal(size=200), "z": random.normal(size=200), "constant": 7.0})
@@ -157,6 +159,7 @@ def test_clusters_are_counted_on_each_side_of_a_split(spark, words, tmp_path):
     assert output(tmp_path, result, "cluster_centres")["(rows)"].sum() == 10_000
 
 
+@pytest.mark.long
 def test_ratings_of_users_that_were_never_seen_are_said(spark, words, table, tmp_path):
     known = pd.DataFrame({"user": np.arange(60) % 6, "item": np.arange(60) % 5, "rating": np.arange(60) % 4 + 1.0})
     unknown = known.assign(user=known["user"] + 100)
@@ -219,6 +222,7 @@ def test_constants_keep_their_value_behind_a_scaler_without_mean(spark, words, t
 
 
 @pytest.mark.listens  # XGBoost, see conf/model/xgboost.yaml
+@pytest.mark.long
 def test_a_vector_without_names_has_numbered_importances_and_a_scatter(spark, words, tmp_path):
     lines = [f"{i % 2} 1:{i % 7} 2:{i % 2} 3:{i % 3}" for i in range(80)]
     (tmp_path / "rows.libsvm").write_text("\n".join(lines))
@@ -239,6 +243,7 @@ def test_a_label_may_be_called_true(spark, words, table):
 
 
 @pytest.mark.parametrize("without", [[], ["preprocessing.idf=null"]])
+@pytest.mark.long
 def test_texts_are_projected_with_their_label(spark, words, tmp_path, without):
     chosen = ["model=pca", "data=sentences", "data.rows=500", "preprocessing=hash_text"]
     result = run(load([*chosen, *without, *words]))
@@ -309,6 +314,7 @@ def test_the_encoder_is_what_pandas_says(spark):
     assert fitted.transform(new).first()["few_v"].toArray().sum() == 0  # as the most frequent
 
 
+@pytest.mark.long
 def test_sentences_beside_other_columns_are_read_by_their_words_and_a_gap_has_none(spark, words, table, tmp_path):
     random = np.random.default_rng(1)
     stays = random.random(400) < 0.5

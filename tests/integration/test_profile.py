@@ -89,6 +89,7 @@ def test_what_is_doubtful_is_said_with_the_word_that_helps(spark, sales):
     assert "town" not in said
 
 
+@pytest.mark.long
 def test_a_label_with_one_class_in_nearly_all_rows_is_said(spark):
     frame = pd.DataFrame({"size": np.arange(200.0), "left": [0] * 184 + [1] * 16, "even": [0, 1] * 100})
     for words, is_said in [
@@ -102,6 +103,7 @@ def test_a_label_with_one_class_in_nearly_all_rows_is_said(spark):
         assert not is_said or any("data.balance=classes" in each for each in warnings)
 
 
+@pytest.mark.long
 def test_what_it_writes_leads_to_a_model_at_once(spark, sales, cluster_words, store, tmp_path, capsys):
     sales.drop(columns="tax").to_csv(tmp_path / "sales.csv", index=False)
     to = tmp_path / "my_conf" / "data" / "our_sales.yaml"
@@ -119,6 +121,7 @@ def test_what_it_writes_leads_to_a_model_at_once(spark, sales, cluster_words, st
         profile_data(load(["data=table", f"data.path={tmp_path / 'sales.csv'}", *cluster_words]), to, None)
 
 
+@pytest.mark.long
 def test_codes_are_written_as_names_and_sentences_are_read_by_their_words(cluster_words, tmp_path, capsys):
     random = np.random.default_rng(3)
     frame = pd.DataFrame({"postcode": random.choice(["04109", "10115", "80331"], 300), "size": random.normal(size=300)})
@@ -218,6 +221,7 @@ def test_a_wrong_word_is_said_before_spark(tmp_path, cluster_words, spark):
         )
 
 
+@pytest.mark.long
 def test_rows_without_a_label_or_a_date_are_left_out_alone_and_what_is_written_says_so(spark, tmp_path, cluster_words):
     random = np.random.default_rng(0)
     dates = pd.date_range("2024-01-01", periods=300).strftime("%d/%m/%Y")
@@ -232,6 +236,7 @@ def test_rows_without_a_label_or_a_date_are_left_out_alone_and_what_is_written_s
     assert sum(made.rows.values()) == 290  # and those of the gaps that are filled
 
 
+@pytest.mark.long
 def test_a_date_that_many_rows_lack_costs_no_rows_but_the_column(spark, tmp_path, cluster_words, capsys):
     """Who never came back is not to be left out of a table of those who leave."""
     random = np.random.default_rng(4)
@@ -277,6 +282,7 @@ def rides():
     return frame
 
 
+@pytest.mark.long
 def test_what_is_read_otherwise_than_meant_is_said(spark, rides, store, cluster_words, tmp_path, capsys):
     rides.to_csv(tmp_path / "rides.csv", index=False)
     config = load(["data=table", f"data.path={tmp_path / 'rides.csv'}", "data.label=price", *cluster_words])

@@ -74,6 +74,7 @@ def check_trials(spark, client, children, values):
 
 
 @pytest.mark.parametrize("trials", [5, pytest.param(16, marks=pytest.mark.by_hand)])
+@pytest.mark.long
 def test_trials_on_8_threads_have_their_own_params_metrics_models_and_pools(spark, sweep, trials):
     """With 16 by hand, as each trial logs a model, and is then fitted once more here."""
     values = TRIALS[:trials]
@@ -148,6 +149,7 @@ def test_a_search_finds_the_number_of_clusters_and_goes_on_with_its_study(spark,
     assert [line.split()[2] for line in log.splitlines()] == ["start", "load", "fit", "evaluate", "log"]
 
 
+@pytest.mark.long
 def test_a_sweep_shows_what_matters_and_what_is_traded_for_what(spark, sweep):
     client, parent, children = sweep(
         *("model=elastic_net", "data=diabetes", "sweep=random", "sweep.trials=10", "sweep.models=none"),
@@ -191,6 +193,7 @@ def test_stages_that_trials_begin_with_are_fitted_once(spark):
     assert not kept(spark) - before
 
 
+@pytest.mark.long
 def test_what_the_infrastructure_failed_is_tried_again_and_its_failure_stays(spark, sweep, tmp_path, monkeypatch):
     (tmp_path / "flaky").mkdir()
     (tmp_path / "flaky" / "__init__.py").write_text(FLAKY)

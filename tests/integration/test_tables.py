@@ -233,6 +233,7 @@ def test_a_zipped_file_is_called_that(spark, tmp_path):
 
 
 @pytest.mark.parametrize("task", ["regression", "classification"])
+@pytest.mark.long
 def test_few_rows_and_many_are_doubted_alike(spark, tmp_path, monkeypatch, task):
     """Few are looked at on the driver, of more some, and by Spark what is suspicious; both ways must say the same."""
     random = np.random.default_rng(4)
@@ -294,6 +295,7 @@ def test_rows_that_are_in_both_sets_are_found_however_alike_they_are(spark, tmp_
         assert int(about[1].replace(",", "")) == pytest.approx(6000, rel=0.2)
 
 
+@pytest.mark.long
 def test_filling_many_columns_changes_nothing_else(spark, tmp_path):
     """Filled columns are hashed as the array that they were filled in: rows must be on the sides where they were."""
     values = np.random.default_rng(6).normal(size=(60, 250)).round(3)

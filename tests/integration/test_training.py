@@ -115,6 +115,7 @@ def test_two_ranks_give_what_one_gives(frame, alone, engine):
 
 
 @pytest.mark.parametrize("engine", MOSTLY_HOROVOD)
+@pytest.mark.long
 def test_a_network_with_everything_is_the_same_each_time(frame, engine):
     """Dropout, Adam with a warm-up, several classes, rows held out, early stopping: equal bit for bit.
 
@@ -144,6 +145,7 @@ def test_rows_in_another_order_are_another_training(frame, alone):
     assert widest(weights(alone), weights(estimator.fit(other))) > 0
 
 
+@pytest.mark.long
 def test_whole_batches_give_what_keras_gives(frame, values):
     """With all rows in each step their order counts for nothing, so that plain Keras must come to the same."""
     features, _, three, _ = values
@@ -177,6 +179,7 @@ def test_it_is_as_accurate_as_keras_and_scores_the_same(frame, values, alone):
     assert accuracy == pytest.approx(plain.evaluate(features, two, verbose=0)[1], abs=0.03)
 
 
+@pytest.mark.long
 def test_weights_count_as_copies_of_rows(spark, frame):
     """Of full batches: a row of weight 2 pulls as two rows do."""
     weighted = frame.withColumn("weight", F.when(F.col("score") > 0, 2.0).otherwise(1.0))
@@ -186,6 +189,7 @@ def test_weights_count_as_copies_of_rows(spark, frame):
     assert widest(weights(one), weights(KerasClassifier(**params).fit(copied))) < 1e-5
 
 
+@pytest.mark.long
 def test_a_regression_finds_what_least_squares_finds(spark, values):
     features, *_ = values
     target = features @ np.array([1.0, -2.0, 0.5, 0.0, 3.0]) + 0.7
@@ -203,6 +207,7 @@ def test_a_regression_finds_what_least_squares_finds(spark, values):
     assert np.allclose(model.transform(rows).toPandas()["prediction"], target, atol=0.01)
 
 
+@pytest.mark.long
 def test_moving_statistics_are_the_same_on_all_ranks(frame):
     model = troubled("normalised", epochs=2).fit(frame)
     assert len(model.summary.epochs) == 2
@@ -219,6 +224,7 @@ def test_a_penalty_and_an_optimizer_with_options(frame):
     assert np.abs(weights(one)[0]).max() < 0.2  # of 0.6 and more without
 
 
+@pytest.mark.long
 def test_gradients_that_are_not_summed_are_noticed(frame):
     with pytest.raises(TrainingError, match=r"all ranks must hold the same weights, but after epoch 1 ranks 1 differ"):
         troubled("unsynchronised").fit(frame)
@@ -332,6 +338,7 @@ class Fitting(threading.Thread):
 
 
 @pytest.mark.parametrize("engine", [pytest.param("tensorflow", marks=pytest.mark.long), "horovod"])
+@pytest.mark.long
 def test_a_training_process_that_is_killed(frame, ranks_below, engine):
     fitting = Fitting(lambda: troubled("slow", engine, epochs=1000).fit(frame))
     fitting.wait_for_steps()
@@ -344,6 +351,7 @@ def test_a_training_process_that_is_killed(frame, ranks_below, engine):
     )
 
 
+@pytest.mark.long
 def test_a_spark_worker_that_is_killed(frame, ranks_below):
     fitting = Fitting(lambda: troubled("slow", epochs=1000).fit(frame))
     fitting.wait_for_steps()
@@ -439,6 +447,7 @@ def test_a_disk_that_is_full(frame, monkeypatch):
         KerasClassifier(**SGD, engine="horovod", numWorkers=2).fit(frame)
 
 
+@pytest.mark.long
 def test_a_function_that_makes_no_network(frame):
     with pytest.raises(TrainingError, match=r"network must be a function that returns a keras.Model, got str"):
         troubled("not_a_model").fit(frame)
@@ -449,6 +458,7 @@ def test_a_network_that_could_not_be_loaded_where_it_scores(frame):
         troubled("own_layer").fit(frame)
 
 
+@pytest.mark.long
 def test_a_loss_that_does_not_fit_the_label(frame):
     with pytest.raises(ValueError, match=r"loss must be one of a single probability for two classes, got 'categ"):
         KerasClassifier(**SGD, loss="categorical_crossentropy").fit(frame)
@@ -480,6 +490,7 @@ def uninterrupted(frame):
     return weights(KerasClassifier(**SGD, batchSize=26, epochs=4).fit(frame))
 
 
+@pytest.mark.long
 def test_an_interrupted_training_goes_on_to_the_same_end(spark, frame, tmp_path, monkeypatch):
     mark, shared = (
         tmp_path / "mark",
@@ -508,6 +519,7 @@ def test_an_interrupted_training_goes_on_to_the_same_end(spark, frame, tmp_path,
     assert [row["epoch_loss"] for row in resumed.summary.epochs] == [row["epoch_loss"] for row in whole.summary.epochs]
 
 
+@pytest.mark.long
 def test_a_checkpoint_that_is_broken_is_passed_over(frame, kept, uninterrupted):
     KerasClassifier(**kept, epochs=3).fit(frame)
     files = sorted(Path(kept["checkpointDir"]).iterdir())
@@ -536,6 +548,7 @@ def test_a_checkpoint_goes_on_with_another_number_of_ranks(frame, kept, uninterr
         KerasClassifier(**kept, epochs=1).fit(frame)
 
 
+@pytest.mark.long
 def test_a_checkpoint_of_something_else_is_refused(frame, kept):
     KerasClassifier(**kept, epochs=1).fit(frame)
     with pytest.raises(TrainingError, match=r"checkpointDir must be empty or .* which is of another config; choose"):

@@ -38,6 +38,7 @@ def test_train_validation_judges_each_candidate_once(spark, words, tmp_path):
         (["model=lda", "data.rows=500", "tuning.folds=2", "tuning.grid.model.estimator.maxIter=[1,30]"], 30),
     ],
 )
+@pytest.mark.long
 def test_tasks_without_a_label_are_tuned_too(spark, words, tmp_path, chosen, best):
     result = run(load([*chosen, "tuning=cross_validation", *words]))
     tuned = candidates(tmp_path, result)
@@ -45,6 +46,7 @@ def test_tasks_without_a_label_are_tuned_too(spark, words, tmp_path, chosen, bes
     assert tuned[tuned["best"]].iloc[0, 0] == best
 
 
+@pytest.mark.long
 def test_a_candidate_without_a_finite_metric_is_never_the_best(spark, words, tmp_path, table):
     # Of user 0 there is one rating, whichever fold it is in: the model of the others makes no number of it.
     frame = pd.DataFrame({"user": np.minimum(np.arange(61), 60 - np.arange(61)) // 10, "item": np.arange(61) % 5})
@@ -57,6 +59,7 @@ def test_a_candidate_without_a_finite_metric_is_never_the_best(spark, words, tmp
     assert tuned["best"].tolist() == [False, True]
 
 
+@pytest.mark.long
 def test_a_fold_without_the_last_class_is_judged_all_the_same(spark, words, tmp_path, table):
     frame = pd.DataFrame({"x": np.arange(61.0), "y": ["a", "b"] * 30 + ["c"]})
     grid = ["tuning=cross_validation", "tuning.grid.model.estimator.regParam=[0.01,0.1]"]
