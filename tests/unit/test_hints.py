@@ -76,9 +76,9 @@ def text_of(node, name):
 
 
 def hints():
-    """File and word of each hint; of a person's own text, such as `got 'a=b'`, there is none in the source."""
+    """The word of each hint; of a person's own text, such as `got 'a=b'`, there is none in the source."""
     found = set()
-    for name, text in sentences():
+    for _, text in sentences():
         if text == HELP:
             continue
         for hint in _HINT.findall(_COMMAND.sub("", text)):
@@ -86,7 +86,7 @@ def hints():
             word = SAMPLES.get(word, word.replace("…", ANY))
             key = word.strip("'").partition("=")[0]
             if key.split(".")[0] in (*GROUPS, "seed", "allowed_packages", "hydra") or is_hint_on(text, hint):
-                found.add((name, word))
+                found.add(word)
     return sorted(found)
 
 
@@ -96,12 +96,12 @@ def is_hint_on(text, hint):
 
 
 def commands():
-    """File and words of each command."""
-    found = {(name, command) for name, text in sentences() for command in _COMMAND.findall(text)}
-    found |= {("cli.py", line) for line in re.findall(r"^  experiments (.*?)(?:   |$)", HELP, re.MULTILINE)}
+    """The words of each command."""
+    found = {command for _, text in sentences() for command in _COMMAND.findall(text)}
+    found |= {*re.findall(r"^  experiments (.*?)(?:   |$)", HELP, re.MULTILINE)}
     for path in config_folder().glob("*/*.yaml"):
-        for name, line in choices(path.parent.name).items():
-            found |= {(f"conf/{name}", command) for command in re.findall(r"   experiments (.*)$", line)}
+        for line in choices(path.parent.name).values():
+            found |= {*re.findall(r"   experiments (.*)$", line)}
     return sorted(found)
 
 
@@ -124,16 +124,16 @@ def test_there_are_hints():
     assert len(commands()) > 40
 
 
-@pytest.mark.parametrize(("name", "word"), hints())
-def test_a_hint_composes_as_it_stands(name, word, planned):
+@pytest.mark.parametrize("word", hints())
+def test_a_hint_composes_as_it_stands(word, planned):
     if word == CASE:
         assert planned(f"sweep.cases=[{word}]").size == 2
         return
     compose(word)
 
 
-@pytest.mark.parametrize(("name", "command"), commands())
-def test_a_command_in_a_hint_is_one(name, command, planned, tmp_path, monkeypatch):
+@pytest.mark.parametrize("command", commands())
+def test_a_command_in_a_hint_is_one(command, planned, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "houses.csv").write_text("price,size\n1,2\n")
     options, words = split_words(shlex.split(command.replace("…", "")))
@@ -143,4 +143,4 @@ def test_a_command_in_a_hint_is_one(name, command, planned, tmp_path, monkeypatc
         assert planned(*words).size > 1
     else:
         load(words)
-    assert set(options) <= {"-m", "--dry-run", "--help", "--cfg", "job"}, name
+    assert set(options) <= {"-m", "--dry-run", "--help", "--cfg", "job"}
