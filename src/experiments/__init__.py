@@ -7,6 +7,8 @@
 `experiments.run(["model=ridge"])` is one tracked run, `experiments.sweep(["model=ridge,lasso"])` a run for each in one
 Spark session, `experiments.compare()` shows them side by side, `experiments.load_model(result)` scores pandas frames.
 Words are those of the command line; `experiments.load(words)` composes them without running anything.
+
+The functions are `run`, `sweep`, `compare`, `runs`, `load` and `load_model`; `help(experiments.run)` tells of one.
 """
 
 from __future__ import annotations

@@ -128,6 +128,39 @@ def test_ctrl_c_ends_it_there_and_no_command_line_has_secrets(page, start, wait_
 
 
 @on_yarn
+def test_a_network_trains_with_its_driver_there(page, command, server):
+    words = [word for word in with_our_python(page[1]) if word != "model=ridge"]
+    network = ["model=keras_regressor", "model.estimator.engine=tensorflow", "model.estimator.numWorkers=2"]
+    done = command(*words, *network, "model.estimator.epochs=3", "cluster.executors=2", "cluster.memory_overhead=1g")
+    assert done.returncode == 0, done.stderr
+    client = MlflowClient(server.uri)
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    assert len(client.get_metric_history(run.info.run_id, "epoch_loss")) == 3
+
+
+@on_yarn
+def test_a_driver_whose_container_is_killed_is_a_failed_run(page, start, wait_for, server):
+    # Rows that take long, so that it has begun when it is killed.
+    process = start(*with_our_python(page[1]), "tuning=cross_validation", "tuning.folds=50")
+    client = MlflowClient(server.uri)
+    wait_for(lambda: any("cluster.master" in run.data.params for run in client.search_runs(["1"])), 300)
+    masters = [
+        each
+        for each in psutil.process_iter(["cmdline"])
+        if "org.apache.spark.deploy.yarn.ApplicationMaster" in (each.info["cmdline"] or [])
+    ]
+    assert masters
+    for each in masters:
+        each.kill()
+    assert process.wait(300) == 1
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FAILED"
+    assert run.data.tags["experiments.failure"] in process.said
+    assert not client.search_registered_models()
+
+
+@on_yarn
 @pytest.mark.parametrize("label", ["price", "cost"])
 def test_mlflow_s_backend_has_the_run_s_true_status(page, command, server, tmp_path, label):
     _, _, config = page

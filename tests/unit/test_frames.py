@@ -55,7 +55,7 @@ def test_a_text_that_the_fit_would_not_read_is_named_and_no_line_makes_a_number_
         arrow("calls", "double", pd.Series(["1.605,16", "43.16"]), reading(**COMMAS))
     with pytest.raises(BadRows, match="numbers and texts, such as '1,5', in one column"):
         arrow("calls", "double", pd.Series([2.0, "1,5"]), reading(**COMMAS))
-    with pytest.raises(BadRows, match="give numbers, read from the file as they were at the fit"):
+    with pytest.raises(BadRows, match="give numbers, as they were at the fit"):
         arrow("calls", "double", pd.Series(["1.605"]), None)  # a model of an earlier version says nothing
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # So many different numbers, of each so few rows, are amounts and no classes.
 MANY_NUMBERS, LEAST_OF_A_CLASS = 30, 5
 # A class this much rarer than the most frequent one is worth a warning.
-RARE = 0.01
+RARE = 0.03
 
 
 def with_classes(dataset: Dataset, label: str, groups: list[Any], values: list[Any]) -> Dataset:

@@ -89,7 +89,7 @@ def _way_to_numbers(name: str, values: pd.Series, reading: Mapping[str, Any] | N
     if any(isinstance(value, int | float) and not pd.isna(value) for value in values):
         return f"numbers and texts, such as {texts[0]!r}, in one column; of a file all are texts with dtype=str"
     if reading is None:
-        return f"texts such as {texts[0]!r}; give numbers, read from the file as they were at the fit"
+        return f"texts such as {texts[0]!r}; give numbers, as they were at the fit"
     there = [text for text in texts if text.strip() not in reading["missing"]]
     wrong = next((text for text in there if not re.fullmatch(reading["number"], _bare(text, reading))), None)
     column = f"frame[{name!r}]" if values.dtype == object else f"frame[{name!r}].astype(object)"
