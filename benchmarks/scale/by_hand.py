@@ -1,6 +1,8 @@
-"""What a user writes without us for a large table: read, assemble, fit, judge the test rows; no tracking, no model.
+"""What a user writes without us for a large table: read, assemble, fit, judge the test rows.
 
-python by_hand.py (ridge | random_forest | kmeans) (cached | read) FOLDER
+No tracking and no model, unless MLflow's autologging does that.
+
+python by_hand.py (ridge | random_forest | kmeans) (cached | read | autologged) FOLDER
 """
 
 import sys
@@ -34,5 +36,15 @@ train = spark.read.parquet(f"{folder}/train").select(columns)
 test = spark.read.parquet(f"{folder}/test").select(columns)
 if reading == "cached":
     train = train.persist(StorageLevel.MEMORY_AND_DISK)
-fitted = Pipeline(stages=[VectorAssembler(inputCols=features, outputCol="features"), estimator]).fit(train)
-print(f"{evaluator.getMetricName()} {evaluator.evaluate(fitted.transform(test))}")
+pipeline = Pipeline(stages=[VectorAssembler(inputCols=features, outputCol="features"), estimator])
+if reading == "autologged":
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/autologged.db")
+    mlflow.set_experiment(model)
+    mlflow.pyspark.ml.autolog()
+    with mlflow.start_run():
+        value = evaluator.evaluate(pipeline.fit(train).transform(test))
+else:
+    value = evaluator.evaluate(pipeline.fit(train).transform(test))
+print(f"{evaluator.getMetricName()} {value}")
