@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Of more held out rows a share is looked for among the training rows.
 MOST_TEST_ROWS = 200_000
+# Of the share that is to be held out.
+FAR_FROM_WANTED = 0.5
 
 
 def checked_dataset(
@@ -45,7 +47,7 @@ def checked_dataset(
     weight = plain_name(data.weight, features) if data.weight else None
     # Numbers and texts may be left to a stage; no stage of ours has an answer for a missing date.
     checked = [name for name in features if data.missing is not Missing.keep or kinds[name] in DATES]
-    checked += [name for name in (label, weight) if name is not None]
+    checked += [name for name in (label, weight, data.group, data.time) if name is not None]
     doubts = doubts_of(kinds, data, task, label, features)
     groups, few = _counted(rows, data, doubts, _sums(checked, kinds), weight, is_small)
     doubts.check_letters(groups)
@@ -61,7 +63,7 @@ def checked_dataset(
         label,
         features,
         *(counts[False], counts[True], digests[False], digests[True]),
-        warnings=_warnings(rows, data, doubts, groups, few),
+        warnings=(*_warnings(rows, data, doubts, groups, few), *_said_of_share(data, task, counts)),
         weight=weight,
         fit_weight=weight,
         group=data.group,
@@ -221,6 +223,19 @@ def _not_empty(data: DataConfig, task: Task, counts: dict[bool, int]) -> None:
                 f"data.test_fraction must leave rows on both sides, got {sum(counts.values())} rows and an empty "
                 f"{name} split; change data.test_fraction or use more rows"
             )
+
+
+def _said_of_share(data: DataConfig, task: Task, counts: Mapping[bool, int]) -> tuple[str, ...]:
+    """That groups or times hold out far more or less than was asked for."""
+    key = "group" if data.group is not None else "time" if data.time is not None else None
+    wanted, share = test_fraction(data, task), counts[True] / sum(counts.values())
+    if key is None or abs(share - wanted) <= FAR_FROM_WANTED * wanted:
+        return ()
+    why = "groups are few or large; another seed" if key == "group" else "many rows have one time; another fraction"
+    return (
+        f"data.{key}={getattr(data, key)} holds out {share:.0%} of the rows, where data.test_fraction is {wanted:g}, "
+        f"as {why} may come nearer",
+    )
 
 
 def _digest(groups: list[Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.config.schema import DataConfig, Missing, TableData, Task
 from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT, Given
 from experiments.data.kinds import DATES, NUMBERS, base_of, is_numbers
-from experiments.data.missing import any_missing, as_read, filled_sql, patterns_of
+from experiments.data.missing import any_missing, as_read, filled_sql, number_sql, patterns_of
 from experiments.data.names import matches, not_there, plain_name, quoted, sql_text
 from experiments.data.roles import BALANCE, as_weight
 from experiments.data.texts import check_texts
@@ -51,9 +51,9 @@ def features_of(
         ExperimentError: a name or a pattern that matches nothing, or all left out.
     """
     candidates = [column for column in columns if column not in (label, HELD_OUT, *aside)]
-    for key, patterns in (("data.features", data.features), ("data.exclude", data.exclude)):
+    for key, patterns in _named(data).items():
         for pattern in patterns:
-            # What is no feature anyway may be excluded too.
+            # What is no feature anyway may be excluded too, and be a text or a number.
             known = candidates if key == "data.features" else columns
             if not any(matches(column, [pattern]) for column in known):
                 raise ExperimentError(not_there(key, pattern, candidates, data))
@@ -66,6 +66,15 @@ def features_of(
     if not chosen:
         raise ExperimentError("data.features must leave at least one column, got none; look at data.exclude")
     return chosen
+
+
+def _named(data: DataConfig) -> dict[str, Sequence[str]]:
+    """Names and patterns of columns by the key that has them."""
+    named: dict[str, Sequence[str]] = {"data.features": data.features, "data.exclude": data.exclude}
+    # Of what a query makes other columns they say how the source is read.
+    if isinstance(data, TableData) and data.query is None:
+        named |= {"data.categories": data.categories, "data.numbers": data.numbers}
+    return named
 
 
 def check_names(columns: Sequence[str]) -> None:
@@ -202,7 +211,7 @@ def given_of(data: DataConfig, types: Mapping[str, str], used: Mapping[str, str]
     fills, keeps = data.missing is Missing.fill, data.missing is Missing.keep
     conversions = {}
     for name, kind in types.items():
-        made = _converted(quoted(name), kind, used[name], date_format)
+        made = _converted(number_sql(quoted(name), kind, data), kind, used[name], date_format)
         if kind == used[name] == "string" and not matches(name, data.categories):
             made = as_read(quoted(name), data)
         # A whole number that is kept is what it is, or null.

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 
 from experiments.config.schema import TableData
 from experiments.data.heads import MOST_FILES, Head, file_name, is_true
-from experiments.data.lines import Lines, check_lines, lines_of, lost_zeros, times_of_day
+from experiments.data.lines import Lines, check_lines, java_numbers, lines_of, lost_zeros, times_of_day
 from experiments.data.names import matches
 from experiments.errors import ExperimentError, override
 
@@ -79,7 +79,7 @@ def read_csv(
     first = next(iter(groups))
     nameless = _nameless(first, rows.columns)
     lost = lost_zeros(tops, [name for name, kind in rows.dtypes if kind in ("int", "bigint")])
-    said = (*_said_of_names(first, rows.columns, nameless), *_said_of_zeros(_used(lost, data), data.categories))
+    said = (*_said_of_names(first, rows.columns, nameless), *said_of_zeros(used(lost, data), data.categories))
     return Source(rows, nameless, said, tuple(lost))
 
 
@@ -111,9 +111,10 @@ def _csv_rows(
     if "timestampformat" not in {key.casefold() for key in options}:
         moments = [name for name, kind in rows.dtypes if kind.startswith("timestamp")]
         names += times_of_day(tops, rows.columns, moments)
+    names += java_numbers(tops, rows.columns, [name for name, kind in rows.dtypes if kind == "double"])
     if not names:
         return rows
-    # As it is written: read as a number, 007 would be 7, and 17:14 a moment of today.
+    # As it is written: read as a number, 007 would be 7, 1D would be 1, and 17:14 a moment of today.
     fields = [StructField(one.name, StringType()) if one.name in names else one for one in rows.schema]
     if "enforceschema" not in {key.casefold() for key in options}:
         reader = reader.option("enforceSchema", True)
@@ -179,7 +180,7 @@ def _said_of_names(header: Sequence[str], columns: Sequence[str], nameless: Sequ
     return said
 
 
-def _used(columns: Mapping[str, str], data: TableData) -> dict[str, str]:
+def used(columns: Mapping[str, str], data: TableData) -> dict[str, str]:
     """Those that a run reads, as far as the config says it."""
     if data.query is not None:
         return dict(columns)
@@ -191,7 +192,7 @@ def _used(columns: Mapping[str, str], data: TableData) -> dict[str, str]:
     return {name: value for name, value in columns.items() if name in beside or is_feature(name)}
 
 
-def _said_of_zeros(lost: Mapping[str, str], categories: Sequence[str]) -> list[str]:
+def said_of_zeros(lost: Mapping[str, str], categories: Sequence[str]) -> list[str]:
     """That codes such as 007 are read as numbers; an example by the name of each column."""
     if not lost:
         return []

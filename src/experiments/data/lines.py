@@ -210,6 +210,21 @@ def times_of_day(tops: Sequence[Lines], columns: Sequence[str], moments: Sequenc
     return found
 
 
+def java_numbers(tops: Sequence[Lines], columns: Sequence[str], decimals: Sequence[str]) -> list[str]:
+    """Of columns that are read as decimals those with a text such as 1D or 2F, which is a number to Java alone.
+
+    Args:
+        columns: all of them, as Spark names them.
+        decimals: of these, the ones read as decimals.
+    """
+    found = []
+    for place, name in enumerate(columns):
+        rows = (row for lines in tops for row in lines.rows[1 if lines.header else 0 :] if place < len(row))
+        if name in decimals and any(re.fullmatch(r"[+-]?\d[\d.eE+-]*[dDfF]", row[place].strip()) for row in rows):
+            found.append(name)
+    return found
+
+
 def lost_zeros(tops: Sequence[Lines], columns: Sequence[str]) -> dict[str, str]:
     """Of columns that are read as whole numbers those with a value such as 007, which is given."""
     found: dict[str, str] = {}

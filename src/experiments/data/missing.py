@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import DataConfig, Missing, TableData
-from experiments.data.kinds import DATES
+from experiments.data.kinds import DATES, NUMBERS, base_of
 from experiments.data.names import plain_name, quoted, sql_text
 from experiments.data.spelling import Spelling, spelling_of
 from experiments.errors import ExperimentError, override
@@ -104,7 +105,12 @@ def _said(data: DataConfig, counts: Mapping[str, int], rows: int, kinds: Mapping
         "set data.missing=fill (numbers among the features get data.fill_value) or data.missing=drop, or have "
         f"numbers learnt by {learnt_by}"
     )
-    if empty:
+    roles = [key for key in ("group", "time") if getattr(data, key) in counts]
+    if roles:
+        held = " and ".join(f"data.{key}" for key in roles)
+        columns = [str(getattr(data, key)) for key in roles]
+        way_out = f"{held} says which rows are held out; {_without_gaps(data, columns, kinds)}"
+    elif empty:
         learnt = f", or have them learnt by {learnt_by}" if len(empty) < len(counts) else ""
         way_out = f"without any value is {', '.join(empty)}: leave it out: {override('data.exclude', empty)}"
         way_out += f"; for the others set data.missing=drop{learnt}" if learnt else ""
@@ -188,6 +194,20 @@ def present_sql(column: str, missing: Sequence[str]) -> str:
     text = f"trim({column})"
     tokens = ", ".join(sql_text(value) for value in sorted({value.strip() for value in missing}))
     return f"CASE WHEN {text} NOT IN ({tokens}) THEN {text} END" if tokens else text
+
+
+def number_sql(column: str, kind: str, data: DataConfig) -> str:
+    """SQL of a value, null where it is a number that stands for a missing one, as -999.
+
+    Args:
+        column: its name with quotes.
+        kind: Spark's short name of its type.
+    """
+    if not isinstance(data, TableData) or base_of(kind) not in NUMBERS:
+        return column
+    numbers = [value.strip() for value in data.missing_values if re.fullmatch(Spelling().number, value.strip())]
+    tokens = ", ".join(f"{number}D" for number in numbers)
+    return f"CASE WHEN {column} NOT IN ({tokens}) THEN {column} END" if tokens else column
 
 
 def patterns_of(data: TableData) -> dict[str, Any]:

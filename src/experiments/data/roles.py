@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from experiments.config.schema import Balance, DataConfig, Task, TuningMethod
+from experiments.config.schema import Balance, DataConfig, Missing, Task, TuningMethod
 from experiments.data.names import not_there, quoted
 from experiments.errors import ExperimentError
 
@@ -81,7 +81,7 @@ def latest(rows: DataFrame, time: str, fraction: float) -> Column:
 
 def check_roles(data: DataConfig, task: Task, tuning: TuningMethod) -> list[str]:
     """A sentence for each setting that does not suit another."""
-    problems = []
+    problems = _unheeded(data)
     if data.time is not None and tuning is TuningMethod.cross_validation:
         problems.append(
             "tuning must be train_validation where data.time is set, got cross_validation, whose folds would learn "
@@ -100,4 +100,21 @@ def check_roles(data: DataConfig, task: Task, tuning: TuningMethod) -> list[str]
         problems.append(f"data.balance must be none unless the task is classification, got classes for {task.value}")
     if data.limit is not None and data.limit < 1:
         problems.append(f"data.limit must be 1 or more, got {data.limit}")
+    return problems
+
+
+def _unheeded(data: DataConfig) -> list[str]:
+    """A sentence for each setting that another leaves nothing to do."""
+    problems = []
+    for key in ("test_fraction", "stratified") if getattr(data, "test_path", None) is not None else ():
+        if getattr(data, key) not in (None, False):
+            problems.append(
+                f"data.{key} must be unset where data.test_path says which rows are held out, got "
+                f"{str(getattr(data, key)).lower()}"
+            )
+    if data.fill_value != 0 and data.missing is not Missing.fill:
+        problems.append(
+            f"data.fill_value must be left out unless gaps are filled with it, got {data.fill_value:g}; "
+            "data.missing=fill"
+        )
     return problems

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlparse
 
 from experiments.config.schema import TableData
 from experiments.data.columns import without_structs
-from experiments.data.csv_files import Source, literal, other_columns, read_csv
+from experiments.data.csv_files import Source, literal, other_columns, read_csv, said_of_zeros, used
+from experiments.data.folders import codes_of_folders, with_texts
 from experiments.data.heads import MOST_FILES, check_json, check_kinds, file_name, heads_of
 from experiments.data.names import quoted
 from experiments.data.texts import typed
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 # What a query calls the rows, of one at a time: trials of a sweep are threads of one session.
 _VIEW, _viewing = "source", threading.Lock()
 _NANOS = "spark.sql.legacy.parquet.nanosAsLong"
+# What pandas calls an index that has no name.
+_ROW_NUMBERS = re.compile(r"__index_level_\d+__")
 FILE_FORMATS = ("csv", "json", "parquet", "orc", "text", "libsvm")
 # A malformed row is an error, not a null; a header and types are what people's CSV files have, and quotes are doubled
 # (RFC 4180).
@@ -70,7 +75,9 @@ def read_table(spark: SparkSession, data: TableData, path: Any) -> Source:
         if data.query is not None:
             rows = _queried(spark, rows, data.query)
         rows, of_label = typed(without_structs(rows), data)
-        return Source(rows, source.left_out, (*source.warnings, *of_label), source.codes)
+        numbers = tuple(name for name in rows.columns if _ROW_NUMBERS.fullmatch(name))
+        more = (*_said_of_row_numbers(numbers), *of_label)
+        return replace(source, rows=rows, left_out=(*source.left_out, *numbers), warnings=(*source.warnings, *more))
     except ExperimentError:
         raise
     except Exception as error:  # readers raise Spark's, Java's and their own kinds
@@ -78,6 +85,15 @@ def read_table(spark: SparkSession, data: TableData, path: Any) -> Source:
         said = readable_cause(error)
         known = "; to data.query what was read is `source`" if data.query and "TABLE_OR_VIEW_NOT_FOUND" in said else ""
         raise ExperimentError(f"{what} must be readable, but: {said}{known}") from error
+
+
+def _said_of_row_numbers(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    return [
+        f"data has the index of a pandas frame as {', '.join(names)}, which is left out, as row numbers are; name it "
+        "in data.features to have it in"
+    ]
 
 
 def _queried(spark: SparkSession, rows: DataFrame, query: str) -> DataFrame:
@@ -111,11 +127,11 @@ def _source(spark: SparkSession, data: TableData, path: Any) -> Source:
     if data.format == "csv":  # which takes anything for lines of text
         heads = heads_of(spark, paths, options)
         check_kinds(heads, data.format)
-        return read_csv(spark, data, options, paths, heads)
+        return _with_codes(read_csv(spark, data, options, paths, heads), data)
     try:
         if data.format in ("parquet", "orc"):
-            return Source(_columnar(spark, data, options, paths))
-        return Source(_read(reader, data, options, paths))
+            return _with_codes(Source(_columnar(spark, data, options, paths)), data)
+        return _with_codes(Source(_read(reader, data, options, paths)), data)
     except ExperimentError:
         raise
     except Exception:
@@ -127,12 +143,22 @@ def _source(spark: SparkSession, data: TableData, path: Any) -> Source:
         raise
 
 
+def _with_codes(source: Source, data: TableData) -> Source:
+    """The same with what is to be said of columns that folders make."""
+    lost = codes_of_folders(source.rows.inputFiles(), dict(source.rows.dtypes))
+    said = said_of_zeros(used(lost, data), data.categories)
+    return replace(source, warnings=(*source.warnings, *said), codes=(*source.codes, *lost))
+
+
 def _read(reader: Any, data: TableData, options: Mapping[str, Any], paths: list[str] | None = None) -> DataFrame:
     reader = reader.options(**options)
     if data.schema is not None:
         reader = reader.schema(data.schema)
-    rows: DataFrame = reader.load(paths) if paths is not None else reader.load()
-    return rows
+    if paths is None:
+        return cast("DataFrame", reader.load())
+    rows: DataFrame = reader.load(paths)
+    texts = with_texts(rows, data.categories) if data.format in FILE_FORMATS and data.schema is None else None
+    return rows if texts is None else reader.schema(texts).load(paths)
 
 
 def _columnar(spark: SparkSession, data: TableData, options: Mapping[str, Any], paths: list[str]) -> DataFrame:
@@ -151,7 +177,7 @@ def _columnar(spark: SparkSession, data: TableData, options: Mapping[str, Any], 
     if len(files) < 2 or data.schema is not None or "mergeschema" in {key.casefold() for key in options}:
         return rows
     try:
-        merged = spark.read.format(data.format).options(**{**options, "mergeSchema": True}).load(paths)
+        merged = _read(spark.read.format(data.format), data, {**options, "mergeSchema": True}, paths)
         if merged.dtypes == rows.dtypes:
             return rows
     except Exception:  # types that cannot be merged

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
-from experiments.data.missing import is_spelled, present_sql
+from experiments.data.missing import is_spelled, number_sql, present_sql
 from experiments.data.names import matches, quoted, sql_text
 from experiments.data.spelling import Look, Spelling, as_number, look_at, settings_of, spelling_of, unlike_others
 from experiments.errors import ExperimentError, override
@@ -27,7 +27,8 @@ LOOKS_TYPED = (
 
 
 def typed(rows: DataFrame, data: TableData) -> tuple[DataFrame, list[str]]:
-    """Columns of text as numbers, dates or truths where every value is one by the config's spelling.
+    """Columns of text as numbers, dates or truths where every value is one by the config's spelling; numbers that stand
+    for a missing value as null.
 
     One aggregate, and only where the config says anything of spellings. With it what is to be said of the label.
 
@@ -37,6 +38,9 @@ def typed(rows: DataFrame, data: TableData) -> tuple[DataFrame, list[str]]:
     from pyspark.sql import functions as F
 
     spelling = spelling_of(data)
+    numbers = {name: number_sql(quoted(name), kind, data) for name, kind in rows.dtypes}
+    if any(sql != quoted(name) for name, sql in numbers.items()):
+        rows = rows.selectExpr(*(f"{sql} AS {quoted(name)}" for name, sql in numbers.items()))
     texts = [name for name, kind in rows.dtypes if kind == "string" and not matches(name, data.categories)]
     if not texts or not is_spelled(data):
         return rows, []

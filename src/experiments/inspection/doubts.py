@@ -10,6 +10,7 @@ from experiments.config.schema import Task
 from experiments.data.doubts import LEAST_ROWS, LOPSIDED, SENTENCE, said_of_many_values, said_of_sentences
 from experiments.data.names import unquoted
 from experiments.data.roles import BALANCE
+from experiments.data.variants import is_encoded_otherwise, letters, said_of_variants
 from experiments.errors import override
 from experiments.evaluation.judged import Scored, summary_of
 from experiments.figures.output import Output
@@ -215,12 +216,11 @@ def _spellings(scored: Scored) -> Iterator[str]:
     for name, texts in values.items():
         by_letters: dict[str, str] = {}
         for text in filter(None, texts):
-            other = by_letters.setdefault(text.strip().casefold(), text)
+            other = by_letters.setdefault(letters(text), text)
             if other is not text:
-                yield (
-                    f"data has values in '{name}' that differ in blanks or capitals only, such as {other!r} and "
-                    f"{text!r}, which are learnt as two: make them one by data.query, as with lower(trim(…))"
-                )
+                way_out = ": make them one by data.query, as with lower(trim(…))"
+                said = said_of_variants(name, other, text, "learnt as two")
+                yield said if is_encoded_otherwise(other, text) else said + way_out
                 break
 
 

@@ -25,6 +25,7 @@ from experiments.data.kinds import NUMBERS, WHOLE
 from experiments.data.names import matches, quoted
 from experiments.data.spelling import Spelling, spelling_of
 from experiments.data.texts import made_by_query, said_of_texts, with_made
+from experiments.data.variants import is_encoded_otherwise, letters, said_of_variants
 from experiments.errors import override
 from experiments.profile.gaps import (
     needed_of,
@@ -124,11 +125,12 @@ def _of_other_meaning(profile: Profile, features: list[Column], data: DataConfig
     for column in profile.columns:
         if (alike := _variants(column)) is not None:
             what = "classes" if column.name == data.label else "categories"
+            said = said_of_variants(column.name, *alike, f"{what} of their own")
+            if is_encoded_otherwise(*alike):
+                yield said
+                continue
             made[column.name] = f"lower(trim({quoted(column.name)}))"
-            yield (
-                f"data has values in '{column.name}' that differ in blanks or capitals only, such as {alike[0]!r} and "
-                f"{alike[1]!r}, which are {what} of their own; see the query below"
-            )
+            yield f"{said}; see the query below"
     if made:
         query = override("data.query", with_made(made, data.query))
         yield (
@@ -151,16 +153,16 @@ def _are_days(column: Column) -> bool:
 def _stand_in(column: Column) -> float | None:
     """A number that lies far from the others and looks like what is written for a missing value."""
     values = sorted(set(column.quantiles)) if column.kind in NUMBERS else []
-    if len(values) > 2 and values[0] in LOW and values[1] >= 0:
+    if len(values) > 2 and values[0] in LOW and values[1] > values[0] / 2:
         return values[0]
     return values[-1] if len(values) > 2 and values[-1] in HIGH and values[-2] < values[-1] / 2 else None
 
 
 def _variants(column: Column) -> tuple[str, str] | None:
-    """Two of the most frequent texts that differ in blanks or capitals only."""
+    """Two of the most frequent texts that a person reads as one."""
     by_letters: dict[str, str] = {}
     for text, _ in column.values if column.kind == "string" and column.look is None else ():
-        if (other := by_letters.setdefault(text.strip(" ").lower(), text)) is not text:
+        if (other := by_letters.setdefault(letters(text), text)) is not text:
             return other, text
     return None
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from experiments.config.schema import Config, ModelConfig, TuningMethod
+from experiments.config.schema import Config, ModelConfig, TuningConfig, TuningMethod
 from experiments.config.values import flatten
 from experiments.errors import ConfigError, suggest, wrong_choice
 from experiments.evaluation.objectives import METRICS, merit, prefix_of
@@ -120,11 +120,11 @@ def candidates_of(config: Config) -> list[Candidate]:
 def check_tuning(config: Config) -> list[str]:
     """A sentence for each problem. Needs no JVM."""
     tuning = config.tuning
+    problems = _unheeded(tuning)
     if tuning.method is TuningMethod.none:
         if tuning.grid:
             return ["tuning.grid must be empty without a method, got values; add tuning=cross_validation"]
-        return []
-    problems = []
+        return problems
     if tuning.folds < 2:
         problems.append(f"tuning.folds must be 2 or more, got {tuning.folds}")
     if not 0 < tuning.train_fraction < 1:
@@ -137,6 +137,18 @@ def check_tuning(config: Config) -> list[str]:
         candidates_of(config)
     except ConfigError as error:
         problems += error.problems
+    return problems
+
+
+def _unheeded(tuning: TuningConfig) -> list[str]:
+    """A sentence for each setting of another method."""
+    problems = []
+    for key, method in (("folds", TuningMethod.cross_validation), ("train_fraction", TuningMethod.train_validation)):
+        value, unset = getattr(tuning, key), getattr(TuningConfig(), key)
+        if value != unset and tuning.method is not method:
+            problems.append(
+                f"tuning.{key} must be left out without tuning={method.value}, which alone heeds it, got {value}"
+            )
     return problems
 
 
