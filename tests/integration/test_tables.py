@@ -371,3 +371,84 @@ def test_times_are_no_moments_of_today(spark, tmp_path, header):
     with load_data(spark, load([*words, *pasted]).data, Task.regression, 1) as dataset:
         found = {row[y]: row[took] for row in dataset.rows.collect()}
     assert found == {float(number): 60.0 * (number % 60) + number % 7 for number in range(200)}
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_a_number_that_stands_for_a_missing_value_is_none(spark, frame, written, name):
+    frame["z"] = np.where(np.arange(ROWS) % 4 == 0, -999, np.arange(ROWS))
+    words = written(frame, name)
+    assert "got none, or NaN or infinity, in: z 30" in said_of(spark, *words, "data.missing_values=[-999]")
+    with loaded(spark, *words, "data.missing_values=[-999]", "data.missing=fill", "data.fill_value=7") as data:
+        assert data.rows.where("z = 7").count() == 30 + 1
+        (made,) = [sql for column, sql in data.given.conversions.items() if column == "z"]
+        # What scores rows does the same.
+        scored = spark.range(1).selectExpr("-999L AS z").selectExpr(f"{made} AS z").first()
+        assert scored["z"] == 7
+    with loaded(spark, *words, "data.missing_values=[unknown]") as data:
+        assert data.rows.where("z = -999").count() == 30
+
+
+def test_texts_that_are_numbers_to_java_alone_stay_texts(spark, frame, written):
+    frame["seat"] = [f"{i % 9 + 1}{'DF'[i % 2]}" for i in range(ROWS)]
+    words = written(frame)
+    with loaded(spark, *words) as data:
+        assert dict(data.rows.dtypes)["seat"] == "string"
+        assert {row["seat"] for row in data.rows.select("seat").distinct().collect()} == {*frame["seat"]}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
+def test_values_in_the_names_of_folders_keep_their_zeros(spark, frame, tmp_path, kind):
+    frame["zip"] = [("007", "7", "0123")[i % 3] for i in range(ROWS)]
+    for name, rows in frame.groupby("zip"):
+        folder = tmp_path / f"zip={name}"
+        folder.mkdir()
+        options = {"orient": "records", "lines": True} if kind == "json" else {"index": False}
+        getattr(rows.drop(columns="zip"), f"to_{kind}")(folder / f"rows.{kind}", **options)
+    words = [f"data.path={tmp_path}", f"data.format={kind}", "data.label=y", "model=ridge"]
+    with loaded(spark, *words) as data:
+        (said,) = [line for line in data.warnings if "zip" in line]
+        assert said.endswith("'data.categories=[zip]' keeps them as they are")
+    with loaded(spark, *words, "data.categories=[zip]") as data:
+        assert {row["zip"] for row in data.rows.select("zip").distinct().collect()} == {"007", "7", "0123"}
+        assert not [line for line in data.warnings if "zip" in line]
+
+
+def test_the_index_of_a_pandas_frame_is_no_feature(spark, frame, tmp_path):
+    frame[frame["x1"] > 0].to_parquet(tmp_path / "rows.parquet")
+    words = [f"data.path={tmp_path}", "data.format=parquet", "data.label=y", "model=ridge"]
+    with loaded(spark, *words) as data:
+        assert data.features == ["x1", "x2"]
+        assert any("index of a pandas frame as __index_level_0__" in line for line in data.warnings)
+    with loaded(spark, *words, "data.features=[x1,__index_level_0__]") as data:
+        assert data.features == ["x1", "__index_level_0__"]
+
+
+def test_classes_that_are_one_as_numbers_are_refused(spark, frame, written):
+    frame["y"] = np.where(frame["y"] > 1, 2**60 + 1, np.where(frame["y"] > 0, 2**60, 5))
+    words = [word for word in written(frame, "rows.parquet") if word != "model=ridge"] + ["model=logistic_regression"]
+    assert "as the texts that they are: 'data.categories=[y]'" in said_of(spark, *words)
+    with loaded(spark, *words, "data.categories=[y]") as data:
+        assert data.class_values == sorted(map(str, [2**60 + 1, 2**60, 5]))
+
+
+@pytest.mark.parametrize("key", ["group", "time"])
+def test_rows_that_are_on_no_side_are_refused_and_left_out_by_what_is_said(spark, frame, written, key):
+    frame["of"] = [None if i % 5 == 0 else i for i in range(ROWS)]
+    words = [*written(frame), f"data.{key}=of"]
+    said = said_of(spark, *words)
+    assert f"in: of 24; data.{key} says which rows are held out" in said
+    (way_out,) = shlex.split(said.partition("rows out: ")[2])
+    with loaded(spark, *words, way_out) as data:
+        assert data.train_rows + data.test_rows == ROWS - 24
+
+
+def test_a_share_far_from_the_one_that_was_asked_for_is_said(spark, frame, written):
+    frame["of"] = [1] * 60 + [2] * 54 + [3] * 6
+    with loaded(spark, *written(frame), "data.time=of") as data:
+        assert data.test_rows == 6
+        assert any("data.time holds out 5% of the rows, where" in line for line in data.warnings)
+
+
+@pytest.mark.parametrize("key", ["categories", "numbers"])
+def test_a_column_that_is_misspelt_is_refused(spark, frame, written, key):
+    assert f"data.{key} must be in the data (x1, x2), got 'x3'" in said_of(spark, *written(frame), f"data.{key}=[x3]")

@@ -59,6 +59,13 @@ def problems(*words):
             ["cluster.packages=[s33]"],
             "short names (s3, gcs, abfs) or Maven's GROUP:ARTIFACT:VERSION, got 's33'; did you mean 's3'?",
         ),
+        (["data.fill_value=7"], "data.fill_value must be left out unless gaps are filled with it, got 7"),
+        (
+            ["data=table", "data.path=s3://b/a", "data.test_path=s3://b/b", "data.label=y", "data.stratified=true"],
+            "data.stratified must be unset where data.test_path says which rows are held out, got true",
+        ),
+        (["tuning.folds=5"], "tuning.folds must be left out without tuning=cross_validation"),
+        (["tuning=cross_validation", "tuning.train_fraction=0.5"], "must be left out without tuning=train_validation"),
         (["registry.name=a/b"], "registry.name must be a name without '/' and ':'"),
         (["registry.alias=latest"], "registry.alias must be letters"),
     ],

@@ -22,6 +22,7 @@ SAMPLES = {
     "config.data.name": "iris",
     "config.model.name": "ridge",
     "config.tuning.method.value": "cross_validation",
+    "method.value": "cross_validation",
     "settings.method.value": "tpe",
     "HELD_OUT": "_held_out",
     "meant": "8g",

@@ -233,7 +233,7 @@ def _said_of_share(data: DataConfig, task: Task, counts: Mapping[bool, int]) -> 
         return ()
     why = "groups are few or large; another seed" if key == "group" else "many rows have one time; another fraction"
     return (
-        f"data.{key}={getattr(data, key)} holds out {share:.0%} of the rows, where data.test_fraction is {wanted:g}, "
+        f"data.{key} holds out {share:.0%} of the rows, where data.test_fraction is {wanted:g}, "
         f"as {why} may come nearer",
     )
 
