@@ -61,8 +61,8 @@ def problems(*words):
         ),
         (["data.fill_value=7"], "data.fill_value must be left out unless gaps are filled with it, got 7"),
         (
-            ["data=table", "data.path=s3://b/a", "data.test_path=s3://b/b", "data.label=y", "data.stratified=true"],
-            "data.stratified must be unset where data.test_path says which rows are held out, got true",
+            ["data=table", "data.path=s3://b/a", "data.test_path=s3://b/b", "data.label=y", "data.test_fraction=0.5"],
+            "data.test_fraction must be unset where data.test_path says which rows are held out, got 0.5",
         ),
         (["tuning.folds=5"], "tuning.folds must be left out without tuning=cross_validation"),
         (["tuning=cross_validation", "tuning.train_fraction=0.5"], "must be left out without tuning=train_validation"),
