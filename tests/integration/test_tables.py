@@ -3,6 +3,7 @@
 import datetime
 import re
 import shlex
+import subprocess
 import zipfile
 
 import numpy as np
@@ -13,6 +14,7 @@ from pyspark.sql import functions as F
 from experiments import ConfigError, ExperimentError, load
 from experiments.config.schema import Task
 from experiments.data.loading import load_data
+from experiments.tracking.signature import example_of
 from experiments.validation import validate
 
 RANDOM = np.random.default_rng(3)
@@ -452,3 +454,35 @@ def test_a_share_far_from_the_one_that_was_asked_for_is_said(spark, frame, writt
 @pytest.mark.parametrize("key", ["categories", "numbers"])
 def test_a_column_that_is_misspelt_is_refused(spark, frame, written, key):
     assert f"data.{key} must be in the data (x1, x2), got 'x3'" in said_of(spark, *written(frame), f"data.{key}=[x3]")
+
+
+def test_signs_that_are_read_alike_are_said(spark, frame, written):
+    frame["p"] = [f"${i}" if i % 2 else f"€{i}" for i in range(ROWS)]
+    frame["q"] = [f"{i}%" if i % 3 else f"{i}" for i in range(ROWS)]
+    frame["r"] = [f"[{i}]" if i % 3 else f"≈{i}" for i in range(ROWS)]
+    with loaded(spark, *written(frame), 'data.units=["$","€","%","[","]","≈"]') as data:
+        said = [line for line in data.warnings if "signs" in line]
+        assert len(said) == 2
+        assert "in 'p' with different signs, which are left out, so that they are read alike: '$' in 60" in said[0]
+        assert "none in 40, '%' in 80" in said[1]
+
+
+def test_names_of_columns_that_come_again_are_refused_and_taken_out_by_what_is_said(spark, frame, tmp_path):
+    lines = frame.to_csv(index=False).splitlines()
+    (tmp_path / "FILE").write_text("\n".join([*lines[:50], lines[0], *lines[50:]]) + "\n")
+    words = ["data.label=y", "model=ridge"]
+    said = said_of(spark, f"data.path={tmp_path / 'FILE'}", *words)
+    assert "must have the names of its columns once, got them again in line 51 of" in said
+    command = said.partition("take them out: ")[2]
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    with loaded(spark, f"data.path={tmp_path / 'NEW_FILE'}", *words) as data:
+        assert data.train_rows + data.test_rows == ROWS
+
+
+def test_a_day_that_pandas_does_not_have_is_in_no_example(spark, frame, written):
+    frame["until"] = [f"{9999 if i % 2 else 2024}-01-{i % 28 + 1:02} 10:00:00" for i in range(ROWS)]
+    with loaded(spark, *written(frame)) as data:
+        assert dict(data.rows.dtypes)["until"] == "timestamp"
+        example = example_of(data, dict(data.feature_types))
+        assert len(example) == 5
+        assert {value.year for value in example["until"]} == {2024}

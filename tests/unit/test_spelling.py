@@ -64,6 +64,13 @@ def test_what_can_be_read_in_two_ways_is_said_so():
     assert look_at({"1,234": 5, "1,5": 5}, Spelling()).other is None
 
 
+@pytest.mark.parametrize(("spelled", "read"), [("01/{:02}/2024", "d/M/yyyy"), ("{:02}/01/2024 10:00", "M/d/yyyy H:mm")])
+def test_dates_of_months_are_of_one_day_each(spelled, read):
+    look = look_at({spelled.format(month): 3 for month in range(1, 13)}, Spelling())
+    assert look.spelling.date_format == read
+    assert look.other is not None
+
+
 def test_what_may_be_thousands_is_so_where_the_config_says_that_a_comma_is_before_decimals():
     """A German table: 142.760 km beside 6,5 l."""
     distance, litres = {"142.760": 1, "526": 1}, {"6,5": 1, "7,1": 1}

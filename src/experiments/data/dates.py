@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 
 # A time of the day, or how long something took.
@@ -47,6 +48,13 @@ def is_date(value: str, spelled: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def are_of_months(values: Iterable[str], spelled: str) -> bool:
+    """Whether the dates of a format are of one day, as the first, of several months, as in a table of months."""
+    python = DATE_FORMATS[spelled.removesuffix(time_of(spelled))] + TIMES[time_of(spelled)]
+    dates = [datetime.strptime(value.strip(), python) for value in values if is_date(value.strip(), spelled)]
+    return len({date.day for date in dates}) == 1 < len({date.month for date in dates})
 
 
 def time_of(spelled: str) -> str:

@@ -66,6 +66,12 @@ def check_lines(lines: Lines, options: Mapping[str, Any]) -> None:
         return
     if not {"sep", "delimiter"} & options.keys():  # who has named one may have one column
         _check_separator(lines, options)
+    if len(lines.header) > 1 and lines.header in lines.rows[1:]:
+        raise ExperimentError(
+            f"data.path must have the names of its columns once, got them again in line "
+            f"{lines.rows.index(lines.header, 1) + 1} of '{lines.head.name}'; take them out: "
+            "awk 'NR==1 {first=$0; print} $0!=first' FILE > NEW_FILE"
+        )
     if not is_true(options, "multiLine"):
         _check_breaks(lines)
         _check_first_line(lines, options)

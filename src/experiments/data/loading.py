@@ -33,12 +33,11 @@ from experiments.data.dataset import (
 )
 from experiments.data.few import MOST_BYTES
 from experiments.data.generators import generate
-from experiments.data.missing import any_missing, said_of_dropped
+from experiments.data.missing import SurelyMissing, any_missing, said_of_dropped
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.parts import parts_to_deal
 from experiments.data.roles import aside, held_out_groups, latest
 from experiments.data.table import read_table
-from experiments.data.texts import SurelyMissing
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:

@@ -173,6 +173,16 @@ def said_of_dropped(rows: int, label: int, dropped: int) -> list[str]:
     return [f"data.missing=drop has left out {dropped:,} of {rows:,} rows{why}{keep}"]
 
 
+def said_of_blanks(label: str, text: str, data: TableData) -> str:
+    """That blanks around the texts of a label are left out."""
+    bare = text.strip(" ")  # tabs stay, as of Spark's trim
+    return (
+        f"data.label={label} has blanks around its texts, such as {text!r}, which are left out where the config says "
+        f"how texts are read: predictions are {bare!r}; "
+        f"{override('data.categories', [*data.categories, label])} keeps them"
+    )
+
+
 def is_spelled(data: TableData) -> bool:
     """Whether the config says anything of how texts are read."""
     return spelling_of(data) != Spelling() or bool(data.numbers)
@@ -210,6 +220,14 @@ def number_sql(column: str, kind: str, data: DataConfig) -> str:
     return f"CASE WHEN {column} NOT IN ({tokens}) THEN {column} END" if tokens else column
 
 
+def without_numbers_for_gaps(rows: DataFrame, data: TableData) -> DataFrame:
+    """The rows with null for each number that stands for a missing value."""
+    made = {name: number_sql(quoted(name), kind, data) for name, kind in rows.dtypes}
+    if all(sql == quoted(name) for name, sql in made.items()):
+        return rows
+    return rows.selectExpr(*(f"{sql} AS {quoted(name)}" for name, sql in made.items()))
+
+
 def patterns_of(data: TableData) -> dict[str, Any]:
     """For whoever has texts of numbers and nothing of ours: `missing` texts, patterns of a `number`, of `units` and of
     what is `between` thousands, and the `decimal` sign."""
@@ -218,3 +236,16 @@ def patterns_of(data: TableData) -> dict[str, Any]:
     missing = sorted({value.strip() for value in spelling.missing})
     how = {"number": spelling.number, "units": spelling.unit, "between": between, "decimal": spelling.decimal}
     return {"missing": missing, **how}
+
+
+class SurelyMissing(ExperimentError):
+    """Columns are numbers but for what everybody writes for a missing value, and what to do about those is said.
+
+    Attributes:
+        tokens: what is written.
+        columns: where.
+    """
+
+    def __init__(self, sentence: str, tokens: list[str], columns: list[str]) -> None:
+        super().__init__(sentence)
+        self.tokens, self.columns = tokens, columns

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from experiments.config.schema import TableData
-from experiments.data.dates import DATE_FORMATS, TIMES, is_date, is_time
+from experiments.data.dates import DATE_FORMATS, TIMES, are_of_months, is_date, is_time
 
 # So few different texts among numbers stand for something missing; more of them are names.
 MOST_TOKENS = 20
@@ -257,6 +257,8 @@ def _as_dates(values: Mapping[str, int], known: Spelling) -> list[Spelling]:
     }
     most = max(counts.values())
     found = [name for name, count in counts.items() if count == most and most > 0]
+    if len(found) > 1:  # 01/12/2024 is of December where all others are of a first, too
+        found.sort(key=lambda name: not are_of_months(values, name))
     return [replace(known, date_format=name) for name in found]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
-from experiments.data.missing import is_spelled, number_sql, present_sql
+from experiments.data.missing import SurelyMissing, is_spelled, present_sql, said_of_blanks, without_numbers_for_gaps
 from experiments.data.names import matches, quoted, sql_text
 from experiments.data.spelling import Look, Spelling, as_number, look_at, settings_of, spelling_of, unlike_others
+from experiments.data.units import said_of_units, unit_counts
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
@@ -37,47 +38,52 @@ def typed(rows: DataFrame, data: TableData) -> tuple[DataFrame, list[str]]:
     """
     from pyspark.sql import functions as F
 
-    spelling = spelling_of(data)
-    numbers = {name: number_sql(quoted(name), kind, data) for name, kind in rows.dtypes}
-    if any(sql != quoted(name) for name, sql in numbers.items()):
-        rows = rows.selectExpr(*(f"{sql} AS {quoted(name)}" for name, sql in numbers.items()))
+    spelling, rows = spelling_of(data), without_numbers_for_gaps(rows, data)
     texts = [name for name, kind in rows.dtypes if kind == "string" and not matches(name, data.categories)]
     if not texts or not is_spelled(data):
         return rows, []
     present = {name: _present(name, spelling) for name in texts}
-    checks: dict[str, Callable[[str], Column]] = {
-        "rows": lambda name: F.count(present[name]),
-        "numbers": lambda name: F.count_if(_bare(present[name], spelling).rlike(f"^(?:{spelling.number})$")),
-        "whole": lambda name: F.count_if(_bare(present[name], spelling).rlike(r"^[+-]?\d{1,18}$")),
-        "codes": lambda name: F.count_if(present[name].rlike(r"^[+-]?0\d+$")),
-        "truths": lambda name: F.count_if(F.lower(present[name]).isin(*_TRUTHS)),
-        "dates": lambda name: F.count(_date(present[name], spelling)),
-    }
+    units = [unit_counts(present[name], spelling.units) for name in texts]
     blanks = [F.max(F.when(_column(name) != present[name], _column(name))) for name in texts if name == data.label]
     found = rows.agg(
-        *(check(name).alias(f"{place}_{what}") for place, name in enumerate(texts) for what, check in checks.items()),
+        *(_struct(_checks(present[name], spelling)).alias(f"{place}") for place, name in enumerate(texts)),
+        *(_struct(counts).alias(f"{place}_units") for place, counts in enumerate(units) if counts),
         *(column.alias("blanks") for column in blanks),
     ).first()
     assert found is not None
     made, said = {}, []
     for place, name in enumerate(texts):
-        counts = {what: found[f"{place}_{what}"] for what in checks}
+        counts = found[f"{place}"].asDict()
         kind = _kind(counts, matches(name, data.numbers))
         if matches(name, data.numbers) and counts["numbers"] < counts["rows"]:
             raise ExperimentError(_said_of_others(rows, name, spelling, data.query))
         made[name] = _as(kind, present[name], spelling)
+        if kind in ("number", "whole") and units[place]:
+            said += said_of_units(name, found[f"{place}_units"].asDict())
         if kind == "text" and name == data.label and found["blanks"] is not None:
-            said.append(_said_of_blanks(name, found["blanks"], data))
+            said.append(said_of_blanks(name, found["blanks"], data))
     return rows.select(*(made.get(name, _column(name)).alias(name) for name in rows.columns)), said
 
 
-def _said_of_blanks(label: str, text: str, data: TableData) -> str:
-    bare = text.strip(" ")  # tabs stay, as of Spark's trim
-    return (
-        f"data.label={label} has blanks around its texts, such as {text!r}, which are left out where the config says "
-        f"how texts are read: predictions are {bare!r}; "
-        f"{override('data.categories', [*data.categories, label])} keeps them"
-    )
+def _checks(text: Column, spelling: Spelling) -> dict[str, Column]:
+    """How many values of a column there are, and how many of these are of each kind."""
+    from pyspark.sql import functions as F
+
+    bare = _bare(text, spelling)
+    return {
+        "rows": F.count(text),
+        "numbers": F.count_if(bare.rlike(f"^(?:{spelling.number})$")),
+        "whole": F.count_if(bare.rlike(r"^[+-]?\d{1,18}$")),
+        "codes": F.count_if(text.rlike(r"^[+-]?0\d+$")),
+        "truths": F.count_if(F.lower(text).isin(*_TRUTHS)),
+        "dates": F.count(_date(text, spelling)),
+    }
+
+
+def _struct(columns: Mapping[str, Column]) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.struct(*(column.alias(name) for name, column in columns.items()))
 
 
 def _column(name: str) -> Column:
@@ -151,19 +157,6 @@ def check_texts(rows: DataFrame, suspects: Sequence[str], data: DataConfig) -> N
     if isinstance(data, TableData) and data.missing is not Missing.fail and plain and tokens <= MISSING and tokens:
         raise SurelyMissing(sentence, sorted(tokens), list(found))
     raise ExperimentError(sentence)
-
-
-class SurelyMissing(ExperimentError):
-    """Columns are numbers but for what everybody writes for a missing value, and what to do about those is said.
-
-    Attributes:
-        tokens: what is written.
-        columns: where.
-    """
-
-    def __init__(self, sentence: str, tokens: list[str], columns: list[str]) -> None:
-        super().__init__(sentence)
-        self.tokens, self.columns = tokens, columns
 
 
 def look_through(rows: DataFrame, name: str, spelling: Spelling) -> Look | None:

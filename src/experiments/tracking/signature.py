@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
 
 EXAMPLE_ROWS = 5
+# Beyond them pandas has no times of nanoseconds.
+_PANDAS_DATES = "DATE '1678-01-01' AND DATE '2261-12-31'"
 MOST_EXAMPLE_VALUES = 50_000
 # Parameter that names a vector, its column, and what its entries are called.
 _VECTORS = (
@@ -124,10 +126,13 @@ def example_of(dataset: Dataset, read: Mapping[str, str]) -> pd.DataFrame | None
     """
     given, used = dataset.given, {**read, **dataset.feature_types}
     columns = [_as_given(name, kind, used[name], given.date_format) for name, kind in read.items()]
-    example: pd.DataFrame = dataset.train.selectExpr(*columns).limit(EXAMPLE_ROWS).toPandas()
+    rows = dataset.train
+    for name in (name for name in read if used[name] in DATES):
+        rows = rows.where(f"{quoted(name)} IS NULL OR {quoted(name)} BETWEEN {_PANDAS_DATES}")
+    example: pd.DataFrame = rows.selectExpr(*columns).limit(EXAMPLE_ROWS).toPandas()
     vectors = [name for name, kind in used.items() if kind == "vector"]
     values = len(example.columns) + sum(len(vector) for name in vectors for vector in example[name][:1])
-    if values * EXAMPLE_ROWS > MOST_EXAMPLE_VALUES:
+    if values * EXAMPLE_ROWS > MOST_EXAMPLE_VALUES or example.empty:
         return None
     for name in vectors:
         example[name] = [None if vector is None else vector.toArray().tolist() for vector in example[name]]
