@@ -331,3 +331,34 @@ def test_names_in_whose_place_spark_puts_something_are_refused(model, tmp_path):
     pd.DataFrame({"a${env:HOME}": np.arange(50), "y": np.arange(50)}).to_csv(tmp_path / "names.csv", index=False)
     with pytest.raises(ExperimentError, match=r"columns without \$\{ and __THIS__ in their names"):
         model("data=table", f"data.path={tmp_path / 'names.csv'}", "data.label=y", "model=ridge")
+
+
+def test_all_columns_that_do_not_suit_are_said_at_once_with_the_line_that_reads_the_file(model, tmp_path):
+    random = np.random.default_rng(1)
+    size, day = random.uniform(1000, 9000, 200).round(2), pd.date_range("2022-01-01", periods=200)
+    frame = pd.DataFrame({"size": size, "zip": random.choice(["01067", "10115"], 200), "day": day})
+    frame["y"] = (size / 100 + 20 * (frame["zip"] == "01067") + day.day).round(2)
+    written = frame.assign(
+        size=[f"{value:,.2f}".translate(str.maketrans(",.", ".,")) for value in size],
+        day=day.strftime("%d.%m.%Y"),
+        y=frame["y"].astype(str).str.replace(".", ","),
+    )
+    written.loc[::20, "size"] = "k.A."
+    path = tmp_path / "rows.csv"
+    written.to_csv(path, index=False, sep=";", encoding="windows-1252")
+    words = ["data.options.sep=;", "data.options.encoding=windows-1252", "data.decimal=,", "data.thousands=."]
+    words += ["data.missing_values=[k.A.]", "data.categories=[zip]", "data.date_format=d.M.yyyy"]
+    words += ["data.missing=keep", "preprocessing=auto", "model=linear_regression", "model.estimator.regParam=0"]
+    loaded = model("data=table", f"data.path={path}", "data.label=y", *words)
+    with pytest.raises(ValueError, match="as at the fit") as caught:
+        loaded._model_impl.predict(pd.read_csv(path, sep=";", decimal=",", thousands="."))
+    said = str(caught.value)
+    assert "'size' must be numbers" in said
+    assert "'zip' must be text" in said
+    line = said.partition("a file as that of the fit: ")[2]
+    read = eval(line.replace("'FILE'", repr(str(path))), {"pandas": pd})
+    # pandas takes 21.03.2024 for a number whose thousands have dots between them.
+    with pytest.raises(ValueError, match=r"'day' must be spelled as at the fit, dates as d\.M\.yyyy .*'day': 'str'"):
+        loaded._model_impl.predict(read.assign(day=read["day"].str.replace(".", "").astype(int)))
+    residuals = loaded._model_impl.predict(read)["prediction"] - frame["y"]
+    assert residuals[~residuals.index.isin(range(0, 200, 20))].abs().max() < 3

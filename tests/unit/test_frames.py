@@ -70,5 +70,7 @@ def test_texts_of_truths_are_answered_with_their_map():
 
 
 def test_truths_in_the_place_of_texts_are_refused():
-    with pytest.raises(BadRows, match="'renews' must be text, as at the fit, got bool: read that column"):
+    with pytest.raises(BadRows, match="'renews' must be text, as at the fit, got bool: give the texts of the file"):
         arrow("renews", "string", pd.Series([True, False]), reading())
+    with pytest.raises(BadRows, match=r"read it with dtype=\{'zip': 'str'\}, as zeros that are lost"):
+        arrow("zip", "string", pd.Series([1067, 10115]), reading())

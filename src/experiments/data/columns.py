@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData, Task
+from experiments.data.csv_files import pandas_line
 from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT, Given
 from experiments.data.kinds import DATES, NUMBERS, base_of, is_numbers
 from experiments.data.missing import any_missing, as_read, filled_sql, number_sql, patterns_of
@@ -219,7 +220,9 @@ def given_of(data: DataConfig, types: Mapping[str, str], used: Mapping[str, str]
             made = filled_sql(made, used[name], _instead(data))
         if made != quoted(name):
             conversions[name] = made
-    reading = patterns_of(data) if isinstance(data, TableData) else None
+    reading = None
+    if isinstance(data, TableData):
+        reading = {**patterns_of(data), "file": pandas_line(data, types)}
     # No stage of ours has an answer for a missing date.
     may_be_missing = {
         name for name, kind in used.items() if (keeps and kind not in DATES) or (fills and base_of(kind) in NUMBERS)

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlparse
 
 from experiments.config.schema import TableData
 from experiments.data.heads import MOST_FILES, Head, file_name, is_true
+from experiments.data.kinds import DATES
 from experiments.data.lines import Lines, check_lines, java_numbers, lines_of, lost_zeros, times_of_day
 from experiments.data.names import matches
 from experiments.errors import ExperimentError, override
@@ -81,6 +82,32 @@ def read_csv(
     lost = lost_zeros(tops, [name for name, kind in rows.dtypes if kind in ("int", "bigint")])
     said = (*_said_of_names(first, rows.columns, nameless), *said_of_zeros(used(lost, data), data.categories))
     return Source(rows, nameless, said, tuple(lost))
+
+
+def pandas_line(data: TableData, kinds: Mapping[str, str]) -> str | None:
+    """The call of pandas that reads such a file as the config does; None where that is what pandas does anyway.
+
+    Args:
+        kinds: Spark's short names of the types of the columns that a model reads.
+    """
+    if data.format != "csv" or data.schema is not None:
+        return None
+    options = {key.casefold(): value for key, value in data.options.items()}
+    texts = [
+        name
+        for name, kind in kinds.items()
+        if (kind == "string" and matches(name, data.categories)) or (kind in DATES and data.date_format)
+    ]
+    said = {
+        "sep": options.get("sep", options.get("delimiter")),
+        "encoding": options.get("encoding", options.get("charset")),
+        "decimal": data.decimal if data.decimal != "." else None,
+        "thousands": data.thousands,
+        "na_values": list(data.missing_values),
+        "dtype": dict.fromkeys(texts, "str"),
+    }
+    words = [f"{key}={value!r}" for key, value in said.items() if value]
+    return f"pandas.read_csv('FILE', {', '.join(words)})" if words else None
 
 
 def literal(path: str, uri: str) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from .frames import NO_LIST, BadRows, arrow, is_numbers
+from .frames import DATES, NO_LIST, BadRows, column_of, is_numbers, of_whole_file
 from .pipelines import load_pipeline, start_session
 
 if TYPE_CHECKING:
@@ -150,10 +150,12 @@ class Answers:
         given = [name for name in self.known["columns"] if name in rows]
         if "CAST_INVALID_INPUT" in said and (malformed := re.search(r"\[[A-Z_]+[^\n]*?\.(?= |$)", said)):
             value = re.search("'(.*?)'", malformed[0])
-            places = [repr(name) for name in given if value and (rows[name].astype(str) == value[1]).any()]
+            dates = [name for name in given if self.known["columns"][name] in DATES]
+            places = [repr(name) for name in dates if value and (rows[name].astype(str) == value[1]).any()]
             where = " or ".join(places) or "a value"
             spellings = " or ".join(dict.fromkeys([self.known.get("date_format") or "yyyy-MM-dd", "yyyy-MM-dd"]))
-            return f"{where} must be spelled as at the fit, dates as {spellings}: {malformed[0]}"
+            more = of_whole_file(self.known.get("reading"))
+            return f"{where} must be spelled as at the fit, dates as {spellings}: {malformed[0]}{more}"
         filled = _filled(self.pipeline)
         lacking = [repr(name) for name in given if name not in filled and rows[name].isna().any()]
         return f"the model has no answer where a value is missing in {', '.join(lacking)}" if lacking else None
@@ -184,19 +186,15 @@ class Answers:
                 f"no column is called {', '.join(map(repr, absent))}: missing in every row, as the model sees it",
                 stacklevel=3,
             )
+        problems: list[BadRows] = []
         for name, kind in kinds.items():
-            if name in rows:
-                columns[name] = arrow(name, kind, rows[name], self.known.get("reading"))
-            elif name in optional:
-                columns[name] = arrow(name, kind, pd.Series([None] * len(rows), dtype=object), None)
-            else:
-                raise BadRows(f"the rows must have the column '{name}', got {', '.join(map(str, rows.columns))}")
-            lacking = columns[name].null_count
-            if lacking and name not in optional:
-                raise BadRows(
-                    f"'{name}' must have a value in every row, got {lacking} of {len(rows)} without, as at the fit; "
-                    f"the others are frame[frame[{name!r}].notna()]"
-                )
+            try:
+                columns[name] = column_of(name, kind, rows, name in optional, self.known.get("reading"))
+            except BadRows as problem:  # said with those of other columns
+                problems.append(problem)
+        if problems:
+            said = "; ".join(dict.fromkeys(map(str, problems)))
+            raise BadRows(said + of_whole_file(self.known.get("reading"))) from problems[0]
         given = self.spark.createDataFrame(pa.table(columns))
         for name in (name for name, kind in kinds.items() if kind == "vector" or is_numbers(kind)):
             column = "`" + name.replace("`", "``") + "`"

@@ -40,7 +40,8 @@ def arrow(name: str, kind: str, values: pd.Series, reading: Mapping[str, Any] | 
     Args:
         kind: Spark's short type name.
         reading: how texts were read as numbers at the fit: `missing` texts, patterns of a `number`, of `units` and of
-            what is `between` thousands, and the `decimal` sign; None where that is not known.
+            what is `between` thousands, the `decimal` sign, and how pandas reads such a `file`; None where that is not
+            known.
 
     Raises:
         BadRows: the values are something else.
@@ -66,8 +67,34 @@ def arrow(name: str, kind: str, values: pd.Series, reading: Mapping[str, Any] | 
         what = _IN_WORDS.get(base, "numbers" if base in (*DECIMALS, *WHOLE) else "lists of numbers")
         said = _way_to_truths(name, values, reading) or str(error) if base == "boolean" else str(error)
         if base == "string":
-            said = "read that column with dtype=str, as zeros that are lost do not come back"
+            said = "give the texts of the file" if values.dtype == bool else f"read it with dtype={{{name!r}: 'str'}}"
+            said += "" if values.dtype == bool else ", as zeros that are lost do not come back"
         raise BadRows(f"'{name}' must be {what}, as at the fit, got {values.dtype}: {said}") from error
+
+
+def column_of(
+    name: str, kind: str, rows: pd.DataFrame, may_be_missing: bool, reading: Mapping[str, Any] | None
+) -> pa.Array:
+    """A column as Spark is to have it; of gaps alone where it is not there and may be missing.
+
+    Raises:
+        BadRows: it is not there, is something else, or lacks values.
+    """
+    if name not in rows and not may_be_missing:
+        raise BadRows(f"the rows must have the column '{name}', got {', '.join(map(str, rows.columns))}")
+    made = arrow(name, kind, rows[name] if name in rows else pd.Series([None] * len(rows), dtype=object), reading)
+    if made.null_count and not may_be_missing:
+        raise BadRows(
+            f"'{name}' must have a value in every row, got {made.null_count} of {len(rows)} without, as at the fit; "
+            f"the others are frame[frame[{name!r}].notna()]"
+        )
+    return made
+
+
+def of_whole_file(reading: Mapping[str, Any] | None) -> str:
+    """How pandas reads a whole file as the fit did, where it would not by itself."""
+    line = (reading or {}).get("file")
+    return f"; a file as that of the fit: {line}" if line else ""
 
 
 def _numbers(name: str, values: pd.Series, reading: Mapping[str, Any] | None) -> pd.Series:
@@ -130,7 +157,7 @@ def _dates(values: pd.Series) -> pa.Array:
     if any(isinstance(value, str) for value in values):
         return pa.array(values, pa.string(), from_pandas=True)
     if pd.api.types.is_numeric_dtype(values) and values.notna().any():
-        raise ValueError("numbers with fractions or gaps; give texts or times")
+        raise ValueError("numbers, which days such as 21.03.2024 become where dots are left out; give texts or times")
     times = pd.to_datetime(values)
     if times.dt.tz is None:  # as texts, of which Spark takes an hour that a change of clocks left out for the next
         return pa.array(times.dt.strftime("%Y-%m-%d %H:%M:%S.%f"), pa.string(), from_pandas=True)
