@@ -14,6 +14,7 @@ from experiments.experiment import Alone, run
 from experiments.profile.command import profile_data
 from experiments.profile.doubtful import doubtful
 from experiments.profile.look import profile
+from experiments.profile.panels import Panel, panel_of, said_of_panel
 from experiments.profile.shown import BINS, histogram
 from experiments.profile.suited import as_yaml, suited
 
@@ -304,3 +305,27 @@ def test_what_is_read_otherwise_than_meant_is_said(spark, rides, store, cluster_
     words = ["data=rides", "preprocessing=auto", "model=linear_regression", *cluster_words]
     fitted = run(load([*words, f"tracking.uri={store}", "registry=none"], tmp_path / "conf"), around=Unsaved())
     assert fitted.metrics["r2"] > 0.99
+
+
+def panel(spark, frame, label="kwh"):
+    data = load(["data=table", "data.path=unread.csv", f"data.label={label}"]).data
+    rows = spark.createDataFrame(frame)
+    return panel_of(rows, profile(rows, data).columns, label)
+
+
+def test_rows_of_one_are_found_by_what_never_differs_within_it(spark):
+    random = np.random.default_rng(3)
+    of = np.repeat(np.arange(20), 12)
+    frame = pd.DataFrame({"building": [f"B{number}" for number in of], "area": random.integers(500, 9000, 20)[of]})
+    frame["month"] = pd.to_datetime([f"2024-{month % 12 + 1:02}-01" for month in range(240)]).date
+    frame["temperature"], frame["kwh"] = random.normal(size=(2, 240))
+    assert panel(spark, frame) == Panel("building", 20, ("area",), "month")
+    (said,) = said_of_panel(panel(spark, frame), 240)
+    assert "(20 values of some 12 rows each, within which area never differ)" in said
+    assert said.endswith("data.group=building judges it by new ones, data.time=month by later rows")
+    # By months alone.
+    assert panel(spark, frame.drop(columns="area")) == Panel("building", 20, (), "month")
+    # What all rows have in any order belongs to nobody.
+    mixed = frame.drop(columns="area").assign(building=random.permutation(frame["building"]))
+    assert panel(spark, mixed) is None
+    assert said_of_panel(None, 240) == []

@@ -72,7 +72,7 @@ def checked_dataset(
     if label is None or task is not Task.classification:
         return dataset
     values = positive_last(label, class_values(label, groups), data)
-    dataset = with_classes(dataset, label, groups, values)
+    dataset = with_classes(dataset, data, label, groups, values)
     return balanced(dataset, values, groups) if data.balance is Balance.classes else dataset
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ MOST_EXACT = 2**53
 RARE = 0.03
 
 
-def with_classes(dataset: Dataset, label: str, groups: list[Any], values: list[Any]) -> Dataset:
+def with_classes(dataset: Dataset, data: DataConfig, label: str, groups: list[Any], values: list[Any]) -> Dataset:
     """The data set with its classes numbered and named.
 
     Args:
@@ -46,7 +46,7 @@ def with_classes(dataset: Dataset, label: str, groups: list[Any], values: list[A
         class_names=names,
         judged_classes=len(sides[bool(dataset.test_rows)]),
         class_values=[int(value) if isinstance(value, float) else value for value in values],
-        warnings=(*dataset.warnings, *_imbalance(label, sides[False])),
+        warnings=(*dataset.warnings, *_imbalance(data, label, sides)),
     )
 
 
@@ -132,14 +132,21 @@ def _class_name(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) else str(value)
 
 
-def _imbalance(label: str, rows_of: dict[Any, int]) -> tuple[str, ...]:
+def _imbalance(data: DataConfig, label: str, sides: Mapping[bool, dict[Any, int]]) -> tuple[str, ...]:
+    rows_of = sides[False]
     rarest, most = min(rows_of, key=lambda value: rows_of[value]), max(rows_of.values())
     if rows_of[rarest] >= RARE * most:
         return ()
+    judged = sides[True].get(rarest, 0)
+    held_out = (
+        f", and {judged:,} of those that judge, which are a whole class to means over classes" if sides[True] else ""
+    )
+    is_parted = data.stratified or data.group or data.time or getattr(data, "test_path", None)
+    way_out = ", and at data.stratified=true" if sides[True] and not is_parted else ""
     return (
         f"data.label is imbalanced: {rows_of[rarest]:,} of {sum(rows_of.values()):,} training rows are "
-        f"'{_class_name(rarest)}' in '{label}'; accuracy says little here, so look at balanced_accuracy, auc_pr and "
-        "the confusion matrix, and at data.stratified=true",
+        f"'{_class_name(rarest)}' in '{label}'{held_out}; accuracy says little here, so look at balanced_accuracy, "
+        f"auc_pr and the confusion matrix{way_out}",
     )
 
 

@@ -24,6 +24,7 @@ from experiments.errors import ConfigError, ExperimentError, override
 from experiments.profile.doubtful import doubtful, is_of_sentences
 from experiments.profile.gaps import typed_columns
 from experiments.profile.look import Column, Profile, profile
+from experiments.profile.panels import panel_of, said_of_panel
 from experiments.profile.shown import page, show
 from experiments.profile.suited import as_yaml, check_target, save, suited
 from experiments.terminal.progress import Progress
@@ -90,7 +91,10 @@ def _look(spark: SparkSession, data: DataConfig, seed: int) -> Profile:
     label_of(data, source.rows.columns)
     looked_at = [name for name in source.rows.columns if name != HELD_OUT and not matches(name, data.exclude)]
     rows = source.rows.select(*map(quoted, looked_at))
-    return replace(profile(rows, data), warnings=source.warnings, left_out=tuple(source.left_out), codes=source.codes)
+    found = profile(rows, data)
+    panel = panel_of(rows, found.columns, data.label) if data.group is None and data.time is None else None
+    said = (*source.warnings, *said_of_panel(panel, found.rows))
+    return replace(found, warnings=said, left_out=tuple(source.left_out), codes=source.codes)
 
 
 def _settled(
