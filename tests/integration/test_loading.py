@@ -10,6 +10,7 @@ import pytest
 
 from experiments import ExperimentError, load
 from experiments.data.loading import load_data
+from experiments.data.options import KNOWN
 from experiments.experiment import fit, run
 
 
@@ -323,3 +324,10 @@ def kept(spark):
     """Partitions of each cached RDD by its number. What other tests left is not ours: ALS leaves its factors."""
     cached = spark.sparkContext._jsc.getPersistentRDDs()
     return Counter({number: cached[number].getNumPartitions() for number in cached})
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_options_that_are_known_are_spark_s(spark, kind):
+    options = getattr(getattr(spark._jvm.org.apache.spark.sql.catalyst, kind), f"{kind.upper()}Options").getAllOptions()
+    names = options.toSeq()
+    assert {names.apply(place) for place in range(names.size())} <= {*KNOWN[kind]}

@@ -64,6 +64,14 @@ def problems(*words):
             ["data=table", "data.path=s3://b/a", "data.test_path=s3://b/b", "data.label=y", "data.test_fraction=0.5"],
             "data.test_fraction must be unset where data.test_path says which rows are held out, got 0.5",
         ),
+        (
+            ["data=table", "data.path=s3://b/a", "data.label=y", "data.options.na_values=-"],
+            "Spark's reader of csv, got 'na_values'; data.missing_values says which texts stand for a gap",
+        ),
+        (
+            ["data=table", "data.path=s3://b/a", "data.label=y", "data.options.delimeter=;"],
+            "Spark's reader of csv, got 'delimeter'; did you mean 'delimiter'?",
+        ),
         (["tuning.folds=5"], "tuning.folds must be left out without tuning=cross_validation"),
         (["tuning=cross_validation", "tuning.train_fraction=0.5"], "must be left out without tuning=train_validation"),
         (["registry.name=a/b"], "registry.name must be a name without '/' and ':'"),

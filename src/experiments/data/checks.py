@@ -19,6 +19,7 @@ from experiments.data.columns import features_of, label_of
 from experiments.data.generators import GENERATORS
 from experiments.data.heads import BYTES, check_kinds, is_true, plain_head
 from experiments.data.lines import Lines, check_lines, lines_of
+from experiments.data.options import check_options
 from experiments.data.roles import aside, check_roles
 from experiments.data.table import DEFAULT_OPTIONS, FILE_FORMATS, missing_paths
 from experiments.errors import ExperimentError, suggest, wrong_choice
@@ -39,6 +40,7 @@ def check_source(data: DataConfig, cluster: ClusterConfig) -> list[str]:
     if isinstance(data, BundledData) and data.bundled not in BUNDLED:
         problems.append(wrong_choice("data.bundled", data.bundled, BUNDLED))
     if isinstance(data, TableData):
+        problems += check_options(data)
         if data.table is not None and data.path is not None:
             problems.append(f"data.path must be unset where data.table says what is read, got '{data.path}'")
         if data.path is None and data.table is None and data.format in FILE_FORMATS:
