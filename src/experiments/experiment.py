@@ -71,6 +71,11 @@ class Result:
     is_spooled: bool = False
     positive: str | None = None
 
+    def __repr__(self) -> str:
+        """On a line or two, as a notebook shows it; the attributes have the rest."""
+        judged = [f"{name}={value:.4g}" for name, value in self.metrics.items() if not name.startswith("train_")]
+        return f"Result(run_id={self.run_id!r}, model_uri={self.model_uri!r}, {', '.join(judged)})"
+
 
 class Alone:
     """What surrounds a run. Here there is nothing around it; runs of one sweep share more, see `sweeps.trials`.

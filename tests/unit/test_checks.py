@@ -204,3 +204,10 @@ def test_a_misspelt_column_of_a_plain_file_is_said_at_once(words, said, tmp_path
         assert said in problem
     else:
         validate(load(config))
+
+
+def test_an_encoding_and_a_separator_are_said_at_once(tmp_path):
+    (tmp_path / "a.csv").write_bytes("größe;y\n1;2\n3;4\n".encode("latin-1"))
+    (said,) = problems("data=table", f"data.path={tmp_path / 'a.csv'}", "data.label=y")
+    assert "data.options.encoding=ISO-8859-1" in said
+    assert said.endswith("'data.options.sep=\";\"'")

@@ -18,7 +18,7 @@ from experiments.data.bundled import BUNDLED
 from experiments.data.columns import features_of, label_of
 from experiments.data.generators import GENERATORS
 from experiments.data.heads import BYTES, check_kinds, is_true, plain_head
-from experiments.data.lines import Lines, check_lines, lines_of
+from experiments.data.lines import Lines, WrongEncoding, check_lines, lines_of
 from experiments.data.options import check_options
 from experiments.data.roles import aside, check_roles
 from experiments.data.table import DEFAULT_OPTIONS, FILE_FORMATS, missing_paths
@@ -81,7 +81,17 @@ def _looked_at(path: str, _: int, options: str) -> Lines | None:
     if (head := plain_head(path, BYTES)) is None:
         return None
     check_kinds([head], "csv")
-    lines = lines_of(head, read)
+    try:
+        lines = lines_of(head, read)
+    except WrongEncoding as error:
+        if error.guess is None:
+            raise
+        read["encoding"] = error.guess
+        try:  # what is wrong besides is said at once
+            check_lines(lines_of(head, read), read)
+        except ExperimentError as other:
+            raise ExperimentError(f"{error}; and {other}") from other
+        raise
     check_lines(lines, read)
     return lines
 

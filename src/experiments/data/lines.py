@@ -103,11 +103,24 @@ def _guess(raw: bytes) -> str | None:
     return None if any(byte in _NOT_IN_1252 for byte in raw) else "windows-1252"
 
 
-def _wrong_encoding(head: Head, encoding: str, guess: str | None, line: int = 1) -> ExperimentError:
+class WrongEncoding(ExperimentError):
+    """Bytes that are not of the encoding.
+
+    Attributes:
+        guess: the encoding that they may be of, or None.
+    """
+
+    def __init__(self, sentence: str, guess: str | None) -> None:
+        super().__init__(sentence)
+        self.guess = guess
+
+
+def _wrong_encoding(head: Head, encoding: str, guess: str | None, line: int = 1) -> WrongEncoding:
     way_out = f"try {override('data.options.encoding', guess)}" if guess else "who wrote it knows which it has"
-    return ExperimentError(
+    return WrongEncoding(
         f"data.options.encoding must be that of the file, got {encoding} for '{head.name}', whose line {line} has "
-        f"bytes of another; {way_out}"
+        f"bytes of another; {way_out}",
+        guess,
     )
 
 

@@ -132,7 +132,7 @@ def check_target(path: Path) -> list[str]:
 
 
 def _is_there(path: Path) -> str:
-    return f"--to must be a new file, got '{path}', which is there; choose another name"
+    return f"--to must be a new file, got '{path}', which is there; take it away, or choose another name"
 
 
 def save(text: str, path: Path) -> None:
