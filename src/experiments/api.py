@@ -137,12 +137,12 @@ def load_model(model: Result | str, words: Sequence[str] = ()) -> Answers:
 
     Args:
         model: what `run` returned, the id of a run, or a URI: `models:/m-…`, `models:/houses@candidate`.
-        words: overrides that say where the store is, such as `tracking.folder=my_runs`.
+        words: overrides that say where the store is, such as `tracking.folder=my_runs`; a result knows it.
 
     Raises:
         ConfigError: a run that has no model, a registered model that is not there.
     """
-    uri = model.model_uri if isinstance(model, Result) else model
+    uri, where = (model.model_uri, model.where) if isinstance(model, Result) else (model, ())
     if uri is None:
         raise ConfigError(["model must be logged, got a run without one; sweep.models=all logs that of each trial"])
     if not isinstance(uri, str):
@@ -150,7 +150,7 @@ def load_model(model: Result | str, words: Sequence[str] = ()) -> Answers:
             "its model_uri column has URIs" if hasattr(uri, "columns") else "models:/m-… or models:/houses@candidate"
         )
         raise ConfigError([f"model must be what `run` returned, or a URI, got a {type(uri).__name__}; {example}"])
-    return opened_model(load(words), uri)
+    return opened_model(load([*where, *words]), uri)
 
 
 def compare(of: str | None = None, words: Sequence[str] = (), sort: str | None = None) -> pd.DataFrame:

@@ -30,7 +30,7 @@ from experiments.terminal.progress import Progress
 from experiments.tracking.lifecycle import Parent, tracked_run
 from experiments.tracking.registry import Registered, Registration, register
 from experiments.tracking.run import TrackedRun
-from experiments.tracking.store import check_store
+from experiments.tracking.store import check_store, words_of
 from experiments.training.driver import announcements
 from experiments.tuning.grid import Tuned
 from experiments.tuning.judge import tune
@@ -57,6 +57,7 @@ class Result:
         registered: the model's version in the registry, or None.
         is_spooled: whether the store did not take all of it, and the spool has the rest.
         positive: the class of two that precision, recall and f1 are about, else None.
+        where: words that lead to the store; none where nobody chose one.
     """
 
     run_id: str
@@ -70,6 +71,7 @@ class Result:
     registered: Registered | None
     is_spooled: bool = False
     positive: str | None = None
+    where: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """On a line or two, as a notebook shows it; the attributes have the rest."""
@@ -217,7 +219,8 @@ def _fitted_and_recorded(
     ids = (tracked.run_id, tracked.experiment_id, tracked.experiment)
     best = objective(metrics, config.model.task)
     is_spooled, positive = tracked.is_spooled, dataset.positive
-    return Result(*ids, model_uri, metrics, dataset.counts, seconds, best, registered, is_spooled, positive)
+    where = tuple(words_of(config.tracking))
+    return Result(*ids, model_uri, metrics, dataset.counts, seconds, best, registered, is_spooled, positive, where)
 
 
 def _tuned(

@@ -155,7 +155,7 @@ def test_python_runs_compares_and_scores(spark, words, tmp_path):
     compared = experiments.compare("iris", [word for word in words if word.startswith("tracking.")])
     assert compared["run_id"].tolist() == [result.run_id]
     assert compared["accuracy"].tolist() == [result.metrics["accuracy"]]
-    model = experiments.load_model(result, words)
+    model = experiments.load_model(result)
     from experiments.data.bundled import bundled
 
     answers = model.predict(bundled("iris"))
