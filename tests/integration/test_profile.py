@@ -196,7 +196,7 @@ def test_nothing_hostile_is_obeyed_and_no_secret_is_written(spark, cluster_words
     assert secret not in as_yaml(suited(found, data, "a"), found.rows, "")
     hostile = '<script>alert("x")</script>[bold]\x1b[31m'
     pd.DataFrame({hostile: [hostile, "b", "c"], "=1+2": [1, 2, 3]}).to_csv(tmp_path / "odd.csv", index=False)
-    words = ["data=table", f"data.path={tmp_path / 'odd.csv'}", f"data.options.password={secret}", *cluster_words]
+    words = ["data=table", f"data.path={tmp_path / 'odd.csv'}", f"data.options.fs.ftp.password={secret}", *cluster_words]
     profile_data(load(words), tmp_path / "odd.yaml", tmp_path / "odd.html")
     printed = capsys.readouterr().out
     assert "\x1b[31m" not in printed

@@ -83,7 +83,7 @@ def test_trials_are_composed_as_hydra_does(loader_and_master):
 def test_secrets_are_neither_in_what_a_sweep_records_nor_in_what_a_trial_is(planned, tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     uri, options = "tracking.uri='postgresql://me:hunter2@host/db'", "data.options={user: me, password: hunter2}"
-    rows = ("data=table", f"data.path={tmp_path / 'x.csv'}", "data.label=a,b")
+    rows = ("data=table", f"data.path={tmp_path / 'x.csv'}", "data.label=a,b", "data.format=jdbc")
     made = planned(*rows, uri, options)
     page = report(made, [], {}, tmp_path)
     assert "hunter2" not in f"{made.fixed} {made.swept} {page}"
@@ -143,7 +143,7 @@ def test_cases_neither_steer_the_sweep_nor_show_secrets(planned):
         planned("sweep.cases=['seed=3 sweep.n_jobs=2']")
     with pytest.raises(ConfigError, match="seed must be set once, got it twice"):
         planned("seed=1,2", "seed=3")
-    rows = ("data=table", "data.path=s3://host/x", "data.label=a")
+    rows = ("data=table", "data.path=s3://host/x", "data.label=a", "data.format=jdbc")
     made = planned(*rows, "sweep.cases=['seed=1 data.options.password=hunter2','seed=2']")
     shown = f"{made.fixed} {made.swept} {[trial.name for trial in made.trials]} {plain(made.config)}"
     assert "hunter2" not in shown
