@@ -142,7 +142,9 @@ def load_model(model: Result | str, words: Sequence[str] = ()) -> Answers:
     Raises:
         ConfigError: a run that has no model, a registered model that is not there.
     """
-    uri, where = (model.model_uri, model.where) if isinstance(model, Result) else (model, ())
+    uri = model.model_uri if isinstance(model, Result) else model
+    if isinstance(model, Result) and not words and not any("[redacted]" in word for word in model.where):
+        words = model.where
     if uri is None:
         raise ConfigError(["model must be logged, got a run without one; sweep.models=all logs that of each trial"])
     if not isinstance(uri, str):
@@ -150,7 +152,7 @@ def load_model(model: Result | str, words: Sequence[str] = ()) -> Answers:
             "its model_uri column has URIs" if hasattr(uri, "columns") else "models:/m-… or models:/houses@candidate"
         )
         raise ConfigError([f"model must be what `run` returned, or a URI, got a {type(uri).__name__}; {example}"])
-    return opened_model(load([*where, *words]), uri)
+    return opened_model(load(words), uri)
 
 
 def compare(of: str | None = None, words: Sequence[str] = (), sort: str | None = None) -> pd.DataFrame:

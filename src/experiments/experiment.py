@@ -218,9 +218,8 @@ def _fitted_and_recorded(
     registered = around.register(tracked, model_uri, config)
     ids = (tracked.run_id, tracked.experiment_id, tracked.experiment)
     best = objective(metrics, config.model.task)
-    is_spooled, positive = tracked.is_spooled, dataset.positive
-    where = tuple(words_of(config.tracking))
-    return Result(*ids, model_uri, metrics, dataset.counts, seconds, best, registered, is_spooled, positive, where)
+    more = (tracked.is_spooled, dataset.positive, tuple(words_of(config.tracking)))
+    return Result(*ids, model_uri, metrics, dataset.counts, seconds, best, registered, *more)
 
 
 def _tuned(

@@ -80,7 +80,7 @@ def test_an_extreme_imbalance_is_warned_of(spark, words, table, tmp_path):
     result = run(load(["model=decision_tree", "data.label=rare", "data.stratified=true", *table(frame), *words]))
     client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
     said = client.get_run(result.run_id).data.tags["experiments.warning"]
-    assert "imbalanced: 8 of 1,600 training rows are 'true' in 'rare', and 2 of those that judge" in said
+    assert "imbalanced: 8 of 1,600 training rows are 'true' in 'rare', and only 2 held-out rows" in said
     assert "and at data.stratified" not in said
 
 

@@ -196,7 +196,12 @@ def test_nothing_hostile_is_obeyed_and_no_secret_is_written(spark, cluster_words
     assert secret not in as_yaml(suited(found, data, "a"), found.rows, "")
     hostile = '<script>alert("x")</script>[bold]\x1b[31m'
     pd.DataFrame({hostile: [hostile, "b", "c"], "=1+2": [1, 2, 3]}).to_csv(tmp_path / "odd.csv", index=False)
-    words = ["data=table", f"data.path={tmp_path / 'odd.csv'}", f"data.options.fs.ftp.password={secret}", *cluster_words]
+    words = [
+        "data=table",
+        f"data.path={tmp_path / 'odd.csv'}",
+        f"data.options.fs.ftp.password={secret}",
+        *cluster_words,
+    ]
     profile_data(load(words), tmp_path / "odd.yaml", tmp_path / "odd.html")
     printed = capsys.readouterr().out
     assert "\x1b[31m" not in printed
@@ -321,7 +326,7 @@ def test_rows_of_one_are_found_by_what_never_differs_within_it(spark):
     frame["temperature"], frame["kwh"] = random.normal(size=(2, 240))
     assert panel(spark, frame) == Panel("building", 20, ("area",), "month")
     (said,) = said_of_panel(panel(spark, frame), 240)
-    assert "(20 values of some 12 rows each, within which area never differ)" in said
+    assert "(20 values of some 12 rows each, within which area never differs)" in said
     assert said.endswith("data.group=building judges it by new ones, data.time=month by later rows")
     # By months alone.
     assert panel(spark, frame.drop(columns="area")) == Panel("building", 20, (), "month")
@@ -329,3 +334,9 @@ def test_rows_of_one_are_found_by_what_never_differs_within_it(spark):
     mixed = frame.drop(columns="area").assign(building=random.permutation(frame["building"]))
     assert panel(spark, mixed) is None
     assert said_of_panel(None, 240) == []
+    # A time that never comes again is of a row, and a country follows from its town.
+    times = mixed.assign(month=pd.date_range("2024-01-01", periods=240, freq="h"))
+    assert panel(spark, times) is None
+    of = random.integers(0, 20, 240)
+    towns = times.assign(building=[f"B{number}" for number in of], country=of // 2, rooms=random.integers(1, 9, 240))
+    assert panel(spark, towns.assign(floor=random.integers(1, 9, 240))) is None

@@ -380,7 +380,16 @@ def test_a_number_that_stands_for_a_missing_value_is_none(spark, frame, written,
     frame["z"] = np.where(np.arange(ROWS) % 4 == 0, -999, np.arange(ROWS))
     words = written(frame, name)
     assert "got none, or NaN or infinity, in: z 30" in said_of(spark, *words, "data.missing_values=[-999]")
+    frame["z"] = frame["z"].astype("float32") + np.float32(0.25)
+    words = written(frame, name)
+    said = said_of(spark, *words, "data.missing_values=[-998.75]", "data.group=z")
+    (way_out,) = shlex.split(said.partition("rows out: ")[2])
+    with loaded(spark, *words, "data.missing_values=[-998.75]", "data.group=z", way_out) as data:
+        assert data.train_rows + data.test_rows == ROWS - 30
+    frame["z"] = (frame["z"] - np.float32(0.25)).astype(int)
+    words = written(frame, name)
     with loaded(spark, *words, "data.missing_values=[-999]", "data.missing=fill", "data.fill_value=7") as data:
+        assert any("(-999), which are missing in columns of numbers too, in rows of: z 30" in w for w in data.warnings)
         assert data.rows.where("z = 7").count() == 30 + 1
         (made,) = [sql for column, sql in data.given.conversions.items() if column == "z"]
         # What scores rows does the same.
@@ -413,6 +422,23 @@ def test_values_in_the_names_of_folders_keep_their_zeros(spark, frame, tmp_path,
     with loaded(spark, *words, "data.categories=[zip]") as data:
         assert {row["zip"] for row in data.rows.select("zip").distinct().collect()} == {"007", "7", "0123"}
         assert not [line for line in data.warnings if "zip" in line]
+
+
+def test_months_in_the_names_of_folders_are_numbers(spark, frame, tmp_path):
+    frame["month"] = [f"{i % 12 + 1:02}" for i in range(ROWS)]
+    for name, rows in frame.groupby("month"):
+        (tmp_path / f"month={name}").mkdir()
+        rows.drop(columns="month").to_parquet(tmp_path / f"month={name}" / "rows.parquet", index=False)
+    with loaded(spark, f"data.path={tmp_path}", "data.format=parquet", "data.label=y", "model=ridge") as data:
+        assert not [line for line in data.warnings if "month" in line]
+        assert dict(data.rows.dtypes)["month"] == "int"
+
+
+def test_names_are_those_of_the_file_where_the_test_set_is_one_of_its_own(spark, frame, written):
+    frame["z"] = "a"
+    words = [*written(frame, "train.csv"), f"data.test_path={written(frame, 'test.csv')[0].partition('=')[2]}"]
+    with loaded(spark, *words, "data.features=[x1]", "data.categories=[z]", "data.exclude=[z]") as data:
+        assert data.features == ["x1"]
 
 
 def test_the_index_of_a_pandas_frame_is_no_feature(spark, frame, tmp_path):
@@ -460,7 +486,8 @@ def test_signs_that_are_read_alike_are_said(spark, frame, written):
     frame["p"] = [f"${i}" if i % 2 else f"€{i}" for i in range(ROWS)]
     frame["q"] = [f"{i}%" if i % 3 else f"{i}" for i in range(ROWS)]
     frame["r"] = [f"[{i}]" if i % 3 else f"≈{i}" for i in range(ROWS)]
-    with loaded(spark, *written(frame), 'data.units=["$","€","%","[","]","≈"]') as data:
+    frame["s"] = [f"{i} km" for i in range(ROWS)]
+    with loaded(spark, *written(frame), 'data.units=["$","€","%","[","]","≈",m,km]') as data:
         said = [line for line in data.warnings if "signs" in line]
         assert len(said) == 2
         assert "in 'p' with different signs, which are left out, so that they are read alike: '$' in 60" in said[0]

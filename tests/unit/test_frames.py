@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from experiments import load
+from experiments.data.csv_files import pandas_line
 from experiments.data.missing import patterns_of
-from experiments.tracking.experiments_pyfunc.frames import BadRows, arrow
+from experiments.tracking.experiments_pyfunc.frames import BadRows, arrow, column_of
 
 
 def way_out(error, name):
@@ -74,3 +75,28 @@ def test_truths_in_the_place_of_texts_are_refused():
         arrow("renews", "string", pd.Series([True, False]), reading())
     with pytest.raises(BadRows, match=r"read it with dtype=\{'zip': 'str'\}, as zeros that are lost"):
         arrow("zip", "string", pd.Series([1067, 10115]), reading())
+
+
+def test_a_number_that_stood_for_a_gap_is_one():
+    made = arrow("z", "bigint", pd.Series([1, -999]), reading(missing_values="[-999,unknown]"))
+    assert made.to_pylist() == [1, None]
+    with pytest.raises(BadRows, match="'z' must have a value in every row, got 1 of 2 without"):
+        column_of("z", "bigint", pd.DataFrame({"z": [1, -999]}), False, reading(missing_values="[-999]"))
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], None),
+        (["data.options.header=false", "data.options.sep=;"], None),
+        (["data.options.escape=x", "data.options.sep=;"], None),
+        (
+            ["data.options.sep=;", 'data.options.quote="\'"', "data.categories=[zip]"],
+            "pandas.read_csv('FILE', sep=';', quotechar=\"'\", na_values=[''], dtype={'zip': 'str'}, "
+            "keep_default_na=False)",
+        ),
+    ],
+)
+def test_the_line_of_pandas_says_all_that_the_config_does_or_is_none(words, line):
+    data = load(["model=ridge", "data=table", "data.path=x.csv", "data.label=y", *words]).data
+    assert pandas_line(data, {"zip": "string", "x": "double"}) == line

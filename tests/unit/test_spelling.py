@@ -12,7 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiments.data.heads import Head, check_json, check_kinds
 from experiments.data.lines import check_lines, lines_of, lost_zeros
-from experiments.data.spelling import Spelling, as_number, look_at
+from experiments.data.made import made_by_query
+from experiments.data.spelling import Spelling, as_number, look_at, settings_of
 from experiments.data.texts import said_of_texts
 from experiments.errors import ExperimentError, override
 
@@ -69,6 +70,14 @@ def test_dates_of_months_are_of_one_day_each(spelled, read):
     look = look_at({spelled.format(month): 3 for month in range(1, 13)}, Spelling())
     assert look.spelling.date_format == read
     assert look.other is not None
+
+
+def test_a_number_among_dates_and_truths_is_made_a_gap_of_theirs_alone():
+    looks = {"on": look_at({"31.12.2024": 90, "0": 10}, Spelling()), "is": look_at({"true": 90, "-1": 10}, Spelling())}
+    assert settings_of(looks) == {"data.date_format": "d.M.yyyy"}
+    made = made_by_query(looks, Spelling())
+    assert made["on"] == "try_to_timestamp(string(`on`), 'd.M.yyyy')"
+    assert "IN ('true', 'false')" in made["is"]
 
 
 def test_what_may_be_thousands_is_so_where_the_config_says_that_a_comma_is_before_decimals():

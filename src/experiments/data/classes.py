@@ -137,10 +137,9 @@ def _imbalance(data: DataConfig, label: str, sides: Mapping[bool, dict[Any, int]
     rarest, most = min(rows_of, key=lambda value: rows_of[value]), max(rows_of.values())
     if rows_of[rarest] >= RARE * most:
         return ()
-    judged = sides[True].get(rarest, 0)
-    held_out = (
-        f", and {judged:,} of those that judge, which are a whole class to means over classes" if sides[True] else ""
-    )
+    judged, held_out = sides[True].get(rarest, 0), ""
+    if sides[True]:
+        held_out = f", and only {judged:,} held-out rows, which weigh as much in means over classes as all of another"
     is_parted = data.stratified or data.group or data.time or getattr(data, "test_path", None)
     way_out = ", and at data.stratified=true" if sides[True] and not is_parted else ""
     return (

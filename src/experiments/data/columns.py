@@ -52,7 +52,7 @@ def features_of(
         ExperimentError: a name or a pattern that matches nothing, or all left out.
     """
     candidates = [column for column in columns if column not in (label, HELD_OUT, *aside)]
-    for key, patterns in _named(data).items():
+    for key, patterns in _named(data, columns).items():
         for pattern in patterns:
             # What is no feature anyway may be excluded too, and be a text or a number.
             known = candidates if key == "data.features" else columns
@@ -69,8 +69,10 @@ def features_of(
     return chosen
 
 
-def _named(data: DataConfig) -> dict[str, Sequence[str]]:
+def _named(data: DataConfig, columns: Sequence[str]) -> dict[str, Sequence[str]]:
     """Names and patterns of columns by the key that has them."""
+    if HELD_OUT in columns:
+        return {}  # of a test set of its own: looked at before both were put together
     named: dict[str, Sequence[str]] = {"data.features": data.features, "data.exclude": data.exclude}
     # Of what a query makes other columns they say how the source is read.
     if isinstance(data, TableData) and data.query is None:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _OF_PATTERNS = re.compile(r"([][{}*?^\\])")
+# What pandas has a word for, or does without one.
+_TO_PANDAS = {
+    *("sep", "delimiter", "encoding", "charset", "quote", "comment", "header", "multiline", "mode", "inferschema"),
+    *("enforceschema", "mergeschema"),
+}
 _NAMELESS = re.compile(r"|Unnamed: \d+(_level_\d+)?")
 
 
@@ -93,6 +98,8 @@ def pandas_line(data: TableData, kinds: Mapping[str, str]) -> str | None:
     if data.format != "csv" or data.schema is not None:
         return None
     options = {key.casefold(): value for key, value in data.options.items()}
+    if options.keys() - _TO_PANDAS or not is_true({"header": True, **options}, "header"):
+        return None
     texts = [
         name
         for name, kind in kinds.items()
@@ -103,11 +110,17 @@ def pandas_line(data: TableData, kinds: Mapping[str, str]) -> str | None:
         "encoding": options.get("encoding", options.get("charset")),
         "decimal": data.decimal if data.decimal != "." else None,
         "thousands": data.thousands,
+        "quotechar": options.get("quote"),
+        "comment": options.get("comment"),
         "na_values": list(data.missing_values),
         "dtype": dict.fromkeys(texts, "str"),
     }
-    words = [f"{key}={value!r}" for key, value in said.items() if value]
-    return f"pandas.read_csv('FILE', {', '.join(words)})" if words else None
+    if not any(said.values()):
+        return None
+    # Its own texts for gaps, as NA and None, are texts to Spark.
+    said |= {"keep_default_na": False, "na_values": ["", *data.missing_values]}
+    words = [f"{key}={value!r}" for key, value in said.items() if value or key == "keep_default_na"]
+    return f"pandas.read_csv('FILE', {', '.join(words)})"
 
 
 def literal(path: str, uri: str) -> str:
@@ -224,7 +237,8 @@ def said_of_zeros(lost: Mapping[str, str], categories: Sequence[str]) -> list[st
     if not lost:
         return []
     said = ", ".join(f"'{value}' in '{name}'" for name, value in lost.items())
+    what = "lose their zeros" if all(value[-1].isdigit() for value in lost.values()) else "lose what is no number"
     return [
-        f"data has codes that are read as numbers and lose their zeros, such as {said}; "
+        f"data has codes that are read as numbers and {what}, such as {said}; "
         f"{override('data.categories', [*categories, *lost])} keeps them as they are"
     ]

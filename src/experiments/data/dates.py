@@ -54,7 +54,7 @@ def are_of_months(values: Iterable[str], spelled: str) -> bool:
     """Whether the dates of a format are of one day, as the first, of several months, as in a table of months."""
     python = DATE_FORMATS[spelled.removesuffix(time_of(spelled))] + TIMES[time_of(spelled)]
     dates = [datetime.strptime(value.strip(), python) for value in values if is_date(value.strip(), spelled)]
-    return len({date.day for date in dates}) == 1 < len({date.month for date in dates})
+    return len({date.day for date in dates}) == 1 and len({date.month for date in dates}) > 2
 
 
 def time_of(spelled: str) -> str:

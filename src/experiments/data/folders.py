@@ -32,13 +32,20 @@ def folder_values(files: Iterable[str]) -> dict[str, set[str]]:
     return found
 
 
+def files_in_folders(rows: DataFrame) -> list[str]:
+    """The files of rows, where their folders make columns; they may be many, and are asked for only then."""
+    files = rows._jdf.inputFiles()
+    first = folder_values(files[:1]) if len(files) else {}
+    return list(files) if first.keys() & {*rows.columns} else []
+
+
 def with_texts(rows: DataFrame, categories: Sequence[str]) -> StructType | None:
     """The schema by which columns of folders that are categories stay as they are written; None where they do."""
     from pyspark.sql.types import StringType, StructField, StructType
 
     if not any(matches(name, categories) and kind != "string" for name, kind in rows.dtypes):
         return None
-    made = folder_values(rows.inputFiles())
+    made = folder_values(files_in_folders(rows))
     texts = [name for name, kind in rows.dtypes if name in made and kind != "string" and matches(name, categories)]
     fields = [StructField(one.name, StringType()) if one.name in texts else one for one in rows.schema]
     return StructType(fields) if texts else None
@@ -50,6 +57,11 @@ def codes_of_folders(files: Iterable[str], kinds: Mapping[str, str]) -> dict[str
     Args:
         kinds: Spark's short names of the columns' types.
     """
-    values = folder_values(files)
-    codes = {name: [each for each in sorted(found) if _CODE.fullmatch(each)] for name, found in values.items()}
-    return {name: found[0] for name, found in codes.items() if found and base_of(kinds.get(name, "")) in NUMBERS}
+    codes = {}
+    for name, found in folder_values(files).items():
+        # Months and days such as 01 are numbers.
+        are_padded = {len(value) for value in found if value.isdigit()} <= {2}
+        code = next((value for value in sorted(found) if _CODE.fullmatch(value)), None)
+        if code is not None and base_of(kinds.get(name, "")) in NUMBERS and not (are_padded and code.isdigit()):
+            codes[name] = code
+    return codes

@@ -143,11 +143,13 @@ def query_without_gaps(data: DataConfig, columns: Iterable[str], kinds: Mapping[
     given = {plain_name(name, ()): name for name in (data.label, data.weight) if name is not None}
     # A query sees texts such as NA, before they are read as missing.
     texts = ", ".join(map(sql_text, data.missing_values)) if isinstance(data, TableData) else ""
+    numbers = ", ".join(f"{number}D" for number in numbers_for_gaps(data))
     for name in columns:
         column = quoted(given.get(name, name))
         laws.append(f"{column} IS NOT NULL")
         if texts:
             laws.append(f"trim({column}) NOT IN ({texts})")
+            laws += [f"coalesce(try_cast({column} AS DOUBLE) NOT IN ({numbers}), true)"] if numbers else []
         elif kinds[name] in ("double", "float"):
             laws.append(f"abs({column}) < double('Infinity')")
     query = data.query if isinstance(data, TableData) else None
@@ -206,26 +208,48 @@ def present_sql(column: str, missing: Sequence[str]) -> str:
     return f"CASE WHEN {text} NOT IN ({tokens}) THEN {text} END" if tokens else text
 
 
+def numbers_for_gaps(data: DataConfig) -> list[str]:
+    """The numbers among the texts that stand for a missing value, as -999."""
+    if not isinstance(data, TableData):
+        return []
+    return [value.strip() for value in data.missing_values if re.fullmatch(Spelling().number, value.strip())]
+
+
 def number_sql(column: str, kind: str, data: DataConfig) -> str:
-    """SQL of a value, null where it is a number that stands for a missing one, as -999.
+    """SQL of a value, null where it is a number that stands for a missing one.
 
     Args:
         column: its name with quotes.
         kind: Spark's short name of its type.
     """
-    if not isinstance(data, TableData) or base_of(kind) not in NUMBERS:
+    if base_of(kind) not in NUMBERS or not (numbers := numbers_for_gaps(data)):
         return column
-    numbers = [value.strip() for value in data.missing_values if re.fullmatch(Spelling().number, value.strip())]
-    tokens = ", ".join(f"{number}D" for number in numbers)
-    return f"CASE WHEN {column} NOT IN ({tokens}) THEN {column} END" if tokens else column
+    # A number of 32 bits is another one as 64.
+    tokens = ", ".join(f"float({number}D)" if kind == "float" else f"{number}D" for number in numbers)
+    return f"CASE WHEN {column} NOT IN ({tokens}) THEN {column} END"
 
 
-def without_numbers_for_gaps(rows: DataFrame, data: TableData) -> DataFrame:
-    """The rows with null for each number that stands for a missing value."""
-    made = {name: number_sql(quoted(name), kind, data) for name, kind in rows.dtypes}
-    if all(sql == quoted(name) for name, sql in made.items()):
-        return rows
-    return rows.selectExpr(*(f"{sql} AS {quoted(name)}" for name, sql in made.items()))
+def gap_counts(kinds: Mapping[str, str], data: DataConfig) -> dict[str, str]:
+    """SQL of how many rows of each column of numbers have one that stands for a missing value."""
+    made = {name: number_sql(quoted(name), kind, data) for name, kind in kinds.items()}
+    return {
+        name: f"count_if({quoted(name)} IS NOT NULL AND {sql} IS NULL)"
+        for name, sql in made.items()
+        if sql != quoted(name)
+    }
+
+
+def said_of_gaps(counts: Mapping[str, int], data: TableData) -> list[str]:
+    """That numbers are read as missing, and where."""
+    found = [f"{name} {rows:,}" for name, rows in counts.items() if rows]
+    if not found:
+        return []
+    numbers = ", ".join(numbers_for_gaps(data))
+    more = f" and {len(found) - MOST_NAMED} columns more" if len(found) > MOST_NAMED else ""
+    return [
+        f"data.missing_values has numbers ({numbers}), which are missing in columns of numbers too, in rows of: "
+        f"{', '.join(found[:MOST_NAMED])}{more}"
+    ]
 
 
 def patterns_of(data: TableData) -> dict[str, Any]:

@@ -47,7 +47,7 @@ _OURS = {
 def check_options(data: TableData) -> list[str]:
     """A sentence for each option that the reader does not know; names with dots are Hadoop's."""
     known = KNOWN.get(data.format)
-    if known is None:
+    if known is None or data.table is not None:
         return []
     names = {name.casefold() for name in known}
     return [

@@ -178,7 +178,9 @@ def look_at(values: Mapping[str, int], known: Spelling) -> Look | None:
         candidates = odd or [value for value in values if value not in tokens]
         # Of dates one that shows which of its numbers is the day.
         example = min(candidates, key=_formats_of) if kind == "dates" else candidates[0]
-        missing = (*known.missing, *sorted({value.strip() for value in tokens}))
+        # A number stands for a gap in columns of numbers too: what it is here, a query says.
+        texts = {value.strip() for value in tokens if kind == "numbers" or not known.is_number(value)}
+        missing = (*known.missing, *sorted(texts))
         spelling = replace(spellings[0], missing=missing)
         other = replace(spellings[1], missing=missing) if len(spellings) > 1 else None
         shorter = _shorter(values) if kind == "times" else None

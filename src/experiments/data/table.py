@@ -14,9 +14,9 @@ from urllib.parse import unquote, urlparse
 from experiments.config.schema import TableData
 from experiments.data.columns import without_structs
 from experiments.data.csv_files import Source, literal, other_columns, read_csv, said_of_zeros, used
-from experiments.data.folders import codes_of_folders, with_texts
+from experiments.data.folders import codes_of_folders, files_in_folders, with_texts
 from experiments.data.heads import MOST_FILES, check_json, check_kinds, file_name, heads_of
-from experiments.data.names import quoted
+from experiments.data.names import matches, quoted
 from experiments.data.texts import typed
 from experiments.errors import ExperimentError, readable_cause
 
@@ -75,7 +75,9 @@ def read_table(spark: SparkSession, data: TableData, path: Any) -> Source:
         if data.query is not None:
             rows = _queried(spark, rows, data.query)
         rows, of_label = typed(without_structs(rows), data)
-        numbers = tuple(name for name in rows.columns if _ROW_NUMBERS.fullmatch(name))
+        numbers = tuple(
+            name for name in rows.columns if _ROW_NUMBERS.fullmatch(name) and not matches(name, data.features)
+        )
         more = (*_said_of_row_numbers(numbers), *of_label)
         return replace(source, rows=rows, left_out=(*source.left_out, *numbers), warnings=(*source.warnings, *more))
     except ExperimentError:
@@ -145,7 +147,9 @@ def _source(spark: SparkSession, data: TableData, path: Any) -> Source:
 
 def _with_codes(source: Source, data: TableData) -> Source:
     """The same with what is to be said of columns that folders make."""
-    lost = codes_of_folders(source.rows.inputFiles(), dict(source.rows.dtypes))
+    if data.schema is not None:
+        return source
+    lost = codes_of_folders(files_in_folders(source.rows), dict(source.rows.dtypes))
     said = said_of_zeros(used(lost, data), data.categories)
     return replace(source, warnings=(*source.warnings, *said), codes=(*source.codes, *lost))
 

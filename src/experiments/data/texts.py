@@ -7,9 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
-from experiments.data.missing import SurelyMissing, is_spelled, present_sql, said_of_blanks, without_numbers_for_gaps
-from experiments.data.names import matches, quoted, sql_text
-from experiments.data.spelling import Look, Spelling, as_number, look_at, settings_of, spelling_of, unlike_others
+from experiments.data.made import made_by_query, names_of_made, with_made
+from experiments.data.missing import (
+    SurelyMissing,
+    gap_counts,
+    is_spelled,
+    number_sql,
+    present_sql,
+    said_of_blanks,
+    said_of_gaps,
+)
+from experiments.data.names import matches, quoted
+from experiments.data.spelling import Look, Spelling, as_number, look_at, settings_of, spelling_of
 from experiments.data.units import said_of_units, unit_counts
 from experiments.errors import ExperimentError, override
 
@@ -38,9 +47,10 @@ def typed(rows: DataFrame, data: TableData) -> tuple[DataFrame, list[str]]:
     """
     from pyspark.sql import functions as F
 
-    spelling, rows = spelling_of(data), without_numbers_for_gaps(rows, data)
-    texts = [name for name, kind in rows.dtypes if kind == "string" and not matches(name, data.categories)]
-    if not texts or not is_spelled(data):
+    spelling, kinds = spelling_of(data), dict(rows.dtypes)
+    texts = [name for name, kind in kinds.items() if kind == "string" and not matches(name, data.categories)]
+    gaps = gap_counts(kinds, data)
+    if (not texts and not gaps) or not is_spelled(data):
         return rows, []
     present = {name: _present(name, spelling) for name in texts}
     units = [unit_counts(present[name], spelling.units) for name in texts]
@@ -49,9 +59,11 @@ def typed(rows: DataFrame, data: TableData) -> tuple[DataFrame, list[str]]:
         *(_struct(_checks(present[name], spelling)).alias(f"{place}") for place, name in enumerate(texts)),
         *(_struct(counts).alias(f"{place}_units") for place, counts in enumerate(units) if counts),
         *(column.alias("blanks") for column in blanks),
+        *(F.expr(sql).alias(f"{name} gaps") for name, sql in gaps.items()),
     ).first()
     assert found is not None
-    made, said = {}, []
+    made = {name: F.expr(number_sql(quoted(name), kinds[name], data)) for name in gaps}
+    said = said_of_gaps({name: found[f"{name} gaps"] for name in gaps}, data)
     for place, name in enumerate(texts):
         counts = found[f"{place}"].asDict()
         kind = _kind(counts, matches(name, data.numbers))
@@ -215,9 +227,9 @@ def said_of_texts(
         else [override(key, value) for key, value in settings.items()]
     )
     if made and is_written:
-        words.append(f"(and makes {_names_of_made(looks, made)})")
+        words.append(f"(and makes {names_of_made(looks, made)})")
     elif made:
-        words.append(f"{override('data.query', with_made(made, query))} (which makes {_names_of_made(looks, made)})")
+        words.append(f"{override('data.query', with_made(made, query))} (which makes {names_of_made(looks, made)})")
     others = [
         f"(where {look.example} is {as_said} instead: "
         + " ".join(override(key, value) for key, value in look.other.settings.items() if settings.get(key) != value)
@@ -234,44 +246,6 @@ def said_of_texts(
         f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join([*words, *others])}{after}; "
         f"or, where they are names: {names}"
     )
-
-
-def made_by_query(looks: Mapping[str, Look], known: Spelling) -> dict[str, str]:
-    """Columns that no setting reads, with the SQL that does: those written unlike others, as one setting reads all, and
-    times, as the number of their last part, seconds mostly.
-
-    Args:
-        known: what the config says of spellings.
-    """
-    unlike = unlike_others(looks, known)
-    made = {}
-    for name, look in looks.items():
-        text, own = f"string({quoted(name)})", look.spelling
-        if look.kind == "times":
-            text = f"replace({text}, ',', '.')"
-            made[name] = f"aggregate(split({text}, ':'), 0D, (all, part) -> all * 60 + try_cast(part AS DOUBLE))"
-        elif name in unlike and look.kind == "dates":
-            made[name] = f"try_to_timestamp({text}, {sql_text(own.date_format or '')})"
-        elif name in unlike:
-            text = f"replace({text}, {sql_text(own.thousands)}, '')" if own.thousands else text
-            made[name] = f"replace({text}, {sql_text(own.decimal)}, {sql_text(unlike[name].decimal)})"
-    return made
-
-
-def with_made(made: Mapping[str, str], query: str | None) -> str:
-    """The rows of `source`, or of the query that there is, with these columns made anew."""
-    columns = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in made.items())
-    return f"SELECT * EXCEPT ({', '.join(map(quoted, made))}), {columns} FROM {f'({query})' if query else 'source'}"
-
-
-def _names_of_made(looks: Mapping[str, Look], made: Mapping[str, str]) -> str:
-    times = [name for name in made if looks[name].kind == "times"]
-    others = [name for name in made if name not in times]
-    shorter = [f"{looks[name].shorter} as 00:{looks[name].shorter}" for name in times if looks[name].shorter]
-    as_what = f", {', '.join(shorter)}" if shorter else ""
-    said = [f"numbers of {', '.join(times)}, in the unit of the last part{as_what}"] if times else []
-    said += [f"{', '.join(others)} like the others, as one setting reads all"] if others else []
-    return " and ".join(said)
 
 
 def _what(look: Look) -> str:

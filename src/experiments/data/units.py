@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,12 @@ def unit_counts(text: Column, units: Sequence[str]) -> dict[str, Column]:
     """How many values have each of the signs, and how many none, which is called so."""
     from pyspark.sql import functions as F
 
-    has = {unit: text.contains(unit) for unit in units if unit not in _MEAN_NOTHING}
-    if not has:
+    counted = sorted((unit for unit in units if unit not in _MEAN_NOTHING), key=len, reverse=True)
+    if not counted:
         return {}
-    none = F.lit(True)
-    for found in has.values():
-        none = none & ~found
-    return {"none": F.count_if(none), **{unit: F.count_if(found) for unit, found in has.items()}}
+    # The longest that fits: of km and m one of both.
+    found = F.regexp_extract(text, "|".join(map(re.escape, counted)), 0)
+    return {unit or "none": F.count_if(found == unit) for unit in ("", *counted)}
 
 
 def said_of_units(name: str, counts: Mapping[str, int]) -> list[str]:

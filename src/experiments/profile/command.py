@@ -60,7 +60,7 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
     with progress.phase("start"):
         spark = start_session(config.cluster)
     with progress.phase("look"):
-        found = _look(spark, data, config.seed)
+        found = _look(spark, data, config.seed, looks_for_panels=data.group is None and data.time is None)
     warnings = doubtful(found, data)
     text, settled = "", found
     if isinstance(data, TableData):
@@ -86,13 +86,13 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
         say(f"the same as a page: {html}")
 
 
-def _look(spark: SparkSession, data: DataConfig, seed: int) -> Profile:
+def _look(spark: SparkSession, data: DataConfig, seed: int, looks_for_panels: bool = False) -> Profile:
     source = read_source(spark, data, seed)
     label_of(data, source.rows.columns)
     looked_at = [name for name in source.rows.columns if name != HELD_OUT and not matches(name, data.exclude)]
     rows = source.rows.select(*map(quoted, looked_at))
     found = profile(rows, data)
-    panel = panel_of(rows, found.columns, data.label) if data.group is None and data.time is None else None
+    panel = panel_of(rows, found.columns, data.label) if looks_for_panels else None
     said = (*source.warnings, *said_of_panel(panel, found.rows))
     return replace(found, warnings=said, left_out=tuple(source.left_out), codes=source.codes)
 

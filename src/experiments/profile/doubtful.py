@@ -22,9 +22,10 @@ from experiments.data.doubts import (
     said_of_sentences,
 )
 from experiments.data.kinds import NUMBERS, WHOLE
+from experiments.data.made import made_by_query, with_made
 from experiments.data.names import matches, quoted
 from experiments.data.spelling import Spelling, spelling_of
-from experiments.data.texts import made_by_query, said_of_texts, with_made
+from experiments.data.texts import said_of_texts
 from experiments.data.variants import is_encoded_otherwise, letters, said_of_variants
 from experiments.errors import override
 from experiments.profile.gaps import (

@@ -14,9 +14,9 @@ import yaml
 from experiments.config.schema import Missing, TableData
 from experiments.config.values import plain_value
 from experiments.data.doubts import LEAST_ROWS
+from experiments.data.made import made_by_query
 from experiments.data.spelling import settings_of, spelling_of
 from experiments.data.table import paths_of
-from experiments.data.texts import made_by_query
 from experiments.errors import ConfigError
 from experiments.profile.doubtful import is_constant, is_counting, names_rows, with_looks
 from experiments.profile.gaps import has_gaps, is_left_out, nothing_fills, query_of_needed, typed_columns

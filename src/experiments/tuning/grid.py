@@ -123,7 +123,7 @@ def check_tuning(config: Config) -> list[str]:
     problems = _unheeded(tuning)
     if tuning.method is TuningMethod.none:
         if tuning.grid:
-            return ["tuning.grid must be empty without a method, got values; add tuning=cross_validation"]
+            return [*problems, "tuning.grid must be empty without a method, got values; add tuning=cross_validation"]
         return problems
     if tuning.folds < 2:
         problems.append(f"tuning.folds must be 2 or more, got {tuning.folds}")

@@ -33,6 +33,8 @@ ROW = "_experiments_row"
 NEW = "_experiments_new_"
 # Of more categories new ones are to be expected.
 MOST_CATEGORIES = 200
+# Of columns in one message.
+MOST_NAMED = 20
 
 
 def _load_pyfunc(path: str) -> Answers:
@@ -186,6 +188,9 @@ class Answers:
                 f"no column is called {', '.join(map(repr, absent))}: missing in every row, as the model sees it",
                 stacklevel=3,
             )
+        if needed := [name for name in kinds if name not in rows and name not in optional]:
+            listed, there = (", ".join(map(str, names[:MOST_NAMED])) for names in (needed, list(rows.columns)))
+            raise BadRows(f"the rows must have the column{'s' * (len(needed) > 1)} '{listed}', got {there}")
         problems: list[BadRows] = []
         for name, kind in kinds.items():
             try:
@@ -193,7 +198,7 @@ class Answers:
             except BadRows as problem:  # said with those of other columns
                 problems.append(problem)
         if problems:
-            said = "; ".join(dict.fromkeys(map(str, problems)))
+            said = "; ".join(map(str, problems[:MOST_NAMED]))
             raise BadRows(said + of_whole_file(self.known.get("reading"))) from problems[0]
         given = self.spark.createDataFrame(pa.table(columns))
         for name in (name for name, kind in kinds.items() if kind == "vector" or is_numbers(kind)):

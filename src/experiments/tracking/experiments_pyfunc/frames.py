@@ -18,6 +18,7 @@ DECIMALS = ("double", "float", "decimal")
 # What stands where a list is missing; pandas has NaN there.
 NO_LIST = (float, type(None))
 DATES = ("date", "timestamp", "timestamp_ntz")
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _IN_WORDS = dict.fromkeys(DATES, "dates") | {"string": "text", "boolean": "True or False"}
 
 
@@ -75,13 +76,11 @@ def arrow(name: str, kind: str, values: pd.Series, reading: Mapping[str, Any] | 
 def column_of(
     name: str, kind: str, rows: pd.DataFrame, may_be_missing: bool, reading: Mapping[str, Any] | None
 ) -> pa.Array:
-    """A column as Spark is to have it; of gaps alone where it is not there and may be missing.
+    """A column as Spark is to have it; of gaps alone where it is not there.
 
     Raises:
-        BadRows: it is not there, is something else, or lacks values.
+        BadRows: it is something else, or lacks values.
     """
-    if name not in rows and not may_be_missing:
-        raise BadRows(f"the rows must have the column '{name}', got {', '.join(map(str, rows.columns))}")
     made = arrow(name, kind, rows[name] if name in rows else pd.Series([None] * len(rows), dtype=object), reading)
     if made.null_count and not may_be_missing:
         raise BadRows(
@@ -107,6 +106,8 @@ def _numbers(name: str, values: pd.Series, reading: Mapping[str, Any] | None) ->
     if found or values.dtype.kind in "mM":
         raise ValueError("times or bytes, which are no numbers")
     numbers = pd.to_numeric(values)
+    gaps = [float(text) for text in (reading or {}).get("missing", ()) if re.fullmatch(_NUMBER, text)]
+    numbers = numbers.mask(numbers.isin(gaps)) if gaps and numbers.isin(gaps).any() else numbers
     return numbers if pd.api.types.is_integer_dtype(numbers) else numbers.replace([np.inf, -np.inf], np.nan)
 
 
