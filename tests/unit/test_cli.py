@@ -81,6 +81,8 @@ def test_help_after_words_explains_the_choices_and_runs_nothing(tmp_path, monkey
     explained = done.stdout
     assert re.findall(r"^(\w+=\w+)  ", explained, re.MULTILINE) == ["model=ridge", "model=lasso", "data=diabetes"]
     assert choices("model")["lasso"] in explained
+    assert re.search(r"model.estimator.regParam=1.0 +regularization parameter", explained)
+    assert re.search(r"^also: .*model.estimator.fitIntercept", explained, re.MULTILINE)
     words = [shlex.split(line)[0] for line in explained.splitlines() if line.startswith("  model.")]
     again = load(["model=ridge", *words[: len(words) // 2]])
     assert dict(flatten(plain(again))) == dict(flatten(plain(load(["model=ridge"]))))

@@ -155,6 +155,9 @@ def test_runs_of_the_same_data_that_were_judged_on_other_rows_are_told(capsys):
     show_comparison(over_seeds(found), found)
     assert "not judged on the same rows" in (said := " ".join(capsys.readouterr().out.split()))
     assert "few columns | all columns;" in said
+    alike = found.assign(name="one name", run_id=["1" * 32, "2" * 32, "3" * 32])
+    show_comparison(over_seeds(alike), alike)
+    assert "one name (11111111) | one name (22222222);" in " ".join(capsys.readouterr().out.split())
     assert "follows from the columns that are used" in said
     found["params.data.stratified"] = ["true", "nan", "nan"]
     show_comparison(over_seeds(found), found)

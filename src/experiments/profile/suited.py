@@ -86,9 +86,10 @@ def _is_unused(column: Column, profile: Profile, data: TableData) -> bool:
 
 
 _WHY = {
-    "exclude": "Columns of one value, of another in nearly each row, or dates that many rows lack.",
+    "exclude": "Left out: what is the same in all rows or another in nearly each, as names and numbers of rows are, and "
+    "dates that many rows lack.",
     "missing": "Gaps of numbers and texts are left to preprocessing=auto or impute.",
-    "query": "Makes what no setting reads, or leaves out rows that lack the label or a date.",
+    "query": "SQL that reads what no setting does, and leaves out rows without the label or a date.",
     "missing_values": "Texts that stand for a missing value.",
     "label": "Column to predict.",
     "categories": "Codes that lose the zeros before them as numbers.",

@@ -92,7 +92,11 @@ def _said_of_other_rows(found: pd.DataFrame) -> str:
         return ""
     finished = found[(found["status"] == "FINISHED") & found["judged_on"].notna()]
     for _, same in finished.groupby(keys, observed=True):
-        parted = [list(dict.fromkeys(rows["name"])) for _, rows in same.groupby("judged_on", observed=True, sort=False)]
+        parts = [rows for _, rows in same.groupby("judged_on", observed=True, sort=False)]
+        # Of one name, as where only the reading of the data was another, the ids tell.
+        are_alike = set.intersection(*(set(rows["name"]) for rows in parts))
+        shown = same["name"] + (" (" + same["run_id"].str[:8] + ")" if are_alike else "")
+        parted = [list(dict.fromkeys(shown[rows.index])) for rows in parts]
         if len(parted) > 1:
             some = " | ".join(", ".join(names[:2]) + (" …" if len(names) > 2 else "") for names in parted[:4])
             return f"not judged on the same rows, so that small differences say little: {some}; {_why_other_rows(same)}"

@@ -12,10 +12,16 @@ from dataclasses import is_dataclass
 from experiments.config.choices import GROUPS, choices
 from experiments.config.compose import load
 from experiments.config.quoting import as_text
+from experiments.config.schema import Config
 from experiments.config.values import flatten, plain
 from experiments.errors import ConfigError, wrong_choice
+from experiments.pipeline.stages import stages_of
 from experiments.terminal.completion import folder_of
 from experiments.terminal.screen import say
+
+# Groups whose settings are parameters of Spark's stages.
+STAGED = ("model", "preprocessing")
+LONGEST = 160
 
 
 def explain_words(words: Sequence[str]) -> bool:
@@ -45,12 +51,34 @@ def _explain(group: str, choice: str, line: str, folder: str | None) -> None:
     say("")
     say(f"{group}={choice}  {line}")
     config = load([f"{group}={choice}"], folder)
-    meanings = comments_of(getattr(config, group))
+    meanings, of_stages = comments_of(getattr(config, group)), _stages(config) if group in STAGED else {}
     for key, value in flatten(plain(config)[group], group):
         # A name is not set by a word, and MISSING or a secret cannot be shown.
         if key != f"{group}.name" or group in ("data", "registry"):
-            meaning = meanings.get(key.removeprefix(f"{group}."), "")
+            meaning = meanings.get(key.removeprefix(f"{group}."), "") or of_stages.get(key, "")
             say(f"  {_word(key, value):<34}  {meaning}".rstrip())
+    others = [key for key in of_stages if key.startswith(f"{group}.")]
+    others = [key for key in others if key not in dict(flatten(plain(config)[group], group))]
+    if others:
+        say(f"also: {' '.join(others)}")
+
+
+def _stages(config: Config) -> dict[str, str]:
+    """What each parameter of the stages means, as Spark says it, by the key that sets it."""
+    from pyspark.ml.param import Param
+
+    found: dict[str, str] = {}
+    try:
+        stages = stages_of(config)
+    except ConfigError:  # which a run says, and help does not depend on
+        return found
+    for stage in stages:
+        for name in dir(stage.type):
+            param = getattr(stage.type, name, None)
+            if isinstance(param, Param) and not name.endswith(("Col", "Cols")):
+                said = " ".join(param.doc.split())
+                found[f"{stage.key}.{name}"] = said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
+    return found
 
 
 def comments_of(settings: object) -> dict[str, str]:
