@@ -86,7 +86,7 @@ def _is_unused(column: Column, profile: Profile, data: TableData) -> bool:
 
 
 _WHY = {
-    "exclude": "Left out: what is the same in all rows or another in nearly each, as names and numbers of rows are, and "
+    "exclude": "Left out: what is the same in all rows or another in nearly each, as names and row numbers are, and "
     "dates that many rows lack.",
     "missing": "Gaps of numbers and texts are left to preprocessing=auto or impute.",
     "query": "SQL that reads what no setting does, and leaves out rows without the label or a date.",
