@@ -15,7 +15,7 @@ from experiments.profile.command import profile_data
 from experiments.profile.doubtful import doubtful
 from experiments.profile.look import profile
 from experiments.profile.panels import Panel, panel_of, said_of_panel
-from experiments.profile.shown import BINS, histogram
+from experiments.profile.shown import BINS, histogram, show
 from experiments.profile.suited import as_yaml, suited
 
 CASES = Path(__file__).parent / "cases"
@@ -340,3 +340,13 @@ def test_rows_of_one_are_found_by_what_never_differs_within_it(spark):
     of = random.integers(0, 20, 240)
     towns = times.assign(building=[f"B{number}" for number in of], country=of // 2, rooms=random.integers(1, 9, 240))
     assert panel(spark, towns.assign(floor=random.integers(1, 9, 240))) is None
+
+
+def test_a_text_for_a_gap_in_one_column_is_counted_in_those_of_text(spark, capsys):
+    kinds = ["a", "b", "k.A."] * 40
+    frame = pd.DataFrame({"kind": kinds, "size": [*["1,5", "2,5"] * 55, *["k.A."] * 10], "y": range(120)})
+    data = load(["data=table", "data.path=unread.csv", "data.label=y"]).data
+    show(profile(spark.createDataFrame(frame), data), [])
+    shown = capsys.readouterr().out
+    assert re.search(r"kind +string +40 as k.A.", shown)
+    assert re.search(r"size +string, nearly numbers +10 as k.A.", shown)

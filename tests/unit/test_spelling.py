@@ -234,3 +234,8 @@ def test_files_that_are_something_else_are_called_what_they_are(raw, said):
 def test_the_date_that_is_shown_tells_the_day_from_the_month():
     look = look_at({"1/2/2024": 9, "3/4/2024": 5, "2/25/2024": 1}, Spelling())
     assert (look.spelling.date_format, look.example) == ("M/d/yyyy", "2/25/2024")
+
+
+def test_a_date_that_is_shown_tells_what_another_spelling_would_make_of_it():
+    look = look_at({"01/01/2022": 5, "07/01/2022": 5, "03/03/2022": 5, "03/05/2022": 5}, Spelling())
+    assert look.example in ("07/01/2022", "03/05/2022")

@@ -265,8 +265,9 @@ def _as_dates(values: Mapping[str, int], known: Spelling) -> list[Spelling]:
 
 
 def _formats_of(value: str) -> int:
-    """By how many formats a text is a date."""
-    return sum(is_date(value.strip(), f"{date}{time}") for date, time in itertools.product(DATE_FORMATS, TIMES))
+    """By how many formats a text is a date; of 01/01/2024 none tells what another would make of it."""
+    parts = re.findall(r"\d+", value)
+    return (parts[:1] == parts[1:2]) + len(_as_dates({value: 1}, Spelling()))
 
 
 def _as_truths(values: Mapping[str, int], known: Spelling) -> Sequence[Spelling]:

@@ -21,10 +21,11 @@ _LONGEST = 24
 
 def show(profile: Profile, warnings: list[str]) -> None:
     """On standard output."""
+    gaps = _gaps(profile)
     show_table(
         ("column", "type", "missing", "distinct", "range", "values"),
         [
-            (column.name, _kind(column), _missing(column), _distinct(column), _range(column), _values(column))
+            (column.name, _kind(column), _missing(column, gaps), _distinct(column), _range(column), _values(column))
             for column in profile.columns
         ],
         f"{profile.rows:,} rows",
@@ -43,13 +44,13 @@ def page(profile: Profile, warnings: list[str], config: str, name: str) -> str:
     """
     from jinja2 import Environment  # only this needs it
 
-    environment = Environment(autoescape=True)
+    environment, gaps = Environment(autoescape=True), _gaps(profile)
     environment.filters |= {"harmless": harmless, "harmless_lines": partial(harmless, lines=True)}
     columns = [
         {
             "name": column.name,
             "type": _kind(column),
-            "missing": _missing(column),
+            "missing": _missing(column, gaps),
             "distinct": _distinct(column),
             "range": _range(column),
             "mean": "" if np.isnan(column.mean) else f"{column.mean:.5g} ± {column.deviation:.3g}",
@@ -85,8 +86,15 @@ def _kind(column: Column) -> str:
     return f"{column.kind}, nearly {column.look.kind}" if column.look else column.kind
 
 
-def _missing(column: Column) -> str:
-    texts = {} if column.look is None else column.look.tokens
+def _gaps(profile: Profile) -> set[str]:
+    """Texts that stand for a missing value in one of the columns, and so in all."""
+    return {text for column in profile.columns if column.look is not None for text in column.look.tokens}
+
+
+def _missing(column: Column, gaps: set[str]) -> str:
+    is_text = column.kind == "string" and column.look is None
+    texts = {text: rows for text, rows in column.values if text in gaps} if is_text else {}
+    texts = texts if column.look is None else column.look.tokens
     if texts and not column.missing:  # which are read as missing once the config says so
         return f"{sum(texts.values()):,} as {', '.join(texts)}"[:30]
     if not column.missing:
