@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.cluster.existing import running_session
 from experiments.cluster.session import start_session
 from experiments.config.schema import Config
 from experiments.data.dataset import Dataset
@@ -192,7 +193,8 @@ def opened_model(config: Config, uri: str) -> Answers:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = mlflow.artifacts.download_artifacts(place, dst_path=folder, tracking_uri=client.tracking_uri)
     check_saved(Path(path) / "sparkml", config.allowed_packages)
-    start_session(config.cluster)  # or it would be MLflow's own, with settings of nobody's choice
+    if running_session() is None:  # else it would be MLflow's own, with settings of nobody's choice
+        start_session(config.cluster)
     try:
         return _load_pyfunc(str(Path(path) / "sparkml"))
     except ValueError as error:
