@@ -26,7 +26,7 @@ from experiments.terminal.completion import folder_of
 from experiments.terminal.harmless import harmless
 from experiments.terminal.progress import Progress
 from experiments.terminal.screen import say, screen
-from experiments.tracking.handed_over import Ended, close, ended, handed_over, name_application
+from experiments.tracking.handed_over import Ended, blame, close, ended, handed_over, name_application
 from experiments.tracking.run import TrackedRun
 from experiments.tracking.store import GIVEN_RUN, GIVEN_URI, check_store, how_to_look, tracking_uri
 from experiments.validation import check_one_run, validate
@@ -65,6 +65,9 @@ def submit(words: Sequence[str], config_dir: str | Path | None = None) -> int:
         left = ExperimentError(_left_open(application, config))
         close(run, left)
         raise left
+    if came.status == "FAILED" and not came.why:
+        came = dataclasses.replace(came, why=_left_open(application, config))
+        blame(run, came.why)
     return _told(config, run, came)
 
 

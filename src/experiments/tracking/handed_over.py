@@ -110,6 +110,12 @@ def name_application(run: TrackedRun, application: str) -> None:
         run.record(lambda client, run_id: client.set_tag(run_id, APPLICATION_TAG, application))
 
 
+def blame(run: TrackedRun, reason: str) -> None:
+    """Record why a run has failed whose driver was ended while it closed it."""
+    with contextlib.suppress(Exception):
+        run.record(lambda client, run_id: client.set_tag(run_id, FAILURE_TAG, reason))
+
+
 def ended(run: TrackedRun) -> Ended:
     """How it stands in its store."""
     found = run.record(lambda client, run_id: client.get_run(run_id))
