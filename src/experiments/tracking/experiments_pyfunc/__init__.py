@@ -7,7 +7,6 @@ must know of the model stands in `MLmodel`, under `metadata: experiments`.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import itertools
 import re
 import warnings
@@ -20,7 +19,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from .frames import DATES, NO_LIST, BadRows, column_of, is_numbers, of_whole_file
+from .frames import (
+    DATES,
+    MOST_NAMED,
+    NO_LIST,
+    BadRows,
+    check_columns,
+    column_of,
+    is_numbers,
+    nearest,
+    of_whole_file,
+)
 from .pipelines import load_pipeline, start_session
 
 if TYPE_CHECKING:
@@ -33,8 +42,6 @@ ROW = "_experiments_row"
 NEW = "_experiments_new_"
 # Of more categories new ones are to be expected.
 MOST_CATEGORIES = 200
-# Of columns in one message.
-MOST_NAMED = 20
 
 
 def _load_pyfunc(path: str) -> Answers:
@@ -166,7 +173,9 @@ class Answers:
         kinds = self.known["columns"]
         known = [name for name in rows.columns if name in kinds]
         if kinds and not known:
-            raise BadRows(f"the rows must have the columns {', '.join(kinds)}, got none of them")
+            listed, there = (", ".join(map(str, list(names)[:MOST_NAMED])) for names in (kinds, rows.columns))
+            more = of_whole_file(self.known.get("reading"))
+            raise BadRows(f"the rows must have the columns {listed}, got none of them, but {there}{more}")
         twice = sorted({name for name in known if known.count(name) > 1})
         if twice:
             raise BadRows(f"the rows must have each column once, got {', '.join(map(repr, twice))} twice")
@@ -178,19 +187,7 @@ class Answers:
 
         kinds, optional = self.known["columns"], set(self.known["may_be_missing"])
         columns: dict[str, Any] = {ROW: pa.array(range(len(rows)), pa.int64())}
-        absent = [name for name in kinds if name not in rows and name in optional]
-        others = [str(name) for name in rows.columns if name not in kinds]
-        for name in absent:
-            if (near := _nearest(name, others)) is not None:
-                raise BadRows(f"the rows must have the column '{name}', got '{near}'; rename it, or leave it out")
-        if absent:
-            warnings.warn(
-                f"no column is called {', '.join(map(repr, absent))}: missing in every row, as the model sees it",
-                stacklevel=3,
-            )
-        if needed := [name for name in kinds if name not in rows and name not in optional]:
-            listed, there = (", ".join(map(str, names[:MOST_NAMED])) for names in (needed, list(rows.columns)))
-            raise BadRows(f"the rows must have the column{'s' * (len(needed) > 1)} '{listed}', got {there}")
+        check_columns(rows, kinds, optional)
         problems: list[BadRows] = []
         for name, kind in kinds.items():
             try:
@@ -225,7 +222,7 @@ class Answers:
                 said = f"such as {new.iloc[0]!r} ({len(new)} of {len(answers)} rows)"
                 known = self._categories[name]
                 is_name = any(map(str.isalpha, new.iloc[0]))  # of codes the nearest is another one
-                near = _nearest(new.iloc[0], known.values) if is_name else None
+                near = nearest(new.iloc[0], known.values) if is_name else None
                 meant = f"; did you mean {near!r}?" if near is not None else ""
                 warnings.warn(
                     f"'{name}' has values that the fit has not seen, {said}: {known.becomes}{meant}", stacklevel=4
@@ -269,13 +266,6 @@ def _categories(pipeline: PipelineModel) -> dict[str, Categories]:
             for name, labels in zip(_read_by(stage), stage.labelsArray, strict=True):
                 found[name] = Categories(list(labels), None, "what the model makes of them it has not learnt")
     return {name: each for name, each in found.items() if 0 < len(each.values) <= MOST_CATEGORIES}
-
-
-def _nearest(name: str, others: Sequence[str]) -> str | None:
-    """The one of others that a name may mean, in whatever case they are written; None where none is near."""
-    by_folded = {other.strip().casefold(): other for other in others}
-    near = difflib.get_close_matches(name.strip().casefold(), by_folded, 1, 0.75)
-    return by_folded[near[0]] if near else None
 
 
 def _filled(pipeline: PipelineModel) -> set[str]:

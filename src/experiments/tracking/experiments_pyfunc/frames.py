@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,10 @@ NO_LIST = (float, type(None))
 DATES = ("date", "timestamp", "timestamp_ntz")
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _IN_WORDS = dict.fromkeys(DATES, "dates") | {"string": "text", "boolean": "True or False"}
+
+
+# Of columns in one message.
+MOST_NAMED = 20
 
 
 class BadRows(MlflowException, ValueError):  # type: ignore[misc]  # MLflow has no types
@@ -90,6 +96,36 @@ def column_of(
     return made
 
 
+def check_columns(rows: pd.DataFrame, kinds: Mapping[str, str], optional: Collection[str]) -> None:
+    """Warn of columns that are not there, or are empty, and may be.
+
+    Raises:
+        BadRows: one is not there that must be, or is called nearly so.
+    """
+    absent = [name for name in kinds if name not in rows]
+    others = [str(name) for name in rows.columns if name not in kinds]
+    for name in absent:
+        if name in optional and (near := nearest(name, others)) is not None:
+            raise BadRows(f"the rows must have the column '{name}', got '{near}'; rename it, or leave it out")
+    if needed := [name for name in absent if name not in optional]:
+        listed, there = (", ".join(map(str, names[:MOST_NAMED])) for names in (needed, list(rows.columns)))
+        raise BadRows(f"the rows must have the column{'s' * (len(needed) > 1)} '{listed}', got {there}")
+    if absent:
+        listed = ", ".join(map(repr, absent))
+        warnings.warn(f"no column is called {listed}: missing in every row, as the model sees it", stacklevel=4)
+    empty = [name for name in kinds if name in optional and name in rows and len(rows) > 1 and rows[name].isna().all()]
+    if empty:
+        listed = ", ".join(map(repr, empty))
+        warnings.warn(f"{listed}: missing in every row, and filled as gaps were at the fit", stacklevel=4)
+
+
+def nearest(name: str, others: Sequence[str]) -> str | None:
+    """The one of others that a name may mean, in whatever case they are written; None where none is near."""
+    by_folded = {other.strip().casefold(): other for other in others}
+    near = difflib.get_close_matches(name.strip().casefold(), by_folded, 1, 0.75)
+    return by_folded[near[0]] if near else None
+
+
 def of_whole_file(reading: Mapping[str, Any] | None) -> str:
     """How pandas reads a whole file as the fit did, where it would not by itself."""
     line = (reading or {}).get("file")
@@ -144,8 +180,8 @@ def _way_to_truths(name: str, values: pd.Series, reading: Mapping[str, Any] | No
     there = {value for value in values if isinstance(value, str | bool)}
     missing = (reading or {}).get("missing", ())
     known = {"true": True, "false": False, **dict.fromkeys(map(str.casefold, missing))}
-    if any(str(value).strip().casefold() not in known for value in there):
-        return None
+    if other := next((value for value in sorted(there, key=str) if str(value).strip().casefold() not in known), None):
+        return f"the text {other!r}; say which is which: frame[{name!r}].map({{{other!r}: True, '…': False}})"
     truths = {value: known[str(value).strip().casefold()] for value in sorted(there, key=str)}
     texts = ", ".join(repr(value) for value in truths if isinstance(value, str))
     return f"the texts {texts}; as the fit read them: frame[{name!r}] = frame[{name!r}].map({truths!r})"
