@@ -221,12 +221,7 @@ def times_of_day(tops: Sequence[Lines], columns: Sequence[str], moments: Sequenc
         columns: all of them, as Spark names them.
         moments: of these, the ones read as timestamps.
     """
-    found = []
-    for place, name in enumerate(columns):
-        rows = (row for lines in tops for row in lines.rows[1 if lines.header else 0 :] if place < len(row))
-        if name in moments and any(re.fullmatch(WITHOUT_DAY, row[place].strip()) for row in rows):
-            found.append(name)
-    return found
+    return _with_a_value(WITHOUT_DAY, tops, columns, moments)
 
 
 def java_numbers(tops: Sequence[Lines], columns: Sequence[str], decimals: Sequence[str]) -> list[str]:
@@ -236,10 +231,15 @@ def java_numbers(tops: Sequence[Lines], columns: Sequence[str], decimals: Sequen
         columns: all of them, as Spark names them.
         decimals: of these, the ones read as decimals.
     """
+    return _with_a_value(r"[+-]?\d[\d.eE+-]*[dDfF]", tops, columns, decimals)
+
+
+def _with_a_value(pattern: str, tops: Sequence[Lines], columns: Sequence[str], among: Sequence[str]) -> list[str]:
+    """Those of some columns that have a value of a pattern."""
     found = []
     for place, name in enumerate(columns):
         rows = (row for lines in tops for row in lines.rows[1 if lines.header else 0 :] if place < len(row))
-        if name in decimals and any(re.fullmatch(r"[+-]?\d[\d.eE+-]*[dDfF]", row[place].strip()) for row in rows):
+        if name in among and any(re.fullmatch(pattern, row[place].strip()) for row in rows):
             found.append(name)
     return found
 
