@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # So many different numbers, of each so few rows, are amounts and no classes.
 MANY_NUMBERS, LEAST_OF_A_CLASS = 30, 5
-# Beyond it two whole numbers are one as float64.
+# From it on two whole numbers may be one as float64.
 MOST_EXACT = 2**53
 # A class this much rarer than the most frequent one is worth a warning.
 RARE = 0.03
@@ -73,9 +73,9 @@ def class_values(label: str, groups: list[Any]) -> list[Any]:
         ExperimentError: labels that are no classes, or a class that cannot be learnt.
     """
     values = sorted({row["_class"] for row in groups})
-    if any(isinstance(value, float) and abs(value) > MOST_EXACT for value in values):
+    if any(isinstance(value, float) and abs(value) >= MOST_EXACT for value in values):
         raise ExperimentError(
-            f"data.label must be classes that are told apart as numbers (whole ones up to {MOST_EXACT:,}), got greater "
+            f"data.label must be classes that are told apart as numbers (whole ones below {MOST_EXACT:,}), got greater "
             f"ones in '{label}'; as the texts that they are: {override('data.categories', [label])}"
         )
     if len(values) < 2:
