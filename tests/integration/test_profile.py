@@ -318,6 +318,7 @@ def panel(spark, frame, label="kwh"):
     return panel_of(rows, profile(rows, data).columns, label)
 
 
+@pytest.mark.long
 def test_rows_of_one_are_found_by_what_never_differs_within_it(spark):
     random = np.random.default_rng(3)
     of = np.repeat(np.arange(20), 12)
