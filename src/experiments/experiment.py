@@ -22,7 +22,7 @@ from experiments.evaluation.objectives import key_metrics, objective
 from experiments.inspection import inspect
 from experiments.inspection.candidates import candidates
 from experiments.inspection.doubts import doubts, is_a_guess
-from experiments.pipeline.fitting import Prepared, check_estimator, fit_stages
+from experiments.pipeline.fitting import Made, Prepared, check_estimator, fit_stages
 from experiments.pipeline.wiring import Wired, wire_to
 from experiments.terminal import interruption
 from experiments.terminal.harmless import markdown
@@ -38,7 +38,7 @@ from experiments.validation import validate
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 Prepare = Callable[[Sequence[Wired], Dataset], Prepared | None]
 
@@ -76,7 +76,8 @@ class Result:
     def __repr__(self) -> str:
         """On a line or two, as a notebook shows it; the attributes have the rest."""
         judged = [f"{name}={value:.4g}" for name, value in self.metrics.items() if not name.startswith("train_")]
-        return f"Result(run_id={self.run_id!r}, model_uri={self.model_uri!r}, {', '.join(judged)})"
+        version = [f"registered={'{} {}: {}'.format(*self.registered)!r}"] if self.registered else []
+        return f"Result({', '.join([f'run_id={self.run_id!r}', f'model_uri={self.model_uri!r}', *version, *judged])})"
 
 
 class Alone:
@@ -194,14 +195,14 @@ def _fitted_and_recorded(
         tuned = _tuned(config, dataset, tracked, progress, phase)
         with phase("fit"), announcements.heard(functools.partial(_epoch, tracked, progress)):
             chosen = tuned.best.config if tuned else config
-            fitted, transformed = fit(chosen, dataset, stack, functools.partial(around.prepared, chosen))
+            fitted, made = fit(chosen, dataset, stack, functools.partial(around.prepared, chosen))
         # Saving the model waits for disks, judging it for a processor. `score` is left first: it ends Spark's jobs when
         # the run is interrupted, so that there is no wait for the saving.
         beside = stack.enter_context(ThreadPoolExecutor(1, "save-model"))
         save = inheritable_thread_target(spark)(tracked.log_model)
         saved = beside.submit(save, config, fitted, dataset) if around.logs_models else None
         with phase("evaluate"):
-            scored = stack.enter_context(score(fitted, transformed, dataset, config.model.task))
+            scored = stack.enter_context(score(fitted, made, dataset, config.model.task))
             metrics = {**evaluate(scored), **(tuned.metrics if tuned else {})}
             outputs = [*inspect(scored), *(candidates(tuned) if tuned else ())]
             doubtful, is_guess = doubts(scored, metrics, outputs), is_a_guess(scored, metrics)
@@ -271,7 +272,7 @@ def _epoch(tracked: TrackedRun, progress: Progress, epoch: int, epochs: int, val
 
 def fit(
     config: Config, dataset: Dataset, keeping: contextlib.ExitStack, prepare: Prepare | None = None
-) -> tuple[PipelineModel, DataFrame]:
+) -> tuple[PipelineModel, Made]:
     """The config's pipeline, fitted on the training rows. Runs on the driver.
 
     Args:
@@ -296,4 +297,4 @@ def fit(
     else:
         fitted, read = fit_stages(wired[-1:], prepared.train, prepared.rows, parts, keeping)
         fitted = [*prepared.stages, *fitted]
-    return PipelineModel(fitted), fitted[-1].transform(read)
+    return PipelineModel(fitted), read.by(fitted[-1])

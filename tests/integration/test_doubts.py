@@ -25,8 +25,8 @@ def told(spark, tmp_path):
         config = load(["data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", *words])
         with ExitStack() as stack:
             dataset = stack.enter_context(load_data(spark, config.data, config.model.task, 42))
-            model, rows = fit(config, dataset, stack)
-            scored = stack.enter_context(score(model, rows, dataset, config.model.task))
+            model, made = fit(config, dataset, stack)
+            scored = stack.enter_context(score(model, made, dataset, config.model.task))
             metrics = evaluate(scored)
             return metrics, doubts(scored, metrics, [*inspect(scored)])
 

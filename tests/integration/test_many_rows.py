@@ -41,11 +41,11 @@ def tables(tmp_path):
 def test_of_many_training_rows_some_are_judged(spark, tables, monkeypatch, words, metric):
     config = load([*tables, *words])
     with load_data(spark, config.data, config.model.task, 42) as data, ExitStack() as keeping:
-        pipeline, transformed = fit(config, data, keeping)
+        pipeline, made = fit(config, data, keeping)
         found = []
         for most in (1600, 200):
             monkeypatch.setattr("experiments.evaluation.judged.MOST_TRAINING_ROWS", most)
-            with score(pipeline, transformed, data, config.model.task) as scored:
+            with score(pipeline, made, data, config.model.task) as scored:
                 found.append((evaluate(scored), scored.side(False).count(), scored.side(True).count()))
     (whole, whole_count, test_count), (some, count, same_count) = found
     assert "train_judged_share" not in whole
@@ -59,14 +59,27 @@ def test_of_many_training_rows_some_are_judged(spark, tables, monkeypatch, words
     assert some[f"train_{metric}"] != whole[f"train_{metric}"]
 
 
+def test_rows_are_chosen_before_stages_work_on_them(spark, tables):
+    from pyspark.sql import functions as F
+
+    config = load([*tables, "model=ridge", "data.label=y"])
+    with load_data(spark, config.data, config.model.task, 42) as data, ExitStack() as keeping:
+        _, made = fit(config, data, keeping)
+        some = made.where(F.rand(0) < 0.5)
+        plan = some._jdf.queryExecution().optimizedPlan().toString()
+        assert 0 < plan.rindex("AS features") < plan.index("rand(0)")
+        assert some.columns == made.rows.columns
+        assert 700 < some.count() < 1060
+
+
 @pytest.mark.long
 def test_a_likelihood_is_of_all_training_rows(spark, tmp_path, monkeypatch):
     """It is a sum: of some rows it would be another number."""
     monkeypatch.setattr("experiments.evaluation.judged.MOST_TRAINING_ROWS", 10)
     config = load(["model=lda", "data.test_fraction=0.2"])
     with load_data(spark, config.data, config.model.task, 42) as data, ExitStack() as keeping:
-        pipeline, transformed = fit(config, data, keeping)
-        with score(pipeline, transformed, data, config.model.task) as scored:
+        pipeline, made = fit(config, data, keeping)
+        with score(pipeline, made, data, config.model.task) as scored:
             assert scored.side(False).count() == data.train_rows > 20
 
 

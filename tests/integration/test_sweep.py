@@ -182,10 +182,10 @@ def test_stages_that_trials_begin_with_are_fitted_once(spark):
     with ExitStack() as stack:
         for config in (*configs, other):
             dataset = stack.enter_context(shared.use(spark, config))
-            fitted, rows = fit(config, dataset, stack, partial(prepare, config))
+            fitted, made = fit(config, dataset, stack, partial(prepare, config))
             alone, expected = fit(config, dataset, stack)
             assert fitted.stages[-1].coefficients == alone.stages[-1].coefficients
-            assert rows.columns == expected.columns
+            assert made.rows.columns == expected.rows.columns
             assert [type(stage) for stage in fitted.stages] == [type(stage) for stage in alone.stages]
     assert prepared[0] is prepared[1]
     assert prepared[2] is None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData, Task
 from experiments.data.csv_files import pandas_line
-from experiments.data.dataset import FOLD, HASH, HELD_OUT, SPLIT, Given
+from experiments.data.dataset import FOLD, HASH, HELD_OUT, Given
 from experiments.data.kinds import DATES, NUMBERS, base_of, is_numbers
 from experiments.data.missing import any_missing, as_read, filled_sql, number_sql, patterns_of
 from experiments.data.names import matches, not_there, plain_name, quoted, sql_text
@@ -24,7 +24,7 @@ FILLED = "_filled"
 # Columns that Spark's models and we add, by their names without capitals.
 ADDED = {
     name.casefold(): name
-    for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD, SPLIT, BALANCE, FILLED)
+    for name in ("prediction", "probability", "rawPrediction", "topicDistribution", HASH, FOLD, BALANCE, FILLED)
 }
 
 

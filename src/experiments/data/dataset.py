@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 HASH = "_row_hash"
 HELD_OUT = "_held_out"
 FOLD = "_fold"
-SPLIT = "_split"
 DEFAULT_TEST_FRACTION = 0.2
 MOST_CLASSES = 1_000
 

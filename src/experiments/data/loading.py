@@ -27,7 +27,6 @@ from experiments.data.dataset import (
     HASH,
     HELD_OUT,
     MOST_CLASSES,
-    SPLIT,
     Dataset,
     test_fraction,
 )
@@ -100,16 +99,16 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
     partitions = _partitions(size, data)
     rows = rows.drop(FILLED).repartition(partitions) if data.partitions else rows.coalesce(partitions)
     fraction = test_fraction(data, task)
-    # Spark keeps equal rows once, and frees them for all: two splits of the same rows must not look equal.
-    whose = F.lit(f"{task.value} {seed} {fraction} {data.stratified} {data.group} {data.time}").alias(SPLIT)
+    # Spark keeps equal rows once, and frees them for all: two splits of the same rows must not look equal. A condition
+    # that always holds tells them apart, and costs nothing.
+    whose = F.lit(f"{task.value} {seed} {fraction} {data.stratified} {data.group} {data.time}").isNotNull()
     hashed = rows.withColumn(HASH, _row_hash(rows, features, label)).drop(FILLED)
     # Rows that are not kept would be dealt out again by each pass.
     may_deal = data.partitions is None and data.cache != "NONE"
     if may_deal and (parts := parts_to_deal(source.rows, size)) is not None:
         # By the content: the same rows are in the same parts wherever they stood.
         hashed, partitions = hashed.repartition(parts, HASH), parts
-    with cached(hashed.select("*", whose), data.cache) as both:
-        kept = both.drop(SPLIT)
+    with cached(hashed.where(whose), data.cache) as kept:
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
         dataset = checked_dataset(kept, data, task, label, features, narrowed, size <= MOST_BYTES)

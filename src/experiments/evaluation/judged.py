@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
+    from experiments.pipeline.fitting import Made
+
 # Of so many rows the deviations of features are taken, of wide ones of fewer.
 DEVIATION_ROWS = 1_000
 LEAST_DEVIATION_ROWS = 50
@@ -220,18 +222,17 @@ class Scored:
 
 
 @contextlib.contextmanager
-def score(fitted: PipelineModel, transformed: DataFrame, dataset: Dataset, task: Task) -> Iterator[Scored]:
+def score(fitted: PipelineModel, made: Made, dataset: Dataset, task: Task) -> Iterator[Scored]:
     """What a pipeline makes of all rows, narrow, and cached until the end of the block if it is read more than once."""
-    scored = scored_rows(fitted, transformed, dataset, task)
+    scored = scored_rows(fitted, made.rows, dataset, task)
     if scored.is_few and scored.features_column is not None and hasattr(scored.model, "coefficients"):
         # One look at them answers how far the features vary as well.
-        scored = replace(scored, rows=transformed.select(*scored.rows.columns, scored.features_column))
+        scored = replace(scored, rows=made.rows.select(*scored.rows.columns, scored.features_column))
     if (one_in := _one_in(scored)) > 1:
         from pyspark.sql import functions as F
 
-        # Before anything is worked out for them: Spark leaves out what nobody asks for.
-        transformed = transformed.where(F.col(HELD_OUT) | (F.rand(0) < 1 / one_in))
-        scored = replace(scored_rows(fitted, transformed, dataset, task), one_in=one_in)
+        judged = made.where(F.col(HELD_OUT) | (F.rand(0) < 1 / one_in))
+        scored = replace(scored_rows(fitted, judged, dataset, task), one_in=one_in)
     level = "NONE" if scored.is_judged_at_once or scored.is_few or scored.is_projected else "MEMORY_AND_DISK"
     with cached(scored.rows, level) as narrow:
         yield replace(scored, rows=narrow)

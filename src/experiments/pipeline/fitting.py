@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import Task
@@ -18,7 +18,37 @@ from experiments.pipeline.wiring import Wired
 
 if TYPE_CHECKING:
     from pyspark.ml import Transformer
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
+
+
+@dataclass(frozen=True)
+class Made:
+    """What stages make of rows: worked out when it is asked for.
+
+    Attributes:
+        rows: what they make of all.
+        begun: the rows that are kept, or as they were loaded.
+        stages: what makes the ones of the others, in order.
+        is_row_by_row: whether each of them looks at one row alone.
+    """
+
+    rows: DataFrame
+    begun: DataFrame
+    stages: Sequence[Transformer] = ()
+    is_row_by_row: bool = True
+
+    def by(self, stage: Transformer) -> Made:
+        """What one more stage makes of it."""
+        return replace(self, rows=stage.transform(self.rows), stages=[*self.stages, stage])
+
+    def where(self, condition: Column) -> DataFrame:
+        """What becomes of some rows: of a choice by chance Spark would work out all rows first."""
+        if not self.is_row_by_row:
+            return self.rows.where(condition)
+        rows = self.begun.where(condition)
+        for stage in self.stages:
+            rows = stage.transform(rows)
+        return rows
 
 
 def fit_stages(
@@ -27,7 +57,7 @@ def fit_stages(
     rows: DataFrame | None = None,
     partitions: int | None = None,
     keeping: contextlib.ExitStack | None = None,
-) -> tuple[list[Transformer], DataFrame]:
+) -> tuple[list[Transformer], Made]:
     """Each stage made and, where it is an estimator, fitted on what those before it make of the training rows.
 
     As `Pipeline.fit`, but an error says which stage, and what was worked out for the fit need not be for the scoring.
@@ -49,19 +79,21 @@ def fit_stages(
     is_shared = rows is not None and all(known_of(each.stage.type).is_row_by_row for each in wired[:-1])
     texts = _first_fit_on_texts(wired) if is_shared and keeping is not None else None
     fitted: list[Transformer] = []
+    read = None if rows is None else Made(rows, rows, is_row_by_row=is_shared)
     for number, instance in enumerate(made):
-        if fitted and rows is not None:
-            rows = fitted[-1].transform(rows)
-        if keeping is not None and rows is not None and number == texts:
-            rows = keeping.enter_context(cached(_without_words(rows, wired[number:])))
+        if fitted and read is not None:
+            read = read.by(fitted[-1])
+        if keeping is not None and read is not None and number == texts:
+            kept = keeping.enter_context(cached(_without_words(read.rows, wired[number:])))
+            read = Made(kept, kept, is_row_by_row=is_shared)
         if fitted:
-            train = rows.where(f"NOT {HELD_OUT}") if rows is not None and is_shared else fitted[-1].transform(train)
+            train = read.rows.where(f"NOT {HELD_OUT}") if read and is_shared else fitted[-1].transform(train)
         if partitions and instance is made[-1]:
             train = train.repartition(partitions)
             if keeping is not None:
                 train = keeping.enter_context(cached(train))
         fitted.append(_fitted(wired[number].stage, instance, train))
-    return fitted, train if rows is None else rows
+    return fitted, read or Made(train, train)
 
 
 @dataclass(frozen=True)
@@ -96,7 +128,7 @@ def prepare(wired: Sequence[Wired], train: DataFrame, rows: DataFrame, keeping: 
         ExperimentError: as `fit_stages`.
     """
     fitted, read = fit_stages(wired, train, rows)
-    kept = keeping.enter_context(cached(fitted[-1].transform(read)))
+    kept = keeping.enter_context(cached(fitted[-1].transform(read.rows)))
     if all(known_of(each.stage.type).is_row_by_row for each in wired):
         return Prepared(fitted, kept.where(f"NOT {HELD_OUT}").drop(HELD_OUT), kept)
     for stage in fitted:

@@ -80,6 +80,8 @@ def _said_of_runs(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
         said += [
             f"{others} run{'' if others == 1 else 's'} that did not finish {'is' if others == 1 else 'are'} left out"
         ]
+    if repeated := compared.attrs.get("repeated", 0):
+        said += [f"{repeated} older run{'' if repeated == 1 else 's'} of the same config and seed left out"]
     if len(compared) > MOST_LINES:
         said += [f"{len(compared) - MOST_LINES} more are left out"]
     return list(filter(None, said))

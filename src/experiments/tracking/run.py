@@ -231,6 +231,8 @@ class TrackedRun(Recorded):
         status = "KILLED" if killed else "FAILED"
         reason = "interrupted" if killed else readable_cause(error)
         try:
+            # First why: a process that is killed between the two leaves a run that seems to run, which others look for.
+            self._set_tag(FAILURE_TAG, redact_text(reason)[:5000])
             self.finish(status)
         except Exception as lost:  # the store is what failed; the first error says more than this one
             raise ExperimentError(
@@ -244,8 +246,6 @@ class TrackedRun(Recorded):
                 maker, name, version = self.registered
                 maker.delete_model_version(name, version)
         self.forget_model()
-        with contextlib.suppress(Exception):
-            self._set_tag(FAILURE_TAG, redact_text(reason)[:5000])
         trace = ""
         with contextlib.suppress(Exception):
             self.log_text("".join(traceback.format_exception(error)), "failure.txt")

@@ -71,7 +71,8 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
     Returns:
         `run_id` (of the newest), `name`, `runs` (how many), and for each metric `METRIC` (mean) and
         `METRIC_deviation` (of the sample; NaN of one run, and no column where each is of one), the best first;
-        `attrs["sorted_by"]` says by what, `attrs["seeds"]` of which seeds, by `run_id`.
+        `attrs["sorted_by"]` says by what, `attrs["seeds"]` of which seeds, by `run_id`, `attrs["repeated"]` how many
+        runs are left out as a newer one has the same config and seed.
 
     Raises:
         ConfigError: no run has the metric to sort by.
@@ -94,6 +95,7 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
     if "seconds" in finished and "metrics.seconds" not in finished:
         finished, metrics = finished.assign(**{"metrics.seconds": finished["seconds"]}), [*metrics, "metrics.seconds"]
     identity = _identity(finished, keys)
+    several = len(finished)
     if "params.seed" in finished:  # the same once more, the newest first, is no other seed
         once = ~pd.DataFrame({"of": identity, "seed": finished["params.seed"].astype(str)}).duplicated()
         finished, identity = finished[once], identity[once]
@@ -108,6 +110,7 @@ def over_seeds(found: pd.DataFrame, sort: str | None = None) -> pd.DataFrame:
         known = [metric.removeprefix("metrics.") for metric in metrics]
         raise ConfigError([f"sort must be a metric of the runs, got '{sort}'{suggest(sort, known)}"])
     ordered = _ordered(made, finished, sort)
+    ordered.attrs["repeated"] = several - len(finished)
     if "params.seed" in finished:
         seeds = grouped["params.seed"].agg(lambda each: ", ".join(sorted(each.dropna().astype(str).unique())))
         ordered.attrs["seeds"] = dict(zip(columns["run_id"], seeds, strict=True))

@@ -144,8 +144,8 @@ def _folds(dataset: Dataset, tuning: TuningConfig, seed: int) -> list[_Fold]:
 @contextlib.contextmanager
 def _prepared(fold: _Fold, shared: Sequence[Wired]) -> Iterator[_Fold]:
     """The fold behind the stages that all candidates share, cached."""
-    fitted, train = fit_stages(shared, fold.train)
-    held_out = fold.held_out
+    fitted, read = fit_stages(shared, fold.train)
+    train, held_out = read.rows, fold.held_out
     for stage in fitted:
         held_out = stage.transform(held_out)
     if fitted:
