@@ -279,6 +279,31 @@ def test_rows_that_were_dropped_are_counted_in_the_pass_that_reads_them(spark, t
         )
 
 
+def test_dropped_rows_are_all_counted_where_they_are_more_than_the_driver_looks_at(spark, tmp_path):
+    rows = pd.DataFrame({"x": range(45_000), "y": range(45_000)}).astype(float)
+    rows.loc[::3, "x"] = None
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    words = ["data=table", "model=ridge", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", "data.missing=drop"]
+    for cache in ("NONE", "MEMORY_AND_DISK"):
+        with loaded(spark, *words, f"data.cache={cache}") as data:
+            assert "data.missing=drop has left out 15,000 of 45,000 rows" in " ".join(data.warnings)
+
+
+@pytest.mark.parametrize("width", [1, 300])
+@pytest.mark.parametrize("missing", ["keep", "fill"])
+def test_infinite_numbers_that_are_filled_are_said(spark, tmp_path, width, missing):
+    random = np.random.default_rng(1)
+    rows = pd.DataFrame({f"x{at}": random.normal(size=60) for at in range(width)})
+    rows["y"] = random.normal(size=60)
+    rows.loc[3, "x0"], rows.loc[[4, 5], "x0"] = None, [np.inf, -np.inf]
+    rows.to_parquet(tmp_path / "rows.parquet")
+    words = [f"data.path={tmp_path / 'rows.parquet'}", "data.format=parquet", "data.label=y", f"data.missing={missing}"]
+    with loaded(spark, "data=table", "model=ridge", *words) as data:
+        (said,) = [each for each in data.warnings if "infinite" in each]
+        assert said.endswith("count as missing and are filled as those are, in rows of: x0 2")
+        assert data.train_rows + data.test_rows == 60
+
+
 def test_the_source_is_read_once_and_not_needed_again(spark, table):
     from experiments.evaluation.judged import score
     from experiments.evaluation.metrics import evaluate

@@ -513,3 +513,20 @@ def test_a_day_that_pandas_does_not_have_is_in_no_example(spark, frame, written)
         example = example_of(data, dict(data.feature_types))
         assert len(example) == 5
         assert {value.year for value in example["until"]} == {2024}
+
+
+def test_a_row_that_sums_up_the_others_is_said_with_the_query_that_leaves_it_out(spark, frame, written):
+    frame["region"] = [("north", "south")[at % 2] for at in range(ROWS)]
+    frame.loc[ROWS] = [*frame[["x1", "x2", "y"]].sum(), "Total "]
+    words = written(frame)
+    with loaded(spark, *words) as data:
+        (said,) = [each for each in data.warnings if "total" in each]
+        assert "data has rows that are called a total in 'region' (1 row); if they sum up others" in said
+        rows = data.train_rows + data.test_rows
+    (query,) = shlex.split(said.partition("leave them out: ")[2])
+    with loaded(spark, *words, query) as data:
+        assert data.train_rows + data.test_rows == rows - 1 == ROWS
+        assert not [each for each in data.warnings if "total" in each]
+    frame["region"] = ["total" if at % 3 else "part" for at in range(ROWS + 1)]  # a category like others
+    with loaded(spark, *written(frame)) as data:
+        assert not [each for each in data.warnings if "total" in each]

@@ -7,6 +7,7 @@ import pytest
 from experiments import load
 from experiments.data.csv_files import pandas_line
 from experiments.data.missing import patterns_of
+from experiments.tracking.experiments_pyfunc import Categories
 from experiments.tracking.experiments_pyfunc.frames import BadRows, arrow, column_of
 
 
@@ -66,8 +67,42 @@ def test_texts_of_truths_are_answered_with_their_map():
         arrow("lift", "boolean", frame["lift"], reading(missing_values="[unknown]"))
     made = eval(way_out(error, "lift"), {"frame": frame})
     assert arrow("lift", "boolean", made, reading()).to_pylist() == [True, False, None, None, True]
-    with pytest.raises(BadRows, match="'lift' must be True or False, as at the fit"):
-        arrow("lift", "boolean", pd.Series(["yes", "no"]), reading())
+
+
+@pytest.mark.parametrize(
+    ("texts", "truths"),
+    [
+        (["yes", "no", None], [True, False, None]),
+        (["nein", True, "ja"], [False, True, True]),
+        (["off", "on"], [False, True]),
+        (["closed", "open"], [False, True]),
+    ],
+)
+def test_other_texts_of_truths_are_answered_with_a_map_to_be_looked_at(texts, truths):
+    frame = pd.DataFrame({"lift": pd.Series(texts, dtype=object)})
+    with pytest.raises(BadRows, match="'lift' must be True or False, as at the fit") as error:
+        arrow("lift", "boolean", frame["lift"], reading())
+    line = str(error.value).partition("if these are they: frame['lift'] = ")[2]
+    assert arrow("lift", "boolean", eval(line, {"frame": frame}), reading()).to_pylist() == truths
+
+
+def test_a_gap_among_dates_is_answered_with_the_line_that_makes_it_one():
+    frame = pd.DataFrame({"day": ["2024-03-01", "n/a", None]})
+    assert arrow("day", "date", frame["day"], reading()).to_pylist() == ["2024-03-01", "n/a", None]  # Spark looks
+    with pytest.raises(BadRows, match="'day' must be dates, as at the fit, got object: the text 'n/a'") as error:
+        arrow("day", "date", frame["day"], reading(missing_values="[n/a]"))
+    frame["day"] = eval(way_out(error, "day"), {"frame": frame})
+    assert arrow("day", "date", frame["day"], reading(missing_values="[n/a]")).to_pylist() == ["2024-03-01", None, None]
+
+
+def test_of_many_categories_new_ones_are_said_where_most_are_new():
+    few, many = (Categories([f"{n:05}" for n in range(count)], None, "nothing") for count in (10, 1000))
+    texts = pd.Series(["00001", "1", "2", None])
+    assert list(few.new(texts)) == list(many.new(texts)) == ["1", "2"]  # zeros that were lost
+    mostly = pd.Series(["00001", "00002", "2"])
+    assert list(few.new(mostly)) == ["2"]
+    assert not len(many.new(mostly))
+    assert list(Categories(["a"], False, "nothing").new(pd.Series([None, "a"]))) == ["(missing)"]
 
 
 def test_truths_in_the_place_of_texts_are_refused():

@@ -16,6 +16,7 @@ from experiments.data.missing import any_missing, check_missing
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.roles import check_weights
 from experiments.data.texts import check_texts
+from experiments.data.totals import of_totals, said_of_totals, totals_in
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _counted(
         # Of texts and weights more is asked than few rows are worth on the driver.
         if is_small and not doubts.texts and weight is None and (few := taken(rows, doubts, sums)) is not None:
             return groups_of(few, sums), few
-        asked = [*_weights(weight), *doubts.of_texts()]
+        asked = [*_weights(weight), *doubts.of_texts(), *of_totals(doubts.texts)]
         return _groups(rows, sums, asked, _class(doubts.task, doubts.label)), None
     except Exception as error:  # Spark raises Py4J and its own kinds
         raise ExperimentError(f"data={data.name} must be readable, but: {readable_cause(error)}") from error
@@ -119,15 +120,16 @@ def _groups(rows: DataFrame, sums: Mapping[str, Column], asked: Sequence[Column]
 def _warnings(
     rows: DataFrame, data: DataConfig, doubts: Doubts, groups: Sequence[Any], few: pa.Table | None
 ) -> tuple[str, ...]:
-    """What is doubtful about numbers, and rows that are known by heart.
+    """What is doubtful about numbers, rows that are known by heart, and rows that sum up others.
 
     Args:
         few: the rows, if they are here already.
     """
     has_test_set = isinstance(data, TableData) and data.test_path is not None
-    if (not doubts.numbers and not has_test_set) or len(groups) > 2 * MOST_CLASSES:  # so many are no classes
-        return ()
     count = sum(row["rows"] for row in groups)
+    totals = said_of_totals(totals_in(doubts.texts, groups), count, data)
+    if (not doubts.numbers and not has_test_set) or len(groups) > 2 * MOST_CLASSES:  # so many are no classes
+        return tuple(totals)
     test_rows = sum(row["rows"] for row in groups if row[HELD_OUT])
     share, of = 1.0, 1
     if few is None:
@@ -139,7 +141,7 @@ def _warnings(
         sides = _sides(rows, doubts)
         of = math.ceil(test_rows / MOST_TEST_ROWS)
         in_both = _in_both(rows, of) if has_test_set else 0
-    said = [*doubts.warnings(sides, codes), *_said_of_labels(data, labels, share < 1)]
+    said = [*doubts.warnings(sides, codes), *totals, *_said_of_labels(data, labels, share < 1)]
     return (*said, *(_said_of_both(in_both, of, test_rows) if has_test_set and in_both else ()))
 
 

@@ -32,6 +32,7 @@ from experiments.data.dataset import (
 )
 from experiments.data.few import MOST_BYTES
 from experiments.data.generators import generate
+from experiments.data.infinite import any_infinite, said_of_infinite
 from experiments.data.missing import SurelyMissing, any_missing, said_of_dropped
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.parts import parts_to_deal
@@ -92,15 +93,14 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
     used = dict(rows.dtypes)
     given = given_of(data, {name: types[name] for name in features}, {name: used[name] for name in features})
     label = plain_name(label, features) if label else None
-    counting, counted = _counted_while_dropped(rows, data, features, label)
+    counting, counted = _counted_before_cleaning(rows, data, features, label)
     rows = clean(counted, data, features, label)
     # The plan's own estimate, which reads nothing; it is enormous where Spark cannot know.
     size = int(rows.drop(FILLED)._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())
     partitions = _partitions(size, data)
     rows = rows.drop(FILLED).repartition(partitions) if data.partitions else rows.coalesce(partitions)
     fraction = test_fraction(data, task)
-    # Spark keeps equal rows once, and frees them for all: two splits of the same rows must not look equal. A condition
-    # that always holds tells them apart, and costs nothing.
+    # Spark keeps equal rows once, and frees them for all: what always holds tells two splits of the same rows apart.
     whose = F.lit(f"{task.value} {seed} {fraction} {data.stratified} {data.group} {data.time}").isNotNull()
     hashed = rows.withColumn(HASH, _row_hash(rows, features, label)).drop(FILLED)
     # Rows that are not kept would be dealt out again by each pass.
@@ -112,33 +112,39 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
         dataset = checked_dataset(kept, data, task, label, features, narrowed, size <= MOST_BYTES)
-        said = (*source.warnings, *said_of_classes(data, task), *_said_of_dropped(counting), *dataset.warnings)
-        dataset = replace(dataset, given=given, partitions=partitions, warnings=said)
+        said = [*source.warnings, *said_of_classes(data, task), *_said_of_counted(counting, narrowed, features)]
+        dataset = replace(dataset, given=given, partitions=partitions, warnings=(*said, *dataset.warnings))
         yield with_names(dataset, label_names(data))
 
 
-def _counted_while_dropped(
+def _counted_before_cleaning(
     rows: DataFrame, data: DataConfig, features: Sequence[str], label: str | None
 ) -> tuple[Observation | None, DataFrame]:
-    """The same rows, counted as they are read where some are to be dropped: no pass is made for it."""
+    """The same rows, counted as they are read where some are to be dropped or filled: no pass is made for it."""
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
-    if data.missing is not Missing.drop:
-        return None, rows
     kinds = dict(rows.dtypes)
-    lacking = any_missing([*features, *([label] if label else [])], kinds)
-    of_label = any_missing([label] if label else [], kinds)
+    if data.missing is Missing.drop:
+        lacking = any_missing([*features, *([label] if label else [])], kinds)
+        of_label = any_missing([label] if label else [], kinds)
+        counts = {"rows": F.count("*"), "label": F.count_if(of_label), "dropped": F.count_if(lacking)}
+    elif isinstance(data, TableData) and data.missing is not Missing.fail and (asked := any_infinite(features, kinds)):
+        counts = {"infinite": F.count_if(F.expr(asked))}
+    else:
+        return None, rows
     counting = Observation()
-    counts = {"rows": F.count("*"), "label": F.count_if(of_label), "dropped": F.count_if(lacking)}
     return counting, rows.observe(counting, *(count.alias(name) for name, count in counts.items()))
 
 
-def _said_of_dropped(counting: Observation | None) -> list[str]:
+def _said_of_counted(counting: Observation | None, rows: DataFrame, features: Sequence[str]) -> list[str]:
     # Asked of what is not there yet, it would wait for ever.
     if counting is None or counting._jo is None or not counting._jo.future().isCompleted():
         return []
-    return said_of_dropped(**counting.get)
+    counts = counting.get
+    if "infinite" not in counts:
+        return said_of_dropped(**counts)
+    return said_of_infinite(rows, features) if counts["infinite"] else []
 
 
 def read_source(spark: SparkSession, data: DataConfig, seed: int, others: Sequence[str] = ()) -> Source:

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pyspark.ml import PipelineModel
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 ROW = "_experiments_row"
 NEW = "_experiments_new_"
-# Of more categories new ones are to be expected.
+# Of more categories new ones are to be expected, and said where more than half of the rows have them.
 MOST_CATEGORIES = 200
 
 
@@ -210,16 +210,17 @@ class Answers:
         columns += [vector_to_array(F.col(name)).alias(name) for name in self.known["vectors"]]
         for name in self._categories.keys() & set(made.columns):
             text = F.col("`" + name.replace("`", "``") + "`").cast("string")
-            columns.append(self._categories[name].new(text).alias(f"{NEW}{name}"))
+            columns.append(text.alias(f"{NEW}{name}"))
         return made.select(ROW, *columns)
 
     def _warn_of_new(self, answers: pd.DataFrame) -> None:
         """Of categories that were not among the training rows; their columns are taken away."""
         for column in [name for name in answers.columns if name.startswith(NEW)]:
-            new, name = answers.pop(column).dropna(), column.removeprefix(NEW)
+            name = column.removeprefix(NEW)
+            known = self._categories[name]
+            new = known.new(answers.pop(column))
             if len(new):
                 said = f"such as {new.iloc[0]!r} ({len(new)} of {len(answers)} rows)"
-                known = self._categories[name]
                 is_name = any(map(str.isalpha, new.iloc[0]))  # of codes the nearest is another one
                 near = nearest(new.iloc[0], known.values) if is_name else None
                 meant = f"; did you mean {near!r}?" if near is not None else ""
@@ -242,12 +243,11 @@ class Categories:
     has_gaps: bool | None
     becomes: str
 
-    def new(self, text: Column) -> Column:
-        """The text where it was not seen, else null."""
-        from pyspark.sql import functions as F
-
-        new = F.when(~text.isin(self.values), text)
-        return new if self.has_gaps is not False else F.when(text.isNull(), F.lit("(missing)")).otherwise(new)
+    def new(self, texts: pd.Series) -> pd.Series:
+        """Those that are worth a word, as the fit has not seen them."""
+        there = texts.fillna("(missing)") if self.has_gaps is False else texts.dropna()
+        new = there[~there.isin(self.values)]
+        return new if len(self.values) <= MOST_CATEGORIES or len(new) > len(there) / 2 else new[:0]
 
 
 def _categories(pipeline: PipelineModel) -> dict[str, Categories]:
@@ -264,7 +264,7 @@ def _categories(pipeline: PipelineModel) -> dict[str, Categories]:
         elif type(stage).__name__ == "StringIndexerModel":
             for name, labels in zip(_read_by(stage), stage.labelsArray, strict=True):
                 found[name] = Categories(list(labels), None, "what the model makes of them it has not learnt")
-    return {name: each for name, each in found.items() if 0 < len(each.values) <= MOST_CATEGORIES}
+    return {name: each for name, each in found.items() if each.values}
 
 
 def _filled(pipeline: PipelineModel) -> set[str]:

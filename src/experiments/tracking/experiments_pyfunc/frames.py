@@ -21,6 +21,8 @@ DECIMALS = ("double", "float", "decimal")
 NO_LIST = (float, type(None))
 DATES = ("date", "timestamp", "timestamp_ntz")
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+# What people write for True.
+_YES = {"yes", "y", "ja", "j", "oui", "si", "sí", "s", "sim", "da", "t", "wahr", "vrai", "1", "on", "x"}
 _IN_WORDS = dict.fromkeys(DATES, "dates") | {"string": "text", "boolean": "True or False"}
 
 
@@ -64,7 +66,7 @@ def arrow(name: str, kind: str, values: pd.Series, reading: Mapping[str, Any] | 
             except pa.ArrowInvalid:  # there are fractions
                 return pa.array(numbers, pa.float64(), from_pandas=True)
         if base in DATES:
-            return _dates(values)
+            return _dates(name, values, (reading or {}).get("missing", ()))
         if base in ("boolean", "string"):
             return pa.array(values, pa.bool_() if base == "boolean" else pa.string(), from_pandas=True)
         if base == "vector" or is_numbers(kind):
@@ -180,18 +182,28 @@ def _way_to_truths(name: str, values: pd.Series, reading: Mapping[str, Any] | No
     there = {value for value in values if isinstance(value, str | bool)}
     missing = (reading or {}).get("missing", ())
     known = {"true": True, "false": False, **dict.fromkeys(map(str.casefold, missing))}
-    if other := next((value for value in sorted(there, key=str) if str(value).strip().casefold() not in known), None):
-        return f"the text {other!r}; say which is which: frame[{name!r}].map({{{other!r}: True, '…': False}})"
+    others = [value for value in sorted(there, key=str) if str(value).strip().casefold() not in known]
+    if others:
+        folded = {value: str(value).strip().casefold() for value in sorted(there, key=str)}
+        guess = {value: known.get(text, text in _YES) for value, text in folded.items()}
+        if len(others) == 2 and guess[others[0]] == guess[others[1]]:
+            guess[others[1]] = not guess[others[1]]
+        what = f"the text {others[0]!r}" if len(others) == 1 else f"texts such as {others[0]!r}"
+        return f"{what}; if these are they: frame[{name!r}] = frame[{name!r}].map({guess!r})"
     truths = {value: known[str(value).strip().casefold()] for value in sorted(there, key=str)}
     texts = ", ".join(repr(value) for value in truths if isinstance(value, str))
     return f"the texts {texts}; as the fit read them: frame[{name!r}] = frame[{name!r}].map({truths!r})"
 
 
-def _dates(values: pd.Series) -> pa.Array:
+def _dates(name: str, values: pd.Series, missing: Collection[str]) -> pa.Array:
     """Times as they are; texts and whole numbers as texts, which the pipeline reads by the data's own spelling."""
     if pd.api.types.is_integer_dtype(values):
         values = values.astype(str)
     if any(isinstance(value, str) for value in values):
+        if gaps := sorted({value for value in values if isinstance(value, str) and value.strip() in missing}):
+            column = f"frame[{name!r}]"
+            made = f"{column} = {column}.mask({column}.isin({gaps!r}))"
+            raise ValueError(f"the text {gaps[0]!r}, which is a gap; as the fit read them: {made}")
         return pa.array(values, pa.string(), from_pandas=True)
     if pd.api.types.is_numeric_dtype(values) and values.notna().any():
         raise ValueError("numbers, which days such as 21.03.2024 become where dots are left out; give texts or times")
