@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import DataConfig, Missing, TableData
 from experiments.data.made import made_by_query, names_of_made, with_made
@@ -163,12 +163,14 @@ def check_texts(rows: DataFrame, suspects: Sequence[str], data: DataConfig) -> N
     found = {name: look for name in suspects if (look := look_through(rows, name, spelling)) is not None}
     if not found:
         return
-    sentence = said_of_texts(found, f"data={data.name} has text", spelling, getattr(data, "query", None))
+    is_kept, query = data.missing is not Missing.fail, getattr(data, "query", None)
+    sentence = said_of_texts(found, f"data={data.name} has text", spelling, query, is_kept=is_kept)
     tokens = {value.strip() for look in found.values() for value in look.spelling.missing}
     plain = all(replace(look.spelling, missing=()) == replace(spelling, missing=()) for look in found.values())
     if isinstance(data, TableData) and data.missing is not Missing.fail and plain and tokens <= MISSING and tokens:
         raise SurelyMissing(sentence, sorted(tokens), list(found))
-    raise ExperimentError(sentence)
+    written = "experiments profile with these words of the data, and --to my_conf/data/mine.yaml, writes all of it down"
+    raise ExperimentError(f"{sentence}; {written}")
 
 
 def look_through(rows: DataFrame, name: str, spelling: Spelling) -> Look | None:
@@ -208,7 +210,12 @@ def _said_of_others(rows: DataFrame, name: str, spelling: Spelling, query: str |
 
 
 def said_of_texts(
-    looks: Mapping[str, Look], begin: str, known: Spelling, query: str | None = None, is_written: bool = False
+    looks: Mapping[str, Look],
+    begin: str,
+    known: Spelling,
+    query: str | None = None,
+    is_written: bool = False,
+    is_kept: bool = False,
 ) -> str:
     """What columns are, and the words that read them.
 
@@ -217,6 +224,7 @@ def said_of_texts(
         known: what the config says of spellings.
         query: the config's own.
         is_written: whether a config that has these words is shown below the sentence.
+        is_kept: whether the config says already what becomes of gaps.
     """
     said = [f"'{name}' is {_what(look)}" for name, look in looks.items()]
     made = made_by_query(looks, known)
@@ -230,22 +238,28 @@ def said_of_texts(
         words.append(f"(and makes {names_of_made(looks, made)})")
     elif made:
         words.append(f"{override('data.query', with_made(made, query))} (which makes {names_of_made(looks, made)})")
-    others = [
+    words += _said_of_other_ways(looks, settings)
+    missing = any(look.spelling.missing for look in looks.values())
+    is_told = is_written or is_kept
+    after = ", then preprocessing=impute or data.missing=drop" if missing and not is_told else ""
+    dated = any(look.kind == "dates" for look in looks.values())
+    after += ", and preprocessing=auto or dates, which take features apart" if dated and not is_told else ""
+    names = override("data.categories", list(looks))
+    return (
+        f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join(words)}{after}; "
+        f"or, where they are names: {names}"
+    )
+
+
+def _said_of_other_ways(looks: Mapping[str, Look], settings: Mapping[str, Any]) -> list[str]:
+    """Words that read the same texts as something else."""
+    return [
         f"(where {look.example} is {as_said} instead: "
         + " ".join(override(key, value) for key, value in look.other.settings.items() if settings.get(key) != value)
         + ")"
         for look in looks.values()
         if look.other is not None and (as_said := _as_said(look))
     ]
-    missing = any(look.spelling.missing for look in looks.values())
-    after = ", then preprocessing=impute or data.missing=drop" if missing and not is_written else ""
-    dated = any(look.kind == "dates" for look in looks.values())
-    after += ", and preprocessing=auto or dates, which take features apart" if dated and not is_written else ""
-    names = override("data.categories", list(looks))
-    return (
-        f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join([*words, *others])}{after}; "
-        f"or, where they are names: {names}"
-    )
 
 
 def _what(look: Look) -> str:

@@ -39,9 +39,9 @@ def is_left_out(column: Column, data: DataConfig) -> bool:
 
 
 def nothing_fills(column: Column, data: DataConfig) -> bool:
-    """Whether a row without a value of the column is of no use: no stage of ours fills a label or a date."""
+    """Whether a row without a value of the column is of no use: no stage of ours fills a role or a date."""
     is_dated = column.is_date or (column.look is not None and column.look.kind == "dates")
-    return column.name == data.label or is_dated
+    return column.name in (data.label, data.weight, data.group, data.time) or is_dated
 
 
 def needed_of(profile: Profile, data: DataConfig) -> dict[str, str]:
@@ -64,8 +64,8 @@ def said_of_missing(profile: Profile, data: DataConfig, needed: Mapping[str, str
     if needed:
         listed = ", ".join(gaps[name] for name in needed)
         said.append(
-            f"data={data.name} lacks what nothing fills, a label or a date: {listed}; the config that suits it "
-            "leaves out these rows"
+            f"data={data.name} lacks what nothing fills, as a label, a group or a date: {listed}; the config that "
+            "suits it leaves out these rows"
         )
     if left_out := [column.name for column in profile.columns if is_left_out(column, data)]:
         if isinstance(data, TableData) and data.query is None:

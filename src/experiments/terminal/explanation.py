@@ -12,7 +12,7 @@ from dataclasses import is_dataclass
 from experiments.config.choices import GROUPS, choices
 from experiments.config.compose import load
 from experiments.config.quoting import as_text
-from experiments.config.schema import Config
+from experiments.config.schema import Config, Task
 from experiments.config.values import flatten, plain
 from experiments.errors import ConfigError, wrong_choice
 from experiments.pipeline.stages import stages_of
@@ -48,11 +48,16 @@ def explain_words(words: Sequence[str]) -> bool:
 
 
 def _explain(group: str, choice: str, line: str, folder: str | None) -> None:
+    what, _, command = line.partition("   ")
     say("")
-    say(f"{group}={choice}  {line}")
+    say(f"{group}={choice}  {what}")
+    if command:
+        say(f"  as in  {command.strip()}")
     config = load([f"{group}={choice}"], folder)
     meanings, of_stages = comments_of(getattr(config, group)), _stages(config) if group in STAGED else {}
     for key, value in flatten(plain(config)[group], group):
+        if key == "model.threshold" and config.model.task is not Task.classification:
+            continue
         # A name is not set by a word, and MISSING or a secret cannot be shown.
         if key != f"{group}.name" or group in ("data", "registry"):
             meaning = meanings.get(key.removeprefix(f"{group}."), "") or of_stages.get(key, "")
