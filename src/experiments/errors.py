@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 
 EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 2
@@ -44,11 +46,27 @@ _PLAIN = re.compile(r"[A-Za-z_][\w./:+*-]*|-?\d+(\.\d+)?")
 _HYDRA_CONSTANTS = ("null", "true", "false", "nan", "inf")
 
 
+# Lists of the data to which a hint adds something.
+_GROWING = ("exclude", "categories", "missing_values", "numbers", "units")
+_SET: ContextVar[Mapping[str, Sequence[str]]] = ContextVar("lists of the config")
+
+
+@contextlib.contextmanager
+def lists_of(data: object) -> Iterator[None]:
+    """Within the block `override` has what the config's lists have already: who pastes its word loses nothing."""
+    before = _SET.set({f"data.{key}": getattr(data, key, None) or () for key in _GROWING})
+    try:
+        yield
+    finally:
+        _SET.reset(before)
+
+
 def override(key: str, value: str | Iterable[str]) -> str:
     """A word that sets a key to a text or a list of texts, as it can be pasted into a shell."""
     if isinstance(value, str):
         return shlex.quote(f"{key}={_as_hydra_takes_it(value)}")
-    return shlex.quote(f"{key}=[{','.join(map(_as_hydra_takes_it, value))}]")
+    all_of_it = dict.fromkeys([*map(str, _SET.get({}).get(key, ())), *value])
+    return shlex.quote(f"{key}=[{','.join(map(_as_hydra_takes_it, all_of_it))}]")
 
 
 def _as_hydra_takes_it(value: str) -> str:

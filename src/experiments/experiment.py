@@ -16,6 +16,7 @@ from experiments.config.schema import Config, TuningMethod
 from experiments.config.values import plain
 from experiments.data.dataset import Dataset
 from experiments.data.loading import load_data
+from experiments.errors import lists_of
 from experiments.evaluation.judged import score
 from experiments.evaluation.metrics import evaluate
 from experiments.evaluation.objectives import key_metrics, objective
@@ -188,7 +189,7 @@ def _fitted_and_recorded(
 
     spark = starting.result()
     phase = functools.partial(_phase, progress=progress, around=around, spark=spark)
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, lists_of(config.data):
         with phase("load"):
             dataset = _with_warnings(stack.enter_context(around.data(spark, config)), starting.warnings)
         _warn(dataset.warnings, 0, tracked, progress)
@@ -243,11 +244,10 @@ def note(config: Config, metrics: Mapping[str, float], dataset: Dataset) -> str:
     """What was done and what came of it, as MLflow's page of a run begins; in Markdown."""
     names = key_metrics(metrics, config.model.task)
     figures = ", ".join(f"{name} {metrics[name]:.6g}" for name in names)
-    what = f"{markdown(config.model.name)} on {markdown(config.data.name)}"
-    what += f", {markdown(config.data.label)}" if config.data.label else ""
+    of = ", ".join(filter(None, (config.data.name, config.data.label)))
     figures += f", of '{markdown(dataset.positive)}'" if "f1" in names and dataset.positive else ""
     rows = f"{dataset.train_rows:,} training rows, {dataset.test_rows:,} held-out rows"
-    return f"{what}{': ' if figures else ''}{figures} ({rows})"
+    return f"{markdown(config.model.name)} on {markdown(of)}{': ' if figures else ''}{figures} ({rows})"
 
 
 def _with_warnings(dataset: Dataset, more: Sequence[str]) -> Dataset:

@@ -6,7 +6,7 @@ from experiments.cluster.checks import check_cluster
 from experiments.config.schema import Config, SweepMethod
 from experiments.config.values import spark_conf
 from experiments.data.checks import check_data
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, lists_of
 from experiments.pipeline.stages import check_stages, stages_of
 from experiments.tracking.registry import check_registry
 from experiments.tuning.grid import check_tuning
@@ -21,7 +21,8 @@ def validate(config: Config) -> None:
     problems = check_stages(config)
     problems += [] if problems else check_tuning(config)
     problems += [] if problems else _check_cluster(config)
-    problems += check_data(config)
+    with lists_of(config.data):
+        problems += check_data(config)
     problems += check_registry(config)
     if problems:
         raise ConfigError(problems)

@@ -80,7 +80,9 @@ def test_help_after_words_explains_the_choices_and_runs_nothing(tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
     explained = done.stdout
     assert re.findall(r"^(\w+=\w+)  ", explained, re.MULTILINE) == ["model=ridge", "model=lasso", "data=diabetes"]
-    assert choices("model")["lasso"] in explained
+    what, _, command = choices("model")["lasso"].partition("   ")
+    assert f"model=lasso  {what}\n  as in  {command.strip()}\n" in explained
+    assert "  model.threshold" not in explained  # of two classes
     assert re.search(r"model.estimator.regParam=1.0 +regularization parameter", explained)
     assert re.search(r"^also: .*model.estimator.fitIntercept", explained, re.MULTILINE)
     words = [shlex.split(line)[0] for line in explained.splitlines() if line.startswith("  model.")]

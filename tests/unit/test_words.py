@@ -9,6 +9,7 @@ from mlflow.projects.utils import load_project
 from experiments import ConfigError, load
 from experiments.config.values import plain
 from experiments.config.words import overrides_of_mlflow
+from experiments.errors import lists_of, override
 from experiments.jobs import split_words
 
 WORDS = [
@@ -49,3 +50,21 @@ def test_options_may_stand_anywhere_among_the_overrides():
 def test_a_word_that_is_no_pair_is_refused():
     with pytest.raises(ConfigError):
         overrides_of_mlflow(["--model"])
+
+
+def test_a_list_that_is_typed_twice_is_refused_with_both_in_one():
+    for words in (["data.exclude=[a, 'b c']", "data.exclude=[d]"], ["+data.exclude=[a, 'b c']", "data.exclude=[d]"]):
+        with pytest.raises(ConfigError, match=r"data\.exclude must be said once, got two lists") as error:
+            load(["data=diabetes", *words])
+        (word,) = shlex.split(str(error.value).partition("both: ")[2])
+        assert load(["data=diabetes", word]).data.exclude == ["a", "b c", "d"]
+    assert load(["data=diabetes", "data.exclude=[a]", "data.exclude=[a]", "seed=1", "seed=2"]).seed == 2
+
+
+def test_a_hint_has_what_the_config_says_already():
+    data = load(["data=table", "data.path=x.csv", "data.label=y", "data.exclude=[id,'a b']", "data.units=[$]"]).data
+    with lists_of(data):
+        assert override("data.exclude", ["x", "id"]) == "'data.exclude=[id,\"a b\",x]'"
+        assert override("data.features", ["x"]) == "'data.features=[x]'"
+        assert override("data.units", []) == "'data.units=[\"$\"]'"
+    assert override("data.exclude", ["x"]) == "'data.exclude=[x]'"

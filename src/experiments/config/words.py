@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from enum import Enum
 
@@ -31,7 +32,12 @@ DOT = "$dot$"
 
 
 def composable(words: Sequence[str]) -> list[str]:
-    """The words of a command as they compose together."""
+    """The words of a command as they compose together.
+
+    Raises:
+        ConfigError: a list that is said twice, of which the first would be lost.
+    """
+    _refuse_two_lists(words)
     keys = [word.partition("=")[0].lstrip("+") for word in words]
     made = []
     for word, key in zip(words, keys, strict=True):
@@ -40,6 +46,18 @@ def composable(words: Sequence[str]) -> list[str]:
             word = word.replace(key, group + key.removeprefix(group).replace(".", DOT), 1)
         made.append(open_override(word))
     return made
+
+
+def _refuse_two_lists(words: Sequence[str]) -> None:
+    """Of a number that is typed twice the last is meant; lists are typed twice by who means both."""
+    lists: dict[str, str] = {}
+    for word in words:
+        key, _, value = word.lstrip("+").partition("=")
+        if not re.fullmatch(r"data\.\w+", key) or not re.fullmatch(r"\[.*\]", value, re.DOTALL):
+            continue
+        if lists.setdefault(key, value) != value:
+            both = shlex.quote(f"{key}=[{lists[key][1:-1].strip()},{value[1:-1].strip()}]")
+            raise ConfigError([f"{key} must be said once, got two lists, of which one would be lost; both: {both}"])
 
 
 def as_typed(key: str) -> str:

@@ -20,7 +20,7 @@ from experiments.data.loading import read_source
 from experiments.data.names import matches, quoted
 from experiments.data.spelling import as_number
 from experiments.data.table import paths_of
-from experiments.errors import ConfigError, ExperimentError, override
+from experiments.errors import ConfigError, ExperimentError, lists_of, override
 from experiments.profile.doubtful import doubtful, is_of_sentences
 from experiments.profile.gaps import typed_columns
 from experiments.profile.look import Column, Profile, profile
@@ -48,6 +48,11 @@ def profile_data(config: Config, to: Path | None, html: Path | None) -> None:
         ConfigError: before Spark starts.
         ExperimentError: the rows cannot be read.
     """
+    with lists_of(config.data):
+        _profile(config, to, html)
+
+
+def _profile(config: Config, to: Path | None, html: Path | None) -> None:
     data = config.data
     problems = check_source(data, config.cluster)
     if to is not None and not isinstance(data, TableData):
