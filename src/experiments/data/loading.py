@@ -111,7 +111,9 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
     with cached(hashed.where(whose), data.cache) as kept:
         if HELD_OUT not in kept.columns:
             kept = kept.withColumn(HELD_OUT, _split(kept, data, label, fraction, seed))
-        dataset = checked_dataset(kept, data, task, label, features, narrowed, size <= MOST_BYTES)
+        # Without a cache the first few rows would be all that is counted.
+        is_small = size <= MOST_BYTES and (counting is None or data.cache != "NONE")
+        dataset = checked_dataset(kept, data, task, label, features, narrowed, is_small)
         said = [*source.warnings, *said_of_classes(data, task), *_said_of_counted(counting, narrowed, features)]
         dataset = replace(dataset, given=given, partitions=partitions, warnings=(*said, *dataset.warnings))
         yield with_names(dataset, label_names(data))
