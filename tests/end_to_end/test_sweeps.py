@@ -278,7 +278,7 @@ def test_the_doctor_closes_runs_whose_process_is_gone_and_no_other(typed, store)
     models = [client.create_logged_model("0", source_run_id=run.info.run_id).model_id for run in (gone, *kept)]
     done = typed("doctor", "--close")
     assert done.returncode == 0, done.stderr
-    assert f"run {gone.info.run_id} is KILLED" in done.stdout
+    assert f"run {gone.info.run_id} is closed" in done.stdout
     assert client.get_run(gone.info.run_id).info.status == "KILLED"
     assert {client.get_run(run.info.run_id).info.status for run in kept} == {"RUNNING"}
     assert [client.get_logged_model(model).status for model in models] == ["FAILED", "PENDING", "PENDING"]

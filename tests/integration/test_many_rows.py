@@ -59,10 +59,11 @@ def test_of_many_training_rows_some_are_judged(spark, tables, monkeypatch, words
     assert some[f"train_{metric}"] != whole[f"train_{metric}"]
 
 
-def test_rows_are_chosen_before_stages_work_on_them(spark, tables):
+@pytest.mark.parametrize("words", [[], ["preprocessing=auto"]])
+def test_rows_are_chosen_before_stages_work_on_them(spark, tables, words):
     from pyspark.sql import functions as F
 
-    config = load([*tables, "model=ridge", "data.label=y"])
+    config = load([*tables, "model=ridge", "data.label=y", *words])
     with load_data(spark, config.data, config.model.task, 42) as data, ExitStack() as keeping:
         _, made = fit(config, data, keeping)
         some = made.where(F.rand(0) < 0.5)

@@ -341,6 +341,10 @@ def test_rows_of_one_are_found_by_what_never_differs_within_it(spark):
     of = random.integers(0, 20, 240)
     towns = times.assign(building=[f"B{number}" for number in of], country=of // 2, rooms=random.integers(1, 9, 240))
     assert panel(spark, towns.assign(floor=random.integers(1, 9, 240))) is None
+    # Unless its name says who a row is about: visits of patients, whose age is all that stays.
+    visits = towns.drop(columns="country").rename(columns={"building": "patient_id"}).assign(age=of * 3)
+    visits["ward"], visits["crp"] = random.integers(1, 6, 240), random.integers(1, 9, 240)
+    assert panel(spark, visits) == Panel("patient_id", 20, ("age",), None)
 
 
 def test_a_text_for_a_gap_in_one_column_is_counted_in_those_of_text(spark, capsys):

@@ -530,3 +530,35 @@ def test_a_row_that_sums_up_the_others_is_said_with_the_query_that_leaves_it_out
     frame["region"] = ["total" if at % 3 else "part" for at in range(ROWS + 1)]  # a category like others
     with loaded(spark, *written(frame)) as data:
         assert not [each for each in data.warnings if "total" in each]
+
+
+def test_limits_are_no_gaps_and_a_total_among_numbers_is_no_row(spark, frame, written):
+    frame["crp"] = [f"{at / 10:.1f}" for at in range(ROWS)]
+    frame.loc[[3, 5], "crp"] = "<0.5"
+    frame.loc[7, "crp"] = "n/a"
+    frame["patient"] = [str(1000 + at) for at in range(ROWS)]
+    frame.loc[ROWS] = [0.0, 0.0, 500.0, "", "Total"]
+    words = written(frame)
+    said = said_of(spark, *words)
+    assert "'<0.5' in 'crp' is a limit and no gap, 'Total' in 'patient' names a row that sums up others: " in said
+    query, _, does = said.partition("sums up others: ")[2].partition("' reads ")
+    assert does.startswith("limits as the numbers that they name and leaves out rows that sum up others")
+    (query,) = shlex.split(f"{query}'")
+    with loaded(spark, *words, query, "data.missing_values=[n/a]", "data.missing=keep") as data:
+        assert data.train_rows + data.test_rows == ROWS
+        assert dict(data.rows.dtypes)["crp"] == dict(data.rows.dtypes)["patient"] == "double"
+        assert data.rows.where("crp = 0.5").count() == 3
+
+
+def test_a_title_with_as_many_separators_as_columns_is_no_name(spark, frame, tmp_path):
+    path = tmp_path / "export.csv"
+    path.write_text("Ward report 2024;;\n" + frame.to_csv(index=False, sep=";"))
+    said = said_of_config(f"data.path={path}", "data.label=y", "model=ridge", "'data.options.sep=;'".strip("'"))
+    assert "data.path must begin with the names of the columns, got 'Ward report 2024;;' above them" in said
+    assert "take that line away: tail -n +2 FILE > NEW_FILE" in said
+
+
+def said_of_config(*words):
+    with pytest.raises(ConfigError) as caught:
+        validate(load(["data=table", *words]))
+    return str(caught.value)

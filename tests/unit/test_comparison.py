@@ -68,7 +68,7 @@ def test_other_peoples_runs_are_rows_of_their_own_and_change_no_column():
     assert compared["metrics.runs"].tolist()[1:] == [7.0] * 3
 
 
-def test_the_same_seed_once_more_is_no_other_seed():
+def test_the_same_seed_once_more_is_no_other_seed(capsys):
     found = frame(
         ("3", "a seed=1", "FINISHED", "regression", "0.1", "1", "2", 4.0, 1.0),
         ("2", "a seed=2", "FINISHED", "regression", "0.1", "2", "2", 8.0, 1.0),
@@ -77,6 +77,10 @@ def test_the_same_seed_once_more_is_no_other_seed():
     compared = over_seeds(found)
     assert compared["runs"].tolist() == [2]
     assert compared["rmse"].tolist() == [6.0]  # of the newest of each seed
+    assert compared.attrs["repeated"] == 1
+    show_comparison(compared, found.assign(experiment="houses"))
+    assert "1 older run of the same config and seed left out" in " ".join(capsys.readouterr().out.split())
+    assert over_seeds(found[:2]).attrs["repeated"] == 0
 
 
 def test_what_sweeps_choose_by_comes_first_where_all_runs_have_it_and_is_said():

@@ -51,8 +51,17 @@ def test_texts_that_the_fit_reads_as_numbers_are_answered_with_the_line_that_doe
 
 
 def test_a_text_that_the_fit_would_not_read_is_named_and_no_line_makes_a_number_of_it():
-    with pytest.raises(BadRows, match=r"texts such as 'many', which is spelled otherwise .* makes gaps of all that is"):
-        arrow("calls", "bigint", pd.Series(["1", "many"]), reading())
+    with pytest.raises(
+        BadRows, match=r"texts such as 'many', which is spelled .*errors='coerce'\) 1 of 3 become gaps$"
+    ):
+        arrow("calls", "bigint", pd.Series(["1", "many", None]), reading())
+    with pytest.raises(BadRows, match=r"texts such as 'few', which is spelled otherwise than numbers were at the fit$"):
+        arrow("calls", "bigint", pd.Series(["few", "many"]), reading())
+    frame = pd.DataFrame({"calls": ["13,0", "7"]})
+    with pytest.raises(BadRows, match=r"if its comma stands before decimals: ") as error:
+        arrow("calls", "double", frame["calls"], reading())
+    line = str(error.value).partition("decimals: frame['calls'] = ")[2]
+    assert eval(line, {"pandas": pandas, "frame": frame}).tolist() == [13.0, 7.0]
     with pytest.raises(BadRows, match=r"texts such as '43\.16', which is spelled otherwise than numbers were .*fit$"):
         arrow("calls", "double", pd.Series(["1.605,16", "43.16"]), reading(**COMMAS))
     with pytest.raises(BadRows, match="numbers and texts, such as '1,5', in one column"):
@@ -75,15 +84,21 @@ def test_texts_of_truths_are_answered_with_their_map():
         (["yes", "no", None], [True, False, None]),
         (["nein", True, "ja"], [False, True, True]),
         (["off", "on"], [False, True]),
-        (["closed", "open"], [False, True]),
+        (["Yes", "yes", "n", " No "], [True, True, False, False]),
     ],
 )
 def test_other_texts_of_truths_are_answered_with_a_map_to_be_looked_at(texts, truths):
     frame = pd.DataFrame({"lift": pd.Series(texts, dtype=object)})
     with pytest.raises(BadRows, match="'lift' must be True or False, as at the fit") as error:
         arrow("lift", "boolean", frame["lift"], reading())
-    line = str(error.value).partition("if these are they: frame['lift'] = ")[2]
+    line = str(error.value).partition("if that is what they mean: frame['lift'] = ")[2]
     assert arrow("lift", "boolean", eval(line, {"frame": frame}), reading()).to_pylist() == truths
+
+
+def test_a_map_of_texts_that_nobody_knows_cannot_be_pasted_before_it_is_filled_in():
+    with pytest.raises(BadRows, match="the texts 'closed', 'open'; say which is which") as error:
+        arrow("lift", "boolean", pd.Series(["open", "closed", True]), reading())
+    assert str(error.value).endswith("frame['lift'].map({True: True, 'closed': ?, 'open': ?})")
 
 
 def test_a_gap_among_dates_is_answered_with_the_line_that_makes_it_one():
@@ -93,16 +108,24 @@ def test_a_gap_among_dates_is_answered_with_the_line_that_makes_it_one():
         arrow("day", "date", frame["day"], reading(missing_values="[n/a]"))
     frame["day"] = eval(way_out(error, "day"), {"frame": frame})
     assert arrow("day", "date", frame["day"], reading(missing_values="[n/a]")).to_pylist() == ["2024-03-01", None, None]
+    frame = pd.DataFrame({"day": [20240301, 0]})
+    with pytest.raises(BadRows, match="the text '0', which is a gap") as error:
+        arrow("day", "date", frame["day"], reading(missing_values="[0]"))
+    frame["day"] = eval(way_out(error, "day"), {"frame": frame})
+    assert arrow("day", "date", frame["day"], reading(missing_values="[0]")).to_pylist() == ["20240301", None]
 
 
-def test_of_many_categories_new_ones_are_said_where_most_are_new():
-    few, many = (Categories([f"{n:05}" for n in range(count)], None, "nothing") for count in (10, 1000))
-    texts = pd.Series(["00001", "1", "2", None])
-    assert list(few.new(texts)) == list(many.new(texts)) == ["1", "2"]  # zeros that were lost
-    mostly = pd.Series(["00001", "00002", "2"])
-    assert list(few.new(mostly)) == ["2"]
-    assert not len(many.new(mostly))
-    assert list(Categories(["a"], False, "nothing").new(pd.Series([None, "a"]))) == ["(missing)"]
+def test_of_many_categories_new_ones_are_said_where_most_rows_have_them():
+    few, many = (Categories(frozenset(f"{n:05}" for n in range(count)), None, "nothing") for count in (10, 1000))
+    lost = pd.Series(["00001", *map(str, range(10)), None])  # of codes without their zeros
+    assert list(few.new(lost)) == list(many.new(lost)) == [*map(str, range(10))]
+    usual = pd.Series([*(f"{n:05}" for n in range(9)), "2"])
+    assert list(few.new(usual)) == ["2"]
+    assert not len(many.new(usual))
+    assert not len(many.new(pd.Series(["new"])))  # a row that is asked for alone
+    assert few.few == sorted(few.values)
+    assert many.few == []
+    assert list(Categories(frozenset("a"), False, "nothing").new(pd.Series([None, "a"]))) == ["(missing)"]
 
 
 def test_truths_in_the_place_of_texts_are_refused():

@@ -1,6 +1,7 @@
 """What a store does not take goes into the spool, and from there to the store: once."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import threading
@@ -15,11 +16,13 @@ from mlflow.exceptions import MlflowException
 from experiments import ConfigError, ExperimentError, load
 from experiments.tracking.copies import copied, copied_model, local_folder
 from experiments.tracking.lifecycle import Parent, tracked_run
-from experiments.tracking.owner import PROCESS_TAG
+from experiments.tracking.owner import PROCESS_TAG, process_tag
+from experiments.tracking.run import TrackedRun
 from experiments.tracking.spool import Spool, is_undelivered
 from experiments.tracking.store import open_folder, open_store
+from experiments.tracking.sweeps import close_gone
 from experiments.tracking.sync import sync
-from experiments.tracking.tags import PARENT
+from experiments.tracking.tags import FAILURE_TAG, PARENT
 
 
 @pytest.mark.parametrize(
@@ -374,3 +377,29 @@ def test_copies_are_called_as_there_and_what_they_are_made_from_stays(tmp_path):
     assert (tmp_path / "trials.csv").read_text() == f"run_id\n{HERE}\n"
     with copied(tmp_path / "nothing", {}) as copy:
         assert copy is None
+
+
+def test_a_reason_that_no_store_takes_keeps_no_run_open(config):
+    with pytest.raises(ValueError, match="no such file") as error, tracked_run(config, "a run"):
+        raise ValueError("no such file: K\udcf6ln\0.csv")
+    run = open_store(config).get_run(error.value.run_id)
+    assert (run.info.status, run.data.tags[FAILURE_TAG]) == ("FAILED", "no such file: K?ln.csv")
+
+
+def test_a_run_that_ends_while_it_is_closed_keeps_its_reason(config, monkeypatch):
+    """Its process is killed after the reason, and before the status."""
+
+    def killed(*_):
+        raise OSError("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrackedRun, "finish", killed)
+        with pytest.raises(ExperimentError, match="could not be closed"), tracked_run(config, "a run") as run:
+            raise ExperimentError("the disk is full")
+    client = open_store(config)
+    assert client.get_run(run.run_id).info.status == "RUNNING"
+    machine = process_tag()[PROCESS_TAG].split()[0]
+    client.set_tag(run.run_id, PROCESS_TAG, f"{machine} {os.getpid()} 5.00")
+    assert close_gone(client) == [run.run_id]
+    closed = client.get_run(run.run_id)
+    assert (closed.info.status, closed.data.tags[FAILURE_TAG]) == ("FAILED", "the disk is full")

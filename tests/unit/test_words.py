@@ -8,7 +8,7 @@ from mlflow.projects.utils import load_project
 
 from experiments import ConfigError, load
 from experiments.config.values import plain
-from experiments.config.words import overrides_of_mlflow
+from experiments.config.words import composable, overrides_of_mlflow
 from experiments.errors import lists_of, override
 from experiments.jobs import split_words
 
@@ -53,12 +53,34 @@ def test_a_word_that_is_no_pair_is_refused():
 
 
 def test_a_list_that_is_typed_twice_is_refused_with_both_in_one():
-    for words in (["data.exclude=[a, 'b c']", "data.exclude=[d]"], ["+data.exclude=[a, 'b c']", "data.exclude=[d]"]):
-        with pytest.raises(ConfigError, match=r"data\.exclude must be said once, got two lists") as error:
-            load(["data=diabetes", *words])
-        (word,) = shlex.split(str(error.value).partition("both: ")[2])
-        assert load(["data=diabetes", word]).data.exclude == ["a", "b c", "d"]
-    assert load(["data=diabetes", "data.exclude=[a]", "data.exclude=[a]", "seed=1", "seed=2"]).seed == 2
+    for words, said in (
+        (["data.exclude=[a, 'b c']", "data.exclude=[d]"], ["a", "b c", "d"]),
+        (["+data.exclude=[a, 'b c']", "data.exclude=['b c',d]"], ["a", "b c", "d"]),
+        (["data.exclude=[a]", "data.exclude=[b]", "seed=3", "data.exclude=[c]"], ["a", "b", "c"]),
+        (["data.missing_values=[-999]", "data.missing_values=['n/a']"], ["-999", "n/a"]),
+    ):
+        with pytest.raises(ConfigError, match=r"data\.\w+ must be said once, got . lists") as error:
+            load(["model=ridge", "data=table", "data.path=x.csv", "data.label=y", *words])
+        (word,) = shlex.split(str(error.value).partition("all of them: ")[2])
+        data = load(["model=ridge", "data=table", "data.path=x.csv", "data.label=y", word]).data
+        assert said in (data.exclude, data.missing_values)
+
+
+@pytest.mark.parametrize(
+    ("words", "exclude"),
+    [
+        (["data.exclude=[a]", "data.exclude=[a]"], ["a"]),
+        (["data.exclude=[a]", "data.exclude=[ a ,b]"], ["a", "b"]),
+        (["data.exclude=[a]", "data.exclude=[]"], []),
+        (["data.exclude=[]", "data.exclude=[a]"], ["a"]),
+    ],
+)
+def test_a_list_of_which_nothing_is_lost_may_be_typed_twice(words, exclude):
+    assert load(["data=diabetes", *words, "seed=1", "seed=2"]).data.exclude == exclude
+
+
+def test_a_list_for_each_trial_is_no_second_list():
+    assert composable(["data.exclude=[a]", "data.exclude=[a],[b]"]) == ["data.exclude=[a]", "data.exclude=[a],[b]"]
 
 
 def test_a_hint_has_what_the_config_says_already():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from enum import Enum
+from typing import Any
 
 from experiments.config.quoting import SETTINGS, readable
 from experiments.config.schema import Config
-from experiments.errors import ConfigError, wrong_choice
+from experiments.errors import ConfigError, override, wrong_choice
 from experiments.redaction import redact_text
 
 # Mappings whose keys are Spark's or a generator's: an override there adds the key.
@@ -50,14 +50,32 @@ def composable(words: Sequence[str]) -> list[str]:
 
 def _refuse_two_lists(words: Sequence[str]) -> None:
     """Of a number that is typed twice the last is meant; lists are typed twice by who means both."""
-    lists: dict[str, str] = {}
+    several: dict[str, list[str]] = {}
     for word in words:
         key, _, value = word.lstrip("+").partition("=")
-        if not re.fullmatch(r"data\.\w+", key) or not re.fullmatch(r"\[.*\]", value, re.DOTALL):
+        if re.fullmatch(r"data\.\w+", key) and value.startswith("["):
+            several.setdefault(key, []).append(word)
+    for key, typed in several.items():
+        if len(typed) == 1:
             continue
-        if lists.setdefault(key, value) != value:
-            both = shlex.quote(f"{key}=[{lists[key][1:-1].strip()},{value[1:-1].strip()}]")
-            raise ConfigError([f"{key} must be said once, got two lists, of which one would be lost; both: {both}"])
+        lists = [_listed(word) for word in typed]
+        # An empty list is typed to be rid of what is there; what the last one has is not lost.
+        there = dict.fromkeys(str(each) for values in lists for each in values or ())
+        if all(lists) and there.keys() - {str(each) for each in lists[-1] or ()}:
+            raise ConfigError([f"{key} must be said once, got {len(lists)} lists; all of them: {override(key, there)}"])
+
+
+def _listed(word: str) -> list[Any] | None:
+    """What a word's list has; None where it is another list for each trial, or cannot be read."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        (parsed,) = OverridesParser.create().parse_overrides([open_override(word)])
+    except HydraException:
+        return None
+    value = None if parsed.is_sweep_override() else parsed.value()
+    return value if isinstance(value, list) else None
 
 
 def as_typed(key: str) -> str:

@@ -16,7 +16,7 @@ from experiments.data.missing import any_missing, check_missing
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.roles import check_weights
 from experiments.data.texts import check_texts
-from experiments.data.totals import of_totals, said_of_totals, totals_in
+from experiments.data.totals import of_totals, said_of_totals
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def _counted(
         # Of texts and weights more is asked than few rows are worth on the driver.
         if is_small and not doubts.texts and weight is None and (few := taken(rows, doubts, sums)) is not None:
             return groups_of(few, sums), few
-        asked = [*_weights(weight), *doubts.of_texts(), *of_totals(doubts.texts)]
+        totals = of_totals(_may_be_totals(doubts)) if is_small else []
+        asked = [*_weights(weight), *doubts.of_texts(), *totals]
         return _groups(rows, sums, asked, _class(doubts.task, doubts.label)), None
     except Exception as error:  # Spark raises Py4J and its own kinds
         raise ExperimentError(f"data={data.name} must be readable, but: {readable_cause(error)}") from error
@@ -127,7 +128,8 @@ def _warnings(
     """
     has_test_set = isinstance(data, TableData) and data.test_path is not None
     count = sum(row["rows"] for row in groups)
-    totals = said_of_totals(totals_in(doubts.texts, groups), count, data)
+    has_totals = few is None and any(row.asDict().get("_totals") for row in groups)
+    totals = said_of_totals(rows, _may_be_totals(doubts), count, data) if has_totals else []
     if (not doubts.numbers and not has_test_set) or len(groups) > 2 * MOST_CLASSES:  # so many are no classes
         return tuple(totals)
     test_rows = sum(row["rows"] for row in groups if row[HELD_OUT])
@@ -143,6 +145,11 @@ def _warnings(
         in_both = _in_both(rows, of) if has_test_set else 0
     said = [*doubts.warnings(sides, codes), *totals, *_said_of_labels(data, labels, share < 1)]
     return (*said, *(_said_of_both(in_both, of, test_rows) if has_test_set and in_both else ()))
+
+
+def _may_be_totals(doubts: Doubts) -> list[str]:
+    """A class may be called a sum."""
+    return [name for name in doubts.texts if name != doubts.label]
 
 
 def _sides(rows: DataFrame, doubts: Doubts) -> list[Side]:

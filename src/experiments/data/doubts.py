@@ -25,7 +25,7 @@ LEAST_ROWS = 20
 # Of fewer rows of a class, in the mean, nothing is said of what classes have in common.
 LEAST_OF_A_CLASS = 3
 # Of a class with such a share of the rows, accuracy says little.
-LOPSIDED = 0.85
+LOPSIDED = 0.8
 # A column of text with a value for every second row says who a row is, and not what it is like.
 MANY_VALUES = 0.5
 # Texts of so many words, in the mean, are sentences.

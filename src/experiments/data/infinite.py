@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from experiments.data.missing import COUNTED_AT_ONCE, MOST_NAMED
+from experiments.data.missing import COUNTED_AT_ONCE, MOST_COMPILED, MOST_NAMED
 from experiments.data.names import quoted
 
 if TYPE_CHECKING:
@@ -15,16 +15,15 @@ if TYPE_CHECKING:
 def any_infinite(columns: Sequence[str], kinds: Mapping[str, str]) -> str:
     """SQL of whether a row has an infinite number in one of the columns; nothing where none can have."""
     numbers = [name for name in columns if kinds[name] in ("double", "float")]
-    sizes = ", ".join(f"abs(double({quoted(name)}))" for name in numbers)
-    if len(numbers) > COUNTED_AT_ONCE:
-        return f"exists(array({sizes}), v -> v = double('Infinity'))"
     # NaN is greater still.
     sizes = ", ".join(f"nanvl(abs(double({quoted(name)})), 0D)" for name in numbers)
+    if len(numbers) > MOST_COMPILED:
+        return f"exists(array({sizes}), v -> v = double('Infinity'))"
     return f"greatest(0D, {sizes}) = double('Infinity')" if numbers else ""
 
 
 def said_of_infinite(rows: DataFrame, features: Sequence[str]) -> list[str]:
-    """That infinite numbers count as missing ones, and where; reads the rows once more.
+    """That infinite numbers count as missing ones, and where; reads the source once more for each 200 columns.
 
     Args:
         rows: before any of them was filled.
@@ -42,6 +41,6 @@ def said_of_infinite(rows: DataFrame, features: Sequence[str]) -> list[str]:
     listed = [f"{name} {count:,}" for name, count in counts.items()]
     more = f" and {len(listed) - MOST_NAMED} columns more" if len(listed) > MOST_NAMED else ""
     return [
-        "data has infinite numbers, which count as missing and are filled as those are, in rows of: "
+        "data has infinite numbers, which count as missing, as gaps do, in rows of: "
         f"{', '.join(listed[:MOST_NAMED])}{more}"
     ]

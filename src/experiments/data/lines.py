@@ -192,7 +192,10 @@ def _check_first_line(lines: Lines, options: Mapping[str, Any]) -> None:
     """Refuse a title above the names of the columns, and names that are one less than the columns."""
     rows, text, name = lines.rows, lines.text, lines.head.name
     width = Counter(map(len, rows)).most_common(1)[0][0]
-    first = next((place for place, row in enumerate(rows) if len(row) == width), 0)
+    # A spreadsheet writes a title with as many separators as columns.
+    is_title = width > 2 and len(rows[0]) == width and sum(map(bool, map(str.strip, rows[0]))) == 1
+    wide = (place for place, row in enumerate(rows) if len(row) == width and (place or not is_title))
+    first = next(wide, 0)
     if not lines.header or not first or len(rows) <= first + 1:
         return
     if first == 1 and len(rows[0]) == width - 1 > 1 and all(rows[0]):

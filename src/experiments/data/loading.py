@@ -114,7 +114,7 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
         # Without a cache the first few rows would be all that is counted.
         is_small = size <= MOST_BYTES and (counting is None or data.cache != "NONE")
         dataset = checked_dataset(kept, data, task, label, features, narrowed, is_small)
-        said = [*source.warnings, *said_of_classes(data, task), *_said_of_counted(counting, narrowed, features)]
+        said = [*source.warnings, *said_of_classes(data, task), *_said_of_counted(counting, narrowed, data, features)]
         dataset = replace(dataset, given=given, partitions=partitions, warnings=(*said, *dataset.warnings))
         yield with_names(dataset, label_names(data))
 
@@ -122,7 +122,10 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
 def _counted_before_cleaning(
     rows: DataFrame, data: DataConfig, features: Sequence[str], label: str | None
 ) -> tuple[Observation | None, DataFrame]:
-    """The same rows, counted as they are read where some are to be dropped or filled: no pass is made for it."""
+    """The same rows, counted as they are read for the cache, where some are to be dropped or filled.
+
+    Without a cache each pass would count anew: dropped rows are counted all the same, as each pass looks for gaps.
+    """
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
@@ -131,7 +134,7 @@ def _counted_before_cleaning(
         lacking = any_missing([*features, *([label] if label else [])], kinds)
         of_label = any_missing([label] if label else [], kinds)
         counts = {"rows": F.count("*"), "label": F.count_if(of_label), "dropped": F.count_if(lacking)}
-    elif isinstance(data, TableData) and data.missing is not Missing.fail and (asked := any_infinite(features, kinds)):
+    elif _may_hide_infinite(data) and data.cache != "NONE" and (asked := any_infinite(features, kinds)):
         counts = {"infinite": F.count_if(F.expr(asked))}
     else:
         return None, rows
@@ -139,7 +142,15 @@ def _counted_before_cleaning(
     return counting, rows.observe(counting, *(count.alias(name) for name, count in counts.items()))
 
 
-def _said_of_counted(counting: Observation | None, rows: DataFrame, features: Sequence[str]) -> list[str]:
+def _may_hide_infinite(data: DataConfig) -> bool:
+    return isinstance(data, TableData) and data.missing in (Missing.keep, Missing.fill)
+
+
+def _said_of_counted(
+    counting: Observation | None, rows: DataFrame, data: DataConfig, features: Sequence[str]
+) -> list[str]:
+    if _may_hide_infinite(data) and data.cache == "NONE":
+        return said_of_infinite(rows, features)
     # Asked of what is not there yet, it would wait for ever.
     if counting is None or counting._jo is None or not counting._jo.future().isCompleted():
         return []

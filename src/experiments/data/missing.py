@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 COUNTED_AT_ONCE = 200
+# Of more columns Java takes longer to compile one expression than that saves.
+MOST_COMPILED = 200
 MOST_NAMED = 50
 
 
@@ -65,7 +67,7 @@ def any_missing(columns: Sequence[str], kinds: Mapping[str, str]) -> Column:
     numbers = [name for name in columns if kinds[name] in ("double", "float")]
     others = [name for name in columns if name not in set(numbers) and kinds[name] != "vector"]
     found = F.lit(False)
-    if 0 < len(numbers) <= COUNTED_AT_ONCE:
+    if 0 < len(numbers) <= MOST_COMPILED:
         # Java compiles this, and `exists` it does not: of 10 columns twice as quick. NaN is the greatest of all.
         sizes = ", ".join(f"abs(coalesce(double({quoted(name)}), double('NaN')))" for name in numbers)
         found = F.expr(f"greatest(0D, {sizes}) >= double('Infinity')")

@@ -19,6 +19,7 @@ from experiments.data.missing import (
 )
 from experiments.data.names import matches, quoted
 from experiments.data.spelling import Look, Spelling, as_number, look_at, settings_of, spelling_of
+from experiments.data.tokens import said_of_tokens
 from experiments.data.units import said_of_units, unit_counts
 from experiments.errors import ExperimentError, override
 
@@ -163,14 +164,13 @@ def check_texts(rows: DataFrame, suspects: Sequence[str], data: DataConfig) -> N
     found = {name: look for name in suspects if (look := look_through(rows, name, spelling)) is not None}
     if not found:
         return
-    is_kept, query = data.missing is not Missing.fail, getattr(data, "query", None)
-    sentence = said_of_texts(found, f"data={data.name} has text", spelling, query, is_kept=is_kept)
+    query = getattr(data, "query", None)
+    sentence = said_of_texts(found, f"data={data.name} has text", spelling, query, missing=data.missing)
     tokens = {value.strip() for look in found.values() for value in look.spelling.missing}
     plain = all(replace(look.spelling, missing=()) == replace(spelling, missing=()) for look in found.values())
     if isinstance(data, TableData) and data.missing is not Missing.fail and plain and tokens <= MISSING and tokens:
         raise SurelyMissing(sentence, sorted(tokens), list(found))
-    written = "experiments profile with these words of the data, and --to my_conf/data/mine.yaml, writes all of it down"
-    raise ExperimentError(f"{sentence}; {written}")
+    raise ExperimentError(f"{sentence}; `experiments profile … --to my_conf/data/mine.yaml` writes a config of it")
 
 
 def look_through(rows: DataFrame, name: str, spelling: Spelling) -> Look | None:
@@ -215,7 +215,7 @@ def said_of_texts(
     known: Spelling,
     query: str | None = None,
     is_written: bool = False,
-    is_kept: bool = False,
+    missing: Missing = Missing.fail,
 ) -> str:
     """What columns are, and the words that read them.
 
@@ -224,7 +224,7 @@ def said_of_texts(
         known: what the config says of spellings.
         query: the config's own.
         is_written: whether a config that has these words is shown below the sentence.
-        is_kept: whether the config says already what becomes of gaps.
+        missing: what becomes of gaps; `keep` is said by what takes texts and dates apart, too.
     """
     said = [f"'{name}' is {_what(look)}" for name, look in looks.items()]
     made = made_by_query(looks, known)
@@ -239,11 +239,11 @@ def said_of_texts(
     elif made:
         words.append(f"{override('data.query', with_made(made, query))} (which makes {names_of_made(looks, made)})")
     words += _said_of_other_ways(looks, settings)
-    missing = any(look.spelling.missing for look in looks.values())
-    is_told = is_written or is_kept
-    after = ", then preprocessing=impute or data.missing=drop" if missing and not is_told else ""
-    dated = any(look.kind == "dates" for look in looks.values())
-    after += ", and preprocessing=auto or dates, which take features apart" if dated and not is_told else ""
+    has_gaps = any(look.spelling.missing for look in looks.values()) and missing is Missing.fail
+    after = ", then preprocessing=impute or data.missing=drop" if has_gaps and not is_written else ""
+    dated = any(look.kind == "dates" for look in looks.values()) and missing is not Missing.keep
+    after += ", and preprocessing=auto or dates, which take features apart" if dated and not is_written else ""
+    after += said_of_tokens(looks, with_made(made, query) if made else query)
     names = override("data.categories", list(looks))
     return (
         f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join(words)}{after}; "

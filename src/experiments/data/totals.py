@@ -2,53 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, TableData
 from experiments.data.names import quoted, sql_text
 from experiments.errors import override
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column
+    from pyspark.sql import Column, DataFrame
 
 # What people write before a sum, without capitals.
 NAMES = ("total", "totals", "grand total", "sum", "gesamt", "summe", "insgesamt", "somme", "totale", "totaal", "suma")
 # Where more rows are called so, it is a category.
-MOST_ROWS = 0.05
+MOST_SHARE = 0.05
+_ASKED = f"length(v) < 32 AND lower(trim(v)) IN ({', '.join(map(sql_text, NAMES))})"
 
 
 def of_totals(texts: Sequence[str]) -> list[Column]:
-    """Aggregates over the rows, for `said_of_totals`."""
+    """One aggregate over the rows, for `said_of_totals`: one for each column would take longer to compile."""
     from pyspark.sql import functions as F
 
-    names = ", ".join(map(sql_text, NAMES))
-    return [
-        F.expr(f"count_if(lower(trim({quoted(name)})) IN ({names}))").alias(f"_totals_{place}")
-        for place, name in enumerate(texts)
-    ]
+    if not texts:
+        return []
+    return [F.expr(f"count_if(exists(array({', '.join(map(quoted, texts))}), v -> {_ASKED}))").alias("_totals")]
 
 
-def totals_in(texts: Sequence[str], groups: Sequence[Any]) -> dict[str, int]:
-    """Rows that are called a total, by column, from what `of_totals` has yielded for each group."""
-    return {name: sum(row[f"_totals_{place}"] for row in groups) for place, name in enumerate(texts)}
-
-
-def said_of_totals(counts: Mapping[str, int], rows: int, data: DataConfig) -> list[str]:
-    """A sentence on columns in which a few rows are called a total.
+def said_of_totals(rows: DataFrame, texts: Sequence[str], count: int, data: DataConfig) -> list[str]:
+    """A sentence on columns in which a few rows are called a total. Reads the rows once more.
 
     Args:
-        counts: those rows by column.
-        rows: of all.
+        count: of all rows.
     """
-    found = {name: count for name, count in counts.items() if 0 < count <= MOST_ROWS * rows}
+    from pyspark.sql import functions as F
+
+    asked = [f"count_if(exists(array({quoted(name)}), v -> {_ASKED}))" for name in texts]
+    counts = zip(texts, rows.agg(*map(F.expr, asked)).collect()[0], strict=True)
+    found = {name: of_name for name, of_name in counts if 0 < of_name <= max(1, MOST_SHARE * count)}
     if not found:
         return []
-    listed = ", ".join(f"'{name}' ({count:,} row{'s' * (count > 1)})" for name, count in found.items())
-    way_out = ""
-    if isinstance(data, TableData):
-        names = ", ".join(map(sql_text, NAMES))
-        laws = (f"coalesce(lower(trim({quoted(name)})) NOT IN ({names}), true)" for name in found)
-        source = f"({data.query})" if data.query else "source"
-        way_out = f": {override('data.query', f'SELECT * FROM {source} WHERE ' + ' AND '.join(laws))}"
+    listed = ", ".join(f"'{name}' ({of_name:,} row{'s' * (of_name > 1)})" for name, of_name in found.items())
+    way_out = f": {override('data.query', without_totals(found, data.query))}" if isinstance(data, TableData) else ""
     return [f"data has rows that are called a total in {listed}; if they sum up others, leave them out{way_out}"]
+
+
+def without_totals(columns: Iterable[str], query: str | None) -> str:
+    """The rows of `source`, or of the query that there is, that are not called so."""
+    names = ", ".join(map(sql_text, NAMES))
+    laws = (f"coalesce(lower(trim({quoted(name)})) NOT IN ({names}), true)" for name in columns)
+    return f"SELECT * FROM {f'({query})' if query else 'source'} WHERE {' AND '.join(laws)}"

@@ -82,6 +82,6 @@ def close_gone_runs(config: Config) -> int:
     check_store(config.tracking)
     closed = close_gone(open_store(config))
     for run_id in closed:
-        say(f"run {run_id} is KILLED: its process is gone")
+        say(f"run {run_id} is closed: its process is gone")
     say(f"{len(closed)} runs were closed; runs of other machines are looked at by `doctor --close` there")
     return 0

@@ -81,7 +81,8 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
             yield (
                 f"model is no better than to say '{most}' of every row, the most frequent of the rows that judge, "
                 f"which has accuracy {share:.4g} there (accuracy {metrics['accuracy']:.4g}); look at "
-                "balanced_accuracy and the confusion matrix, and at data.balance=classes"
+                "balanced_accuracy, by which a sweep chooses with 'sweep.objectives=[balanced_accuracy]', and the "
+                "confusion matrix, and at data.balance=classes"
             )
         elif share >= LOPSIDED:
             yield (
@@ -110,6 +111,7 @@ def _less_than_one_answer(scored: Scored, metrics: Mapping[str, float], most: st
         what = "tells the classes little better apart than chance"
     else:
         what = f"says '{most}' of nearly all rows"
+        ways += ["a sweep chooses by it with 'sweep.objectives=[balanced_accuracy]'"]
         ways += [] if dataset.fit_weight == BALANCE else ["data.balance=classes weighs the classes alike in the fit"]
         if classes == 2 and scored.model.hasParam("thresholds") and not scored.model.isSet("thresholds"):
             ways.append(f"model.threshold=0.2 calls a row '{dataset.class_name(1)}' from that probability on")

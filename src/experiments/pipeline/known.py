@@ -110,14 +110,16 @@ _KNOWN = {
     "Word2Vec": Known(reads_one=_WORDS),
     "IDF": Known(reads_one="vector", entries=Entries.same, is_row_by_row=True),
     # Categories and missing values
-    "StringIndexer": Known(reads_each=(_TEXT,), makes=CATEGORY, entries=Entries.column),
-    "OneHotEncoder": Known(reads_each=(CATEGORY,), entries=Entries.column),
-    "CategoryEncoder": Known(reads_each=(_TEXT,), entries=Entries.column),
-    "TargetEncoder": Known(entries=Entries.column),
-    "Bucketizer": Known(makes=CATEGORY, entries=Entries.column),
-    "QuantileDiscretizer": Known(makes=CATEGORY),
-    "Binarizer": Known(makes="double"),
-    "Imputer": Known(reads_each=NUMBERS, makes="double", entries=Entries.column, fills_missing=True),
+    "StringIndexer": Known(reads_each=(_TEXT,), makes=CATEGORY, entries=Entries.column, is_row_by_row=True),
+    "OneHotEncoder": Known(reads_each=(CATEGORY,), entries=Entries.column, is_row_by_row=True),
+    "CategoryEncoder": Known(reads_each=(_TEXT,), entries=Entries.column, is_row_by_row=True),
+    "TargetEncoder": Known(entries=Entries.column, is_row_by_row=True),
+    "Bucketizer": Known(makes=CATEGORY, entries=Entries.column, is_row_by_row=True),
+    "QuantileDiscretizer": Known(makes=CATEGORY, is_row_by_row=True),
+    "Binarizer": Known(makes="double", is_row_by_row=True),
+    "Imputer": Known(
+        reads_each=NUMBERS, makes="double", entries=Entries.column, fills_missing=True, is_row_by_row=True
+    ),
     # Dates
     "DateParts": Known(reads_each=DATES, entries=Entries.parts, is_row_by_row=True),
     # Vectors
@@ -125,10 +127,10 @@ _KNOWN = {
         reads_only=(*NUMBERS, "boolean", "vector", CATEGORY), entries=Entries.assembled, is_row_by_row=True
     ),
     "StandardScaler": Known(entries=Entries.same, undo=_undo_standard, is_row_by_row=True),
-    "MinMaxScaler": Known(entries=Entries.same, undo=_undo_min_max),
-    "MaxAbsScaler": Known(entries=Entries.same, undo=_undo_max_abs),
-    "RobustScaler": Known(entries=Entries.same, undo=_undo_robust),
-    "Normalizer": Known(entries=Entries.same),
+    "MinMaxScaler": Known(entries=Entries.same, undo=_undo_min_max, is_row_by_row=True),
+    "MaxAbsScaler": Known(entries=Entries.same, undo=_undo_max_abs, is_row_by_row=True),
+    "RobustScaler": Known(entries=Entries.same, undo=_undo_robust, is_row_by_row=True),
+    "Normalizer": Known(entries=Entries.same, is_row_by_row=True),
     # Estimators
     "GBTClassifier": Known(is_of_two_classes=True),
     "LinearSVC": Known(is_of_two_classes=True),

@@ -26,7 +26,6 @@ from experiments.data.made import made_by_query, with_made
 from experiments.data.names import matches, quoted
 from experiments.data.spelling import Spelling, spelling_of
 from experiments.data.texts import said_of_texts
-from experiments.data.totals import NAMES, said_of_totals
 from experiments.data.variants import is_encoded_otherwise, letters, said_of_variants
 from experiments.errors import override
 from experiments.profile.gaps import (
@@ -68,7 +67,6 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
         said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])
         said += said_of_gaps_to_pandas(features, data)
-        said += said_of_totals({column.name: _totals(column) for column in profile.columns}, profile.rows, data)
         said += _of_codes(profile, features, data)
         said += _of_other_meaning(profile, features, looked)
         said += _of_lopsided([column for column in profile.columns if column.name == data.label], data)
@@ -168,12 +166,6 @@ def _variants(column: Column) -> tuple[str, str] | None:
         if (other := by_letters.setdefault(letters(text), text)) is not text:
             return other, text
     return None
-
-
-def _totals(column: Column) -> int:
-    """Rows of the most frequent texts that are called a total."""
-    texts = column.values if column.kind == "string" else ()
-    return sum(rows for text, rows in texts if text.strip().lower() in NAMES)
 
 
 def _of_lopsided(labels: list[Column], data: DataConfig) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 
 # Of fewer groups, or fewer rows of one, nothing is said.
 LEAST_GROUPS, LEAST_ROWS_OF_ONE = 10, 3
-# Of the compared columns so many never differ; one alone may follow from the other, as a country from a town.
+# Of the compared columns so many never differ; one alone may follow from the other, as a country from a town, unless
+# the other is called what says who a row is about.
 LEAST_SAME = 0.5
+_WHO = re.compile(
+    r"(^|_|\b)(id|nr|no|key)$|patient|customer|client|kunde|member|user|subject|person|employee|household", re.I
+)
 # Times that come again as often in the mean are those of several.
 LEAST_AT_ONE_TIME = 2
 # Each is an aggregate of its own, of so many columns.
@@ -95,7 +100,8 @@ def _panel(rows: DataFrame, whose: Column, features: Sequence[Column], times: Se
     of_each = grouped.agg(*(F.expr(sql).alias(name) for name, sql in asked.items()))
     (holds,) = of_each.agg(*(F.expr(f"every({quoted(name)})").alias(name) for name in asked)).collect()
     same = tuple(name for name in others[:MOST_COMPARED] if holds[f"same {name}"])
-    same = same if len(same) >= LEAST_SAME * len(others[:MOST_COMPARED]) else ()
+    is_most = len(same) >= LEAST_SAME * len(others[:MOST_COMPARED]) or _WHO.search(whose.name)
+    same = same if is_most else ()
     time = next((name for name in times[:1] if holds[f"once {name}"]), None)
     return Panel(whose.name, whose.distinct or 0, same, time)
 

@@ -230,9 +230,12 @@ class TrackedRun(Recorded):
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
         status = "KILLED" if killed else "FAILED"
         reason = "interrupted" if killed else readable_cause(error)
+        with contextlib.suppress(Exception):
+            # First why: what is killed between the two is closed by others as FAILED, for this reason. Names of files
+            # may have bytes that no store takes.
+            said = redact_text(reason)[:5000].encode(errors="replace").decode().replace("\0", "")
+            self._set_tag(FAILURE_TAG, said)
         try:
-            # First why: a process that is killed between the two leaves a run that seems to run, which others look for.
-            self._set_tag(FAILURE_TAG, redact_text(reason)[:5000])
             self.finish(status)
         except Exception as lost:  # the store is what failed; the first error says more than this one
             raise ExperimentError(

@@ -189,10 +189,12 @@ def close_gone(client: MlflowClient, experiments: Sequence[str] | None = None) -
     closed = []
     for run in list(runs_of(client, places, f"attributes.status = 'RUNNING' AND tags.`{PROCESS_TAG}` LIKE '%'")):
         if is_gone(run.data.tags[PROCESS_TAG]):
-            client.set_tag(run.info.run_id, FAILURE_TAG, GONE)
+            is_told = FAILURE_TAG in run.data.tags  # it ended while it was closed as failed
+            if not is_told:
+                client.set_tag(run.info.run_id, FAILURE_TAG, GONE)
             for model in client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"):
                 if model.status.name == "PENDING":  # whose files nobody will finish
                     client.finalize_logged_model(model.model_id, "FAILED")
-            client.set_terminated(run.info.run_id, "KILLED")
+            client.set_terminated(run.info.run_id, "FAILED" if is_told else "KILLED")
             closed.append(run.info.run_id)
     return closed

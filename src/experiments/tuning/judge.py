@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,10 @@ def tune(config: Config, dataset: Dataset, progress: Progress) -> Tuned:
         )
         pool = stack.enter_context(_ended_early(ThreadPoolExecutor(min(workers, len(tasks)), "tune")))
         judge = inheritable_thread_target(dataset.rows.sparkSession)(_judge)  # in the job group and pool of this run
-        running = [pool.submit(judge, candidate, rest[shared:], fold, dataset) for candidate, rest, fold in tasks]
+        running = [
+            pool.submit(copy_context().run, judge, candidate, rest[shared:], fold, dataset)
+            for candidate, rest, fold in tasks
+        ]
         for done in as_completed(running):
             interruption.go_on()
             done.result()

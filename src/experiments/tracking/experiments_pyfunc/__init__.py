@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
 ROW = "_experiments_row"
 NEW = "_experiments_new_"
-# Of more categories new ones are to be expected, and said where more than half of the rows have them.
+# Of more categories new ones are to be expected, and said where more than half of so many rows have them.
 MOST_CATEGORIES = 200
+LEAST_ROWS = 10
 
 
 def _load_pyfunc(path: str) -> Answers:
@@ -222,7 +223,7 @@ class Answers:
             if len(new):
                 said = f"such as {new.iloc[0]!r} ({len(new)} of {len(answers)} rows)"
                 is_name = any(map(str.isalpha, new.iloc[0]))  # of codes the nearest is another one
-                near = nearest(new.iloc[0], known.values) if is_name else None
+                near = nearest(new.iloc[0], known.few) if is_name else None
                 meant = f"; did you mean {near!r}?" if near is not None else ""
                 warnings.warn(
                     f"'{name}' has values that the fit has not seen, {said}: {known.becomes}{meant}", stacklevel=4
@@ -239,19 +240,25 @@ class Categories:
         becomes: what a new one is to the model.
     """
 
-    values: list[str]
+    values: frozenset[str]
     has_gaps: bool | None
     becomes: str
+
+    @property
+    def few(self) -> list[str]:
+        """Those that one may be meant by; none where they are many."""
+        return sorted(self.values) if len(self.values) <= MOST_CATEGORIES else []
 
     def new(self, texts: pd.Series) -> pd.Series:
         """Those that are worth a word, as the fit has not seen them."""
         there = texts.fillna("(missing)") if self.has_gaps is False else texts.dropna()
-        new = there[~there.isin(self.values)]
-        return new if len(self.values) <= MOST_CATEGORIES or len(new) > len(there) / 2 else new[:0]
+        new = there[[text not in self.values for text in there]]
+        is_said = len(self.values) <= MOST_CATEGORIES or len(new) > max(LEAST_ROWS, len(there)) / 2
+        return new if is_said else new[:0]
 
 
 def _categories(pipeline: PipelineModel) -> dict[str, Categories]:
-    """Columns whose texts were numbered, where they have few."""
+    """Columns whose texts were numbered."""
     found: dict[str, Categories] = {}
     for stage in pipeline.stages:
         if type(stage).__name__ == "CategoryEncoderModel":
@@ -259,11 +266,11 @@ def _categories(pipeline: PipelineModel) -> dict[str, Categories]:
                 is_of_entries = len(values) <= stage.getOrDefault("mostValues")
                 most = f"they count as {values[0] or '(missing)'!r}, the most frequent" if values else ""
                 becomes = most if is_of_entries else "they count as one that no row has"
-                there = [value for value in values if value is not None]
+                there = frozenset(value for value in values if value is not None)
                 found[name] = Categories(there, None in values, becomes)
         elif type(stage).__name__ == "StringIndexerModel":
             for name, labels in zip(_read_by(stage), stage.labelsArray, strict=True):
-                found[name] = Categories(list(labels), None, "what the model makes of them it has not learnt")
+                found[name] = Categories(frozenset(labels), None, "what the model makes of them it has not learnt")
     return {name: each for name, each in found.items() if each.values}
 
 

@@ -21,8 +21,9 @@ DECIMALS = ("double", "float", "decimal")
 NO_LIST = (float, type(None))
 DATES = ("date", "timestamp", "timestamp_ntz")
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-# What people write for True.
-_YES = {"yes", "y", "ja", "j", "oui", "si", "sí", "s", "sim", "da", "t", "wahr", "vrai", "1", "on", "x"}
+# What people write for them.
+_YES = {"yes", "y", "ja", "j", "oui", "si", "sí", "s", "sim", "da", "t", "wahr", "vrai", "1", "on"}
+_NO = {"no", "n", "nein", "non", "não", "nao", "f", "falsch", "faux", "0", "off"}
 _IN_WORDS = dict.fromkeys(DATES, "dates") | {"string": "text", "boolean": "True or False"}
 
 
@@ -160,9 +161,16 @@ def _way_to_numbers(name: str, values: pd.Series, reading: Mapping[str, Any] | N
     wrong = next((text for text in there if not re.fullmatch(reading["number"], _bare(text, reading))), None)
     column = f"frame[{name!r}]" if values.dtype == object else f"frame[{name!r}].astype(object)"
     if wrong is not None:
+        said = f"texts such as {wrong!r}, which is spelled otherwise than numbers were at the fit"
         is_plain = reading["decimal"] == "." and not reading["between"] and not reading["units"]
-        gaps = f"; pandas.to_numeric({column}, errors='coerce') makes gaps of all that is no number"
-        return f"texts such as {wrong!r}, which is spelled otherwise than numbers were at the fit{gaps * is_plain}"
+        if is_plain and all(re.fullmatch(r"\s*[+-]?\d+,\d+\s*|" + _NUMBER, text) for text in there):
+            commas = f"pandas.to_numeric({column}.str.replace(',', '.'))"
+            return f"{said}; if its comma stands before decimals: frame[{name!r}] = {commas}"
+        lost = sum(re.fullmatch(_NUMBER, text.strip()) is None for text in there)
+        if is_plain and lost < len(there):
+            counted = f"{lost:,} of {len(values):,} become gaps"
+            return f"{said}; by pandas.to_numeric({column}, errors='coerce') {counted}"
+        return said
     made = f"{column}.str.strip()"
     if reading["missing"]:
         made = f"{made}.mask({made}.isin({reading['missing']!r}))"
@@ -184,12 +192,15 @@ def _way_to_truths(name: str, values: pd.Series, reading: Mapping[str, Any] | No
     known = {"true": True, "false": False, **dict.fromkeys(map(str.casefold, missing))}
     others = [value for value in sorted(there, key=str) if str(value).strip().casefold() not in known]
     if others:
+        meant = {**known, **dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
         folded = {value: str(value).strip().casefold() for value in sorted(there, key=str)}
-        guess = {value: known.get(text, text in _YES) for value, text in folded.items()}
-        if len(others) == 2 and guess[others[0]] == guess[others[1]]:
-            guess[others[1]] = not guess[others[1]]
-        what = f"the text {others[0]!r}" if len(others) == 1 else f"texts such as {others[0]!r}"
-        return f"{what}; if these are they: frame[{name!r}] = frame[{name!r}].map({guess!r})"
+        guess = {value: meant[text] for value, text in folded.items() if text in meant}
+        if len(guess) == len(folded):
+            way_out = f"if that is what they mean: frame[{name!r}] = frame[{name!r}].map({guess!r})"
+        else:  # nothing to paste before somebody has decided
+            each = ", ".join(f"{value!r}: {guess.get(value, '?')}" for value in folded)
+            way_out = f"say which is which: frame[{name!r}] = frame[{name!r}].map({{{each}}})"
+        return f"the text{'s' * (len(others) > 1)} {', '.join(map(repr, others[:5]))}; {way_out}"
     truths = {value: known[str(value).strip().casefold()] for value in sorted(there, key=str)}
     texts = ", ".join(repr(value) for value in truths if isinstance(value, str))
     return f"the texts {texts}; as the fit read them: frame[{name!r}] = frame[{name!r}].map({truths!r})"
@@ -197,12 +208,12 @@ def _way_to_truths(name: str, values: pd.Series, reading: Mapping[str, Any] | No
 
 def _dates(name: str, values: pd.Series, missing: Collection[str]) -> pa.Array:
     """Times as they are; texts and whole numbers as texts, which the pipeline reads by the data's own spelling."""
-    if pd.api.types.is_integer_dtype(values):
-        values = values.astype(str)
+    texts = ".astype(str)" if pd.api.types.is_integer_dtype(values) else ""
+    values = values.astype(str) if texts else values
     if any(isinstance(value, str) for value in values):
         if gaps := sorted({value for value in values if isinstance(value, str) and value.strip() in missing}):
-            column = f"frame[{name!r}]"
-            made = f"{column} = {column}.mask({column}.isin({gaps!r}))"
+            column = f"frame[{name!r}]{texts}"
+            made = f"frame[{name!r}] = {column}.mask({column}.isin({gaps!r}))"
             raise ValueError(f"the text {gaps[0]!r}, which is a gap; as the fit read them: {made}")
         return pa.array(values, pa.string(), from_pandas=True)
     if pd.api.types.is_numeric_dtype(values) and values.notna().any():
