@@ -62,7 +62,8 @@ def lists_of(data: object) -> Iterator[None]:
 
 
 def override(key: str, value: str | Iterable[str]) -> str:
-    """A word that sets a key to a text or a list of texts, as it can be pasted into a shell."""
+    """A word that sets a key to a text or a list of texts, as it can be pasted into a shell; within `lists_of` a list
+    has first what the config's has."""
     if isinstance(value, str):
         return shlex.quote(f"{key}={_as_hydra_takes_it(value)}")
     all_of_it = dict.fromkeys([*map(str, _SET.get({}).get(key, ())), *value])

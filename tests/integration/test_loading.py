@@ -289,18 +289,19 @@ def test_dropped_rows_are_all_counted_where_they_are_more_than_the_driver_looks_
             assert "data.missing=drop has left out 15,000 of 45,000 rows" in " ".join(data.warnings)
 
 
-@pytest.mark.parametrize("width", [1, 300])
+@pytest.mark.parametrize(("width", "cache"), [(1, "MEMORY_AND_DISK"), (1, "NONE"), (300, "MEMORY_AND_DISK")])
 @pytest.mark.parametrize("missing", ["keep", "fill"])
-def test_infinite_numbers_that_are_filled_are_said(spark, tmp_path, width, missing):
+def test_infinite_numbers_that_are_filled_are_said(spark, tmp_path, width, cache, missing):
     random = np.random.default_rng(1)
     rows = pd.DataFrame({f"x{at}": random.normal(size=60) for at in range(width)})
     rows["y"] = random.normal(size=60)
     rows.loc[3, "x0"], rows.loc[[4, 5], "x0"] = None, [np.inf, -np.inf]
     rows.to_parquet(tmp_path / "rows.parquet")
     words = [f"data.path={tmp_path / 'rows.parquet'}", "data.format=parquet", "data.label=y", f"data.missing={missing}"]
+    words.append(f"data.cache={cache}")
     with loaded(spark, "data=table", "model=ridge", *words) as data:
         (said,) = [each for each in data.warnings if "infinite" in each]
-        assert said.endswith("count as missing and are filled as those are, in rows of: x0 2")
+        assert said.endswith("count as missing, as gaps do, in rows of: x0 2")
         assert data.train_rows + data.test_rows == 60
 
 

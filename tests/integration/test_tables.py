@@ -544,9 +544,10 @@ def test_limits_are_no_gaps_and_a_total_among_numbers_is_no_row(spark, frame, wr
     query, _, does = said.partition("sums up others: ")[2].partition("' reads ")
     assert does.startswith("limits as the numbers that they name and leaves out rows that sum up others")
     (query,) = shlex.split(f"{query}'")
-    with loaded(spark, *words, query, "data.missing_values=[n/a]", "data.missing=keep") as data:
-        assert data.train_rows + data.test_rows == ROWS
-        assert dict(data.rows.dtypes)["crp"] == dict(data.rows.dtypes)["patient"] == "double"
+    with loaded(spark, *words, query, "data.missing_values=[n/a]", "data.missing=drop") as data:
+        assert data.train_rows + data.test_rows == ROWS - 1
+        kinds = dict(data.rows.dtypes)
+        assert (kinds["crp"], kinds["patient"]) == ("double", "bigint")
         assert data.rows.where("crp = 0.5").count() == 3
 
 
