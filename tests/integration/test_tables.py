@@ -548,7 +548,7 @@ def test_limits_are_no_gaps_and_a_total_among_numbers_is_no_row(spark, frame, wr
         assert data.train_rows + data.test_rows == ROWS - 1
         kinds = dict(data.rows.dtypes)
         assert (kinds["crp"], kinds["patient"]) == ("double", "bigint")
-        assert data.rows.where("crp = 0.5").count() == 3
+        assert data.rows.where("crp = 0.5").count() == 2
 
 
 def test_a_title_with_as_many_separators_as_columns_is_no_name(spark, frame, tmp_path):
