@@ -563,3 +563,27 @@ def said_of_config(*words):
     with pytest.raises(ConfigError) as caught:
         validate(load(["data=table", *words]))
     return str(caught.value)
+
+
+def test_a_class_called_as_a_gap_is_said_with_the_word_that_makes_it_one(spark, frame, written):
+    frame["y"] = [("yes", "no")[at % 2] for at in range(ROWS)]
+    frame.loc[:9, "y"] = "n/a"
+    words = [*written(frame), "model=logistic_regression"]
+    with loaded(spark, *words) as data:
+        (said,) = [each for each in data.warnings if "missing values are" in each]
+    assert "data.label=y has classes that are called as missing values are, 'n/a' (10 rows); if they are none: " in said
+    with loaded(spark, *words, *shlex.split(said.partition("if they are none: ")[2].replace(" and ", " "))) as data:
+        assert data.classes == 2
+        assert data.train_rows + data.test_rows == ROWS - 10
+    with loaded(spark, *words, "data.categories=[y]") as data:
+        assert not [each for each in data.warnings if "missing values are" in each]
+
+
+def test_numbers_of_rows_are_known_where_some_rows_are_there_twice(spark, written):
+    random = np.random.default_rng(5)
+    frame = pd.DataFrame({"order": 70_001 + random.permutation(2_000), "x": random.normal(size=2_000)})
+    frame["age"] = random.integers(0, 2_000, 2_000) // 25
+    frame["y"] = frame["x"] + random.normal(size=2_000)
+    with loaded(spark, *written(pd.concat([frame, frame.sample(60, random_state=1)]))) as data:
+        (said,) = [each for each in data.warnings if "count the rows" in each]
+    assert "columns that count the rows: order;" in said

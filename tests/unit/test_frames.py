@@ -158,3 +158,33 @@ def test_a_number_that_stood_for_a_gap_is_one():
 def test_the_line_of_pandas_says_all_that_the_config_does_or_is_none(words, line):
     data = load(["model=ridge", "data=table", "data.path=x.csv", "data.label=y", *words]).data
     assert pandas_line(data, {"zip": "string", "x": "double"}) == line
+
+
+@pytest.mark.parametrize(
+    ("spelled", "right", "wrong"),
+    [
+        ("d.M.yyyy", ["1.2.2025", "31.12.2024", "2024-12-31"], ["122025", "2025", "10:30", "1/2/2025", "1.2.25"]),
+        ("M/d/yyyy h:mm a", ["3/21/2024 1:05 PM", "2024-03-21 13:05:00"], ["3/21/2024", "3/21/2024 13:05", "2024"]),
+        ("yyyyMMdd", ["20240321"], ["2024321", "21.3.2024"]),
+        ("d MMM yy", ["3 Mar 24"], ["3 03 24", "3 Mar 2024"]),
+        ("yyyy-MM-dd'T'HH:mm[:ss]", ["2024-03-21T10:00", "2024-03-21T10:00:05"], ["2024-03", "T10:00"]),
+        (None, ["2024-03-21", "2024-3-1", "2024-03-21T10:00:00.123Z", "2024-03-21 10:00:00+01:00"], ["2024", "10:30"]),
+    ],
+)
+def test_dates_that_spark_would_take_for_others_are_refused(spelled, right, wrong):
+    known = {**reading(), "date_format": spelled}
+    assert arrow("day", "date", pd.Series(right), known).to_pylist() == right
+    for text in wrong:
+        with pytest.raises(BadRows, match="'day' must be spelled as at the fit, dates as ") as error:
+            arrow("day", "date", pd.Series([*right, text]), known)
+        assert f"got {text!r}" in str(error.value)
+    assert arrow("day", "date", pd.Series(wrong), reading()).to_pylist() == wrong  # a model that does not say
+
+
+def test_whole_numbers_are_no_dates_and_said_to_come_of_their_points():
+    with pytest.raises(
+        BadRows, match=r"got '122025'; pandas' thousands='.' makes such numbers of dates: dtype=\{'day'"
+    ):
+        arrow("day", "date", pd.Series([122025]), {**reading(), "date_format": "d.M.yyyy"})
+    whole = arrow("day", "date", pd.Series([20240321]), {**reading(), "date_format": "yyyyMMdd"})
+    assert whole.to_pylist() == ["20240321"]

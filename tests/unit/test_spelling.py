@@ -239,3 +239,9 @@ def test_the_date_that_is_shown_tells_the_day_from_the_month():
 def test_a_date_that_is_shown_tells_what_another_spelling_would_make_of_it():
     look = look_at({"01/01/2022": 5, "07/01/2022": 5, "03/03/2022": 5, "03/05/2022": 5}, Spelling())
     assert look.example in ("07/01/2022", "03/05/2022")
+
+
+@pytest.mark.parametrize(("text", "spelled"), [("31/08/24", "d/M/yy"), ("31-8-24", "d-M-yy"), ("8/31/24", "M/d/yy")])
+def test_short_years_are_known_in_each_order(text, spelled):
+    look = look_at({text: 3, text.replace("31", "30"): 2}, Spelling())
+    assert (look.kind, look.spelling.date_format) == ("dates", spelled)

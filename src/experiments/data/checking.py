@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import Balance, DataConfig, Missing, TableData, Task
-from experiments.data.classes import balanced, class_values, positive_last, with_classes
+from experiments.data.classes import balanced, class_values, positive_last, said_of_gap_classes, with_classes
 from experiments.data.dataset import HASH, HELD_OUT, MOST_CLASSES, Dataset, test_fraction
 from experiments.data.doubts import Doubts, Side
 from experiments.data.few import few_labels, groups_of, look, some_of, taken
@@ -129,9 +130,10 @@ def _warnings(
     has_test_set = isinstance(data, TableData) and data.test_path is not None
     count = sum(row["rows"] for row in groups)
     has_totals = few is None and any(row.asDict().get("_totals") for row in groups)
-    totals = said_of_totals(rows, _may_be_totals(doubts), count, data) if has_totals else []
+    others = said_of_totals(rows, _may_be_totals(doubts), count, data) if has_totals else []
+    others += _said_of_gap_classes(data, groups) if _class(doubts.task, doubts.label) else []
     if (not doubts.numbers and not has_test_set) or len(groups) > 2 * MOST_CLASSES:  # so many are no classes
-        return tuple(totals)
+        return tuple(others)
     test_rows = sum(row["rows"] for row in groups if row[HELD_OUT])
     share, of = 1.0, 1
     if few is None:
@@ -143,7 +145,7 @@ def _warnings(
         sides = _sides(rows, doubts)
         of = math.ceil(test_rows / MOST_TEST_ROWS)
         in_both = _in_both(rows, of) if has_test_set else 0
-    said = [*doubts.warnings(sides, codes), *totals, *_said_of_labels(data, labels, share < 1)]
+    said = [*doubts.warnings(sides, codes), *others, *_said_of_labels(data, labels, share < 1)]
     return (*said, *(_said_of_both(in_both, of, test_rows) if has_test_set and in_both else ()))
 
 
@@ -245,6 +247,13 @@ def _said_of_share(data: DataConfig, task: Task, counts: Mapping[bool, int]) -> 
         f"data.{key} holds out {share:.0%} of the rows, where data.test_fraction is {wanted:g}, "
         f"as {why} may come nearer",
     )
+
+
+def _said_of_gap_classes(data: DataConfig, groups: Sequence[Any]) -> list[str]:
+    counts: Counter[str] = Counter()
+    for row in groups:
+        counts[str(row["_class"])] += row["rows"]
+    return said_of_gap_classes(counts, data)
 
 
 def _digest(groups: list[Any]) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.config.schema import DataConfig
+from experiments.config.schema import DataConfig, TableData
 from experiments.data.bundled import label_names
 from experiments.data.dataset import HELD_OUT, MOST_CLASSES, Dataset
+from experiments.data.names import matches
 from experiments.data.roles import BALANCE
+from experiments.data.texts import MISSING
 from experiments.errors import ExperimentError, override, suggest
 
 if TYPE_CHECKING:
@@ -169,3 +171,22 @@ def balanced(dataset: Dataset, names: list[Any], groups: list[Any]) -> Dataset:
         * (F.col(dataset.weight) if dataset.weight else F.lit(1.0)),
     )
     return replace(dataset, rows=rows, fit_weight=BALANCE)
+
+
+def said_of_gap_classes(counts: Mapping[str, int], data: DataConfig) -> list[str]:
+    """That classes are called as missing values are; `none` and a point may be names.
+
+    Args:
+        counts: rows by class.
+    """
+    if not isinstance(data, TableData) or matches(data.label or "", data.categories):
+        return []
+    found = sorted(name for name in counts if name.strip() in MISSING - {"", "None", "none", "."})
+    if not found:
+        return []
+    listed = ", ".join(f"'{name}' ({counts[name]:,} rows)" for name in found)
+    wanted = override("data.missing_values", dict.fromkeys([*data.missing_values, *map(str.strip, found)]))
+    return [
+        f"data.label={data.label} has classes that are called as missing values are, {listed}; if they are none: "
+        f"{wanted} and data.missing=drop"
+    ]

@@ -20,6 +20,8 @@ DATE_FORMATS = {
     "d-M-yyyy": "%d-%m-%Y",
     "d.M.yy": "%d.%m.%y",
     "M/d/yy": "%m/%d/%y",
+    "d/M/yy": "%d/%m/%y",
+    "d-M-yy": "%d-%m-%y",
     "MMM d yyyy": "%b %d %Y",
     "MMM d, yyyy": "%b %d, %Y",
     "MMMM d, yyyy": "%B %d, %Y",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.config.schema import Task
+from experiments.data.counting import NEARLY, counts_rows
 from experiments.data.kinds import WHOLE
 from experiments.data.names import quoted
 from experiments.data.texts import LOOKS_TYPED
@@ -152,7 +153,7 @@ class Doubts:
             rows: how many there are in all.
         """
         least, largest = _ends(sides)
-        is_seen = (least == largest) | ((largest - least >= rows / 2) & (largest - least < rows))
+        is_seen = (least == largest) | ((largest - least >= rows / 2) & (largest - least < (1 + NEARLY) * rows))
         leaks = self._leaks([side for side in sides if not side.is_held_out])
         return replace(
             self, chosen=[name for place, name in enumerate(self.numbers) if is_seen[place] or name in leaks]
@@ -169,11 +170,13 @@ class Doubts:
             return []
         least, largest = _ends(sides)
         mean = np.array([side.rows for side in sides]) @ np.array([side.mean for side in sides]) / rows
+        variance = sum(side.rows * (side.variance + (side.mean - mean) ** 2) for side in sides) / rows
         constant = [name for place, name in enumerate(self.numbers) if least[place] == largest[place]]
         counting = [
             name
             for place, name in enumerate(self.numbers)
-            if self.kinds[name] in WHOLE and counts_rows(least[place], largest[place], mean[place], rows)
+            if self.kinds[name] in WHOLE
+            and counts_rows(least[place], largest[place], mean[place], variance[place], rows)
         ]
         straight = self._leaks([side for side in sides if not side.is_held_out])
         leaks = [name for name in self.numbers if name in {*straight, *codes} and name not in {*counting, *constant}]
@@ -222,11 +225,6 @@ def _explained(train: Sequence[Side]) -> NDArray[np.float64]:
 
 def _sum(groups: Sequence[Any], name: str) -> float:
     return math.fsum(row[name] or 0 for row in groups)
-
-
-def counts_rows(low: float, high: float, mean: float, rows: int) -> bool:
-    """Whether whole numbers are as many as there are rows, from one end to the other."""
-    return high - low + 1 == rows and math.isclose(mean, (low + high) / 2, rel_tol=1e-9)
 
 
 def said_of_constant(names: Sequence[str]) -> list[str]:

@@ -266,7 +266,8 @@ def _what(look: Look) -> str:
     """In words, as `numbers but for 'NA' (12 rows)`."""
     shown = [f"'{value}' ({_rows(rows)})" for value, rows in list(look.tokens.items())[:5]]
     but = f" but for {', '.join(shown)}{' …' if len(look.tokens) > 5 else ''}" if look.tokens else ""
-    as_read = f", read as {as_number(look.example, look.spelling):.10g}" if look.spelling.thousands else ""
+    is_parted = look.spelling.thousands and look.kind == "numbers"
+    as_read = f", read as {as_number(look.example, look.spelling):.10g}" if is_parted else ""
     return f"{look.kind} such as {look.example!r}{as_read}{but}"
 
 

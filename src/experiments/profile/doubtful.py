@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from experiments.config.schema import Balance, DataConfig, TableData
+from experiments.data.classes import said_of_gap_classes
+from experiments.data.counting import counts_rows
 from experiments.data.doubts import (
     LEAK,
     LEAST_ROWS,
     LOPSIDED,
     MANY_VALUES,
     SENTENCE,
-    counts_rows,
     said_of_constant,
     said_of_counting,
     said_of_leaks,
@@ -67,6 +68,8 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
         said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])
         said += said_of_gaps_to_pandas(features, data)
+        for label in labels:
+            said += said_of_gap_classes(dict(label.values) if label.kind == "string" else {}, data)
         said += _of_codes(profile, features, data)
         said += _of_other_meaning(profile, features, looked)
         said += _of_lopsided([column for column in profile.columns if column.name == data.label], data)
@@ -195,7 +198,9 @@ def is_constant(column: Column) -> bool:
 def is_counting(column: Column) -> bool:
     """Whether whole numbers number the rows."""
     ends = column.quantiles
-    return column.kind in WHOLE and bool(ends) and counts_rows(ends[0], ends[-1], column.mean, column.rows)
+    if column.kind not in WHOLE or not ends:
+        return False
+    return counts_rows(ends[0], ends[-1], column.mean, column.deviation**2, column.rows)
 
 
 def is_of_sentences(column: Column) -> bool:

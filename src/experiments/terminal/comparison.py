@@ -74,6 +74,8 @@ def _said_of_runs(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     first = compared.attrs.get("sorted_by")
     if len(compared) > 1 and first is not None:
         is_asked = compared.attrs["is_asked"]
+        if found["experiment"].nunique() > 1:
+            said += ["of several data sets: what a metric is in one says nothing of another's"]
         said += [f"the best first, by {first}" if is_asked else _said_of_order(first, compared, found)]
     said += [_said_of_lopsided(compared, found), _said_of_other_rows(found) or _said_of_seeds(compared, found)]
     if others := int((found["status"] != "FINISHED").sum()):

@@ -105,6 +105,8 @@ class Answers:
         """
         self.pipeline, self.spark, self.known = pipeline, _as_at_the_fit(spark, known.get("time_zone")), known
         self._categories = _categories(pipeline)
+        reading = known.get("reading")
+        self._reading = reading and {**reading, "date_format": known.get("date_format")}
 
     def get_raw_model(self) -> PipelineModel:
         """The Spark pipeline."""
@@ -191,7 +193,7 @@ class Answers:
         problems: list[BadRows] = []
         for name, kind in kinds.items():
             try:
-                columns[name] = column_of(name, kind, rows, name in optional, self.known.get("reading"))
+                columns[name] = column_of(name, kind, rows, name in optional, self._reading)
             except BadRows as problem:  # said with those of other columns
                 problems.append(problem)
         if problems:

@@ -20,6 +20,8 @@ DECIMALS = ("double", "float", "decimal")
 # What stands where a list is missing; pandas has NaN there.
 NO_LIST = (float, type(None))
 DATES = ("date", "timestamp", "timestamp_ntz")
+_TIME = r"\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,]\d+)?)?"
+_ISO = rf"\d{{4}}-\d{{1,2}}-\d{{1,2}}(?:[ T]{_TIME})?(?: ?(?:[A-Za-z/_]+|[+-]\d{{1,2}}(?::?\d{{2}})?))?"
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 # What people write for them.
 _YES = {"yes", "y", "ja", "j", "oui", "si", "sí", "s", "sim", "da", "t", "wahr", "vrai", "1", "on"}
@@ -67,12 +69,14 @@ def arrow(name: str, kind: str, values: pd.Series, reading: Mapping[str, Any] | 
             except pa.ArrowInvalid:  # there are fractions
                 return pa.array(numbers, pa.float64(), from_pandas=True)
         if base in DATES:
-            return _dates(name, values, (reading or {}).get("missing", ()))
+            return _dates(name, values, reading or {})
         if base in ("boolean", "string"):
             return pa.array(values, pa.bool_() if base == "boolean" else pa.string(), from_pandas=True)
         if base == "vector" or is_numbers(kind):
             return pa.array(_lists(values), pa.list_(pa.float64()))
         return pa.array(values, from_pandas=True)
+    except BadRows:
+        raise
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError) as error:
         what = _IN_WORDS.get(base, "numbers" if base in (*DECIMALS, *WHOLE) else "lists of numbers")
         said = _way_to_truths(name, values, reading) or str(error) if base == "boolean" else str(error)
@@ -206,15 +210,17 @@ def _way_to_truths(name: str, values: pd.Series, reading: Mapping[str, Any] | No
     return f"the texts {texts}; as the fit read them: frame[{name!r}] = frame[{name!r}].map({truths!r})"
 
 
-def _dates(name: str, values: pd.Series, missing: Collection[str]) -> pa.Array:
+def _dates(name: str, values: pd.Series, reading: Mapping[str, Any]) -> pa.Array:
     """Times as they are; texts and whole numbers as texts, which the pipeline reads by the data's own spelling."""
     texts = ".astype(str)" if pd.api.types.is_integer_dtype(values) else ""
     values = values.astype(str) if texts else values
     if any(isinstance(value, str) for value in values):
-        if gaps := sorted({value for value in values if isinstance(value, str) and value.strip() in missing}):
+        there = [value for value in values if isinstance(value, str)]
+        if gaps := sorted({value for value in there if value.strip() in reading.get("missing", ())}):
             column = f"frame[{name!r}]{texts}"
             made = f"frame[{name!r}] = {column}.mask({column}.isin({gaps!r}))"
             raise ValueError(f"the text {gaps[0]!r}, which is a gap; as the fit read them: {made}")
+        _check_spelling(name, there, reading, bool(texts))
         return pa.array(values, pa.string(), from_pandas=True)
     if pd.api.types.is_numeric_dtype(values) and values.notna().any():
         raise ValueError("numbers, which days such as 21.03.2024 become where dots are left out; give texts or times")
@@ -222,6 +228,40 @@ def _dates(name: str, values: pd.Series, missing: Collection[str]) -> pa.Array:
     if times.dt.tz is None:  # as texts, of which Spark takes an hour that a change of clocks left out for the next
         return pa.array(times.dt.strftime("%Y-%m-%d %H:%M:%S.%f"), pa.string(), from_pandas=True)
     return pa.array(times, pa.timestamp("us", str(times.dt.tz)), from_pandas=True, safe=False)
+
+
+def _check_spelling(name: str, texts: Sequence[str], reading: Mapping[str, Any], were_whole: bool) -> None:
+    """Refuse what Spark takes for a date all the same: 122025 is a year to it, and 10:30 a time of today."""
+    if "date_format" not in reading:
+        return  # a model that does not say
+    spellings = list(dict.fromkeys([reading["date_format"] or "yyyy-MM-dd", "yyyy-MM-dd"]))
+    patterns = [_ISO, *([date_pattern(reading["date_format"])] if reading["date_format"] else [])]
+    wrong = next((text for text in texts if not any(re.fullmatch(each, text.strip()) for each in patterns)), None)
+    if wrong is None:
+        return
+    more = f"; pandas' thousands='.' makes such numbers of dates: dtype={{{name!r}: 'str'}}" if were_whole else ""
+    raise BadRows(f"'{name}' must be spelled as at the fit, dates as {' or '.join(spellings)}, got {wrong!r}{more}")
+
+
+def date_pattern(date_format: str) -> str:
+    """What texts look like that are dates of one of Java's formats."""
+    made = ""
+    for part in re.findall(r"'[^']*'|([A-Za-z])(\1*)|(.)", date_format, re.DOTALL):
+        letter, more, sign = part
+        width = 1 + len(more)
+        if sign:
+            made += {"[": "(?:", "]": ")?"}.get(sign, re.escape(sign))
+        elif letter in "yu":
+            made += rf"\d{{{width}}}" if width in (2, 4) else r"\d+"
+        elif (letter in "MLE" and width > 2) or letter == "E":
+            made += r"[^\W\d_]+\.?"
+        elif letter in "MLdHhmskK":
+            made += rf"\d{{{width},2}}"
+        elif letter:
+            made += r"\d+" if letter == "S" else r".+"
+        else:
+            made += ".*"  # a text in quotes
+    return made
 
 
 def _lists(values: pd.Series) -> list[list[float] | None]:
