@@ -92,7 +92,7 @@ def sweep(words: Sequence[str], config_dir: str | Path | None = None) -> pd.Data
     Returns:
         A row for each trial, the best first: `trial`, `name`, what was swept, `status`, `metric` and its `value` by
         which the best is chosen, further metrics, `seconds`, `run_id`, `reason` of a failure, and `model_uri` where the
-        trial has a model. `attrs["run_id"]` is the sweep's own run.
+        trial has a model: `load_model(table.model_uri[0])`. `attrs["run_id"]` is the sweep's own run.
 
     Raises:
         ConfigError: words that do not fit, before anything starts.

@@ -276,11 +276,16 @@ def summarise(config: Config, result: Result) -> None:
     show_table(headers, rows, title=f"{config.model.name} on {config.data.name}")
     if result.positive and "f1" in judged:
         say(f"precision, recall and f1 are those of '{result.positive}'; data.positive names the other class")
+    train, test = (result.rows[f"{side}_rows"] for side in ("train", "test"))
+    say(f"rows        {train:,} training, {test:,} held out")
     say(f"run         {result.run_id}")
     say(f"model       {result.model_uri}")
+    model = result.model_uri
     if result.registered:
         name, version, alias = result.registered
         say(f"registered  {name} {version}: {alias}")
+        if alias.startswith(f"{config.registry.alias} is version {version}"):
+            model = f"models:/{name}@{config.registry.alias}"
     say(f"look        {how_to_look(config.tracking, result.experiment_id, result.run_id)}")
     say(f"compare     {shlex.join(['experiments', 'compare', result.experiment, *where])}")
     if result.is_spooled:  # where the model is once it is delivered, nobody knows yet
@@ -288,4 +293,4 @@ def summarise(config: Config, result: Result) -> None:
             say(line)
         return
     said = f", {where!r}" if where else ""
-    say(f"score       experiments.load_model('{result.model_uri}'{said}).predict(frame)")
+    say(f"score       experiments.load_model('{model}'{said}).predict(frame)")

@@ -138,8 +138,8 @@ def _of_other_meaning(profile: Profile, features: list[Column], data: DataConfig
     if made:
         query = override("data.query", with_made(made, data.query))
         yield (
-            "data has values that mean something else, of which the config makes nothing unless you put this into it; "
-            f"what makes that of {', '.join(made)}: {query}"
+            "data has values that mean something else, of which the config makes nothing unless this is said to "
+            f"`profile` too, which then writes it into it; what makes that of {', '.join(made)}: {query}"
         )
 
 

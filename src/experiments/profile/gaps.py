@@ -81,7 +81,7 @@ def said_of_missing(profile: Profile, data: DataConfig, needed: Mapping[str, str
     for name in (*needed, *left_out):
         lacking.pop(name, None)
     if lacking:
-        listed = ", ".join(f"{name} ({rows:,} rows)" for name, rows in lacking.items())
+        listed = ", ".join(f"{name} ({rows:,} row{'s' * (rows > 1)})" for name, rows in lacking.items())
         said.append(
             f"data={data.name} lacks values: {listed}; preprocessing=auto fills all but dates, preprocessing=impute "
             "numbers, data.missing=drop drops the rows"
