@@ -118,7 +118,8 @@ def test_a_run_and_a_comparison_show_names_as_they_are(name, capsys):
         "is_spooled": False,
         "positive": name,
     }
-    made = SimpleNamespace(metrics={"rmse": 1.0, "train_rmse": 0.5}, registered=(name, 1, name), **ids)
+    counts = {"train_rows": 8, "test_rows": 2}
+    made = SimpleNamespace(metrics={"rmse": 1.0, "train_rmse": 0.5}, registered=(name, 1, name), rows=counts, **ids)
     summarise(config, made)
     show_comparison(*comparison(name))
     tell(ConfigError([f"data.label must be there, got '{name}'"]))
