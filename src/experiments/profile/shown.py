@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.data.kinds import WHOLE
 from experiments.figures.labels import shortened
 from experiments.profile.look import QUANTILES, Column, Profile
 from experiments.terminal.harmless import harmless
@@ -117,7 +118,8 @@ def _range(column: Column) -> str:
     if column.is_date:
         low, high = (f"{datetime.fromtimestamp(end, UTC):%Y-%m-%d}" for end in ends)
     else:
-        low, high = (f"{end:.5g}" for end in ends)
+        is_whole = column.kind in WHOLE and max(map(abs, ends)) < 1e15
+        low, high = (f"{end:.0f}" if is_whole else f"{end:.5g}" for end in ends)
     return low if low == high else f"{low} … {high}"
 
 

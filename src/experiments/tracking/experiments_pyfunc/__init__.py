@@ -141,7 +141,7 @@ class Answers:
             if reason is None:
                 raise
             raise BadRows(reason) from error
-        self._warn_of_new(answers)
+        self._warn_of_new(answers, rows)
         answers = answers.set_index(ROW).reindex(range(len(rows)))
         for name, entries in self.known["vectors"].items():
             vectors = answers.pop(name)
@@ -216,13 +216,18 @@ class Answers:
             columns.append(text.alias(f"{NEW}{name}"))
         return made.select(ROW, *columns)
 
-    def _warn_of_new(self, answers: pd.DataFrame) -> None:
+    def _is_said_to_lack(self, name: str, rows: pd.DataFrame) -> bool:
+        """Whether a column is missing in every row, as `check_columns` has said."""
+        is_empty = name not in rows or (len(rows) > 1 and bool(rows[name].isna().all()))
+        return name in self.known["columns"] and is_empty
+
+    def _warn_of_new(self, answers: pd.DataFrame, rows: pd.DataFrame) -> None:
         """Of categories that were not among the training rows; their columns are taken away."""
         for column in [name for name in answers.columns if name.startswith(NEW)]:
             name = column.removeprefix(NEW)
             known = self._categories[name]
             new = known.new(answers.pop(column))
-            if len(new):
+            if len(new) and not self._is_said_to_lack(name, rows):
                 said = f"such as {new.iloc[0]!r} ({len(new)} of {len(answers)} rows)"
                 is_name = any(map(str.isalpha, new.iloc[0]))  # of codes the nearest is another one
                 near = nearest(new.iloc[0], known.few) if is_name else None
