@@ -52,8 +52,8 @@ def arrow(name: str, kind: str, values: pd.Series, reading: Mapping[str, Any] | 
     Args:
         kind: Spark's short type name.
         reading: how texts were read as numbers at the fit: `missing` texts, patterns of a `number`, of `units` and of
-            what is `between` thousands, the `decimal` sign, and how pandas reads such a `file`; None where that is not
-            known.
+            what is `between` thousands, the `decimal` sign, how pandas reads such a `file`, and the `date_format` of
+            dates, None of which is year, month and day; None where that is not known.
 
     Raises:
         BadRows: the values are something else.
