@@ -16,6 +16,7 @@ from experiments.errors import ConfigError
 from experiments.experiment import Result
 from experiments.experiment import run as run_config
 from experiments.terminal import interruption
+from experiments.terminal.comparison import with_columns
 from experiments.terminal.progress import Progress
 from experiments.terminal.screen import screen
 from experiments.tracking import runs as recorded
@@ -155,19 +156,24 @@ def load_model(model: Result | str, words: Sequence[str] = ()) -> Answers:
     return opened_model(load(words), uri)
 
 
-def compare(of: str | None = None, words: Sequence[str] = (), sort: str | None = None) -> pd.DataFrame:
+def compare(
+    of: str | None = None, words: Sequence[str] = (), sort: str | None = None, columns: Sequence[str] = ()
+) -> pd.DataFrame:
     """Finished runs that differ in nothing but their seed as one row each, as `experiments compare` shows them.
 
     Args:
         of: name of an experiment, or id of a sweep's run; None for all experiments.
         words: overrides that say where the store is, such as `tracking.folder=my_runs`.
         sort: a metric by which the best comes first; None for the one that decides.
+        columns: metrics and params, as `regParam`, to show instead of all metrics.
 
     Returns:
         `run_id` (of the newest), `name`, `runs` (how many), and of each metric its mean and, where one has several,
-        `METRIC_deviation`.
+        `METRIC_deviation`; or `columns`.
 
     Raises:
-        ConfigError: no such experiment, sweep or metric.
+        ConfigError: no such experiment, sweep, metric or param.
     """
-    return recorded.over_seeds(recorded.runs(of, words), sort)
+    found = recorded.runs(of, words)
+    compared = recorded.over_seeds(found, sort)
+    return with_columns(compared, found, columns) if columns else compared

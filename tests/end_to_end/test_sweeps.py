@@ -165,6 +165,8 @@ def test_a_killed_sweep_goes_on_with_exactly_what_is_missing(start, typed, store
     assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
     once_more = typed(*RIDGE)
     assert once_more.returncode == 0
+    assert re.search(r"registered houses 1: (candidate is version 1|by an earlier command)", done.stdout + done.stderr)
+    assert "registered houses 1: by an earlier command" in once_more.stdout + once_more.stderr
     assert len(runs(store, "houses")) == len(children) + 1  # the same parent, as nothing was left to run
     # Best of all is a trial with a model, whichever command ran it.
     best = client.get_model_version_by_alias("houses", "candidate").run_id

@@ -229,6 +229,18 @@ def test_a_category_that_no_training_row_had_is_said(model, tmp_path, preprocess
             loaded.predict(gaps)
 
 
+@pytest.mark.parametrize("task", ["ridge", pytest.param("random_forest", marks=pytest.mark.long)])
+def test_a_number_far_from_the_fit_is_said(model, tmp_path, task):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"size.m2": random.uniform(20, 140, 200), "rooms": random.integers(1, 6, 200)})
+    frame.assign(y=(frame["size.m2"] > 80).astype(int) + frame["rooms"]).to_csv(tmp_path / "rows.csv", index=False)
+    loaded = model("data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", f"model={task}")
+    with warnings.catch_warnings(action="error"):
+        loaded.predict(frame.assign(rooms=9))
+    with pytest.warns(UserWarning, match=r"'size.m2' from 2\S+ to 1[34]\S+, not 650000 \(1 of 3 rows\): numbers of an"):
+        loaded.predict(frame.head(3).assign(**{"size.m2": [65.0, 650000.0, 70.0]}))
+
+
 def test_a_column_that_is_not_there_is_said(model):
     words = ("data=table", f"data.path={CASES / 'ints.csv'}", "data.label=y", "preprocessing=impute", "model=ridge")
     loaded = model(*words)

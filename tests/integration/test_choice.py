@@ -155,6 +155,13 @@ def test_python_runs_compares_and_scores(spark, words, tmp_path):
     compared = experiments.compare("iris", [word for word in words if word.startswith("tracking.")])
     assert compared["run_id"].tolist() == [result.run_id]
     assert compared["accuracy"].tolist() == [result.metrics["accuracy"]]
+    store = [word for word in words if word.startswith("tracking.")]
+    some = experiments.compare("iris", store, columns=["weighted_f1", "numTrees"])
+    assert list(some.columns) == ["run_id", "name", "runs", "weighted_f1", "numTrees"]
+    assert some["weighted_f1"].tolist() == [result.metrics["weighted_f1"]]
+    assert some["numTrees"].tolist() == ["5"]
+    with pytest.raises(experiments.ConfigError, match=r"--columns must be metrics .*, got 'f9'"):
+        experiments.compare("iris", store, columns=["f9"])
     model = experiments.load_model(result)
     from experiments.data.bundled import bundled
 

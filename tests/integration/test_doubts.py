@@ -100,6 +100,15 @@ def test_a_model_that_has_learnt_its_rows_by_heart(told):
     assert told(rows_of(), *deep[:1])[1] == []
 
 
+def test_of_an_error_that_few_rows_make_up_it_is_said(told):
+    frame = rows_of()
+    frame.loc[frame.index % 100 == 7, "y"] = 5000.0
+    metrics, said = told(frame, "model=linear_regression")
+    assert metrics["r2"] < 0
+    (sentence,) = [each for each in said if "no better" in each]
+    assert f"; half of the rows are off by {metrics['median_absolute_error']:.4g} at most, so that a few " in sentence
+
+
 def test_a_class_with_nearly_all_rows_is_said_and_what_it_alone_would_have(told):
     frame = rows_of(1_000).assign(y=lambda rows: np.where(rows["a"] > 1.2, "yes", "no"))
     metrics, (said,) = told(frame, "model=logistic_regression")

@@ -355,3 +355,33 @@ def test_a_text_for_a_gap_in_one_column_is_counted_in_those_of_text(spark, capsy
     shown = capsys.readouterr().out
     assert re.search(r"kind +string +40 as k.A.", shown)
     assert re.search(r"size +string, nearly numbers +10 as k.A.", shown)
+
+
+def test_empty_texts_and_totals_are_said_with_the_words_that_help(spark):
+    frame = pd.DataFrame({"town": ["Nara", "", "Kyoto", " "] * 25, "x": range(100), "y": [0.5, 1.5] * 50})
+    frame["part"] = ["grand total" if at == 99 else "north" for at in range(100)]
+    _, said = columns_of(spark, frame, ["data.label=y", "data.missing_values=[NA]"])
+    (empty,) = [each for each in said if "empty" in each]
+    assert "no gap: town (50 rows); to have them missing: 'data.missing_values=[NA,\"\"]'" in empty
+    data = load(["data=table", "data.path=unread.csv", "data.label=y"]).data
+    assert profile(spark.createDataFrame(frame), data).totals == 1
+    assert profile(spark.createDataFrame(frame.drop(columns="part")), data).totals == 0
+
+
+def test_dates_and_numbers_that_can_be_read_in_two_ways_are_lines_of_their_own(spark, tmp_path, cluster_words, capsys):
+    file = tmp_path / "bills.csv"
+    days = [f"{1 + at % 12:02}/{1 + at // 5:02}/2024" for at in range(60)]
+    pd.DataFrame({"day": days, "sum": ["1,234", "2,500"] * 30, "y": range(60), "part": ["a"] * 59 + ["Total"]}).to_csv(
+        file, index=False
+    )
+    target = tmp_path / "conf" / "data" / "bills.yaml"
+    words = ["data=table", f"data.path={file}", "data.label=y", *cluster_words]
+    profile_data(load(words), target, None)
+    shown = capsys.readouterr().out
+    (day,) = [line for line in shown.splitlines() if line.startswith("! data has 'day', whose values can be read in")]
+    assert "the config that suits it says data.date_format=M/d/yyyy; where " in day
+    assert day.endswith(" is a day of another month, it is data.date_format=d/M/yyyy")
+    assert "rows that are called a total in 'part' (1 row)" in shown
+    text = target.read_text()
+    assert "a day of another month instead: data.date_format=d/M/yyyy\ndate_format: M/d/yyyy\n" in text
+    assert "is a number with decimals instead: 'data.decimal=\",\"'\nthousands: ','\n" in text

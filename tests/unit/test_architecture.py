@@ -70,7 +70,7 @@ def test_the_folder_that_is_copied_into_models_knows_the_same_types():
     for name in ("WHOLE", "DECIMALS", "DATES"):
         assert getattr(frames, name) == getattr(kinds, name)
     copied = [text for name, text in FILES.items() if name.startswith("tracking/experiments_pyfunc/")]
-    assert len(copied) == 3
+    assert len(copied) == 4
     for text in copied:
         roots = {root.split(".")[0] for root in re.findall(r"^\s*(?:from|import) (\S+)", text, re.M)}
         assert "experiments" not in roots

@@ -1,14 +1,17 @@
 """Columns of pandas frames as a logged model takes them, and the line of pandas that makes them so."""
 
+import warnings
+
 import pandas
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from experiments import load
 from experiments.data.csv_files import pandas_line
 from experiments.data.missing import patterns_of
-from experiments.tracking.experiments_pyfunc import Categories
 from experiments.tracking.experiments_pyfunc.frames import BadRows, arrow, column_of
+from experiments.tracking.experiments_pyfunc.seen import Categories, warn_of_far
 
 
 def way_out(error, name):
@@ -188,3 +191,13 @@ def test_whole_numbers_are_no_dates_and_said_to_come_of_their_points():
         arrow("day", "date", pd.Series([122025]), {**reading(), "date_format": "d.M.yyyy"})
     whole = arrow("day", "date", pd.Series([20240321]), {**reading(), "date_format": "yyyyMMdd"})
     assert whole.to_pylist() == ["20240321"]
+
+
+def test_numbers_far_from_those_of_the_fit_are_said_with_their_range():
+    columns = {"size": pa.array([60.0, 65000.0, None, 200.0]), "rooms": pa.array([3, -999, 4, 9])}
+    ranges = {"size": (20.0, 140.0), "rooms": (1.0, 6.0)}
+    size = r"'size' from 20 to 140, not 65000 \(1 of 4 rows\)"
+    with pytest.warns(UserWarning, match=rf"{size}; 'rooms' from 1 to 6, not -999 \(1 of 4 rows\): numbers of"):
+        warn_of_far(columns, ranges)
+    with warnings.catch_warnings(action="error"):  # 200 lies no farther from 140 than 20 does
+        warn_of_far({"size": pa.array([60.0, None, 200.0]), "rooms": pa.array([3, None, 9])}, ranges)

@@ -97,6 +97,9 @@ _OF_ROWS = (
     "time",
     "weight",
 )
+# What is used of it; of long lists the first and how many there are.
+_OF_COLUMNS = ("data.features", "data.exclude", "data.categories")
+_LONGEST = 40
 _ROW_KEYS = {f"data.{key}" for key in _OF_ROWS}
 
 
@@ -110,8 +113,17 @@ def run_name(config: Config, words: Sequence[str]) -> str:
     if "data" in said:
         said["data"] = f"data={config.data.name}"
     of_rows = {key: word for key, word in typed.items() if key in _ROW_KEYS}
+    of_columns = [_short(word) for key, word in typed.items() if key in _OF_COLUMNS]
     named = [said[key] for key in NAMED if key in said]
-    return redact_text(" ".join([config.model.name, *changed, *of_rows.values(), *named]))
+    return redact_text(" ".join([config.model.name, *changed, *of_rows.values(), *of_columns, *named]))
+
+
+def _short(word: str) -> str:
+    key, _, value = word.partition("=")
+    names = _listed(word)
+    if len(value) <= _LONGEST or not names:
+        return word
+    return f"{key}=[{str(names[0])[:_LONGEST]},…] ({len(names)})"
 
 
 class Submits(Enum):

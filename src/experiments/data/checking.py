@@ -52,30 +52,43 @@ def checked_dataset(
     checked += [name for name in (label, weight, data.group, data.time) if name is not None]
     doubts = doubts_of(kinds, data, task, label, features)
     groups, few = _counted(rows, data, doubts, _sums(checked, kinds), weight, is_small)
-    doubts.check_letters(groups)
-    check_texts(narrowed if data.missing is Missing.drop else rows, doubts.suspects(groups), data)
-    if sum(row["missing"] for row in groups):
-        check_missing(rows, data, checked, kinds)
+    _check_values(rows, narrowed, data, doubts, groups, checked)
     check_weights(min((row["lightest"] for row in groups), default=None) if weight else None, "data.weight")
     counts = {side: sum(row["rows"] for row in groups if row[HELD_OUT] is side) for side in (False, True)}
     _not_empty(data, task, counts)
     digests = {side: _digest([row for row in groups if row[HELD_OUT] is side]) for side in (False, True)}
+    said, ranges = _looked_at(rows, data, doubts, groups, few)
     dataset = Dataset(
         rows.drop(HASH),
         label,
         features,
         *(counts[False], counts[True], digests[False], digests[True]),
-        warnings=(*_warnings(rows, data, doubts, groups, few), *_said_of_share(data, task, counts)),
+        warnings=(*said, *_said_of_share(data, task, counts)),
         weight=weight,
         fit_weight=weight,
         group=data.group,
         time=data.time,
+        ranges=ranges,
     )
     if label is None or task is not Task.classification:
         return dataset
     values = positive_last(label, class_values(label, groups), data)
     dataset = with_classes(dataset, data, label, groups, values)
     return balanced(dataset, values, groups) if data.balance is Balance.classes else dataset
+
+
+def _check_values(
+    rows: DataFrame,
+    narrowed: DataFrame,
+    data: DataConfig,
+    doubts: Doubts,
+    groups: Sequence[Any],
+    checked: Sequence[str],
+) -> None:
+    doubts.check_letters(groups)
+    check_texts(narrowed if data.missing is Missing.drop else rows, doubts.suspects(groups), data)
+    if sum(row["missing"] for row in groups):
+        check_missing(rows, data, checked, dict(rows.dtypes))
 
 
 def _counted(
@@ -119,10 +132,10 @@ def _groups(rows: DataFrame, sums: Mapping[str, Column], asked: Sequence[Column]
     return list(summary.limit(2 * MOST_CLASSES + 1).collect())
 
 
-def _warnings(
+def _looked_at(
     rows: DataFrame, data: DataConfig, doubts: Doubts, groups: Sequence[Any], few: pa.Table | None
-) -> tuple[str, ...]:
-    """What is doubtful about numbers, rows that are known by heart, and rows that sum up others.
+) -> tuple[list[str], dict[str, tuple[float, float]]]:
+    """What is doubtful about numbers, rows that are known by heart, and rows that sum up others; and numbers' ranges.
 
     Args:
         few: the rows, if they are here already.
@@ -133,7 +146,7 @@ def _warnings(
     others = said_of_totals(rows, _may_be_totals(doubts), count, data) if has_totals else []
     others += _said_of_gap_classes(data, groups) if _class(doubts.task, doubts.label) else []
     if (not doubts.numbers and not has_test_set) or len(groups) > 2 * MOST_CLASSES:  # so many are no classes
-        return tuple(others)
+        return others, {}
     test_rows = sum(row["rows"] for row in groups if row[HELD_OUT])
     share, of = 1.0, 1
     if few is None:
@@ -146,7 +159,8 @@ def _warnings(
         of = math.ceil(test_rows / MOST_TEST_ROWS)
         in_both = _in_both(rows, of) if has_test_set else 0
     said = [*doubts.warnings(sides, codes), *others, *_said_of_labels(data, labels, share < 1)]
-    return (*said, *(_said_of_both(in_both, of, test_rows) if has_test_set and in_both else ()))
+    said += _said_of_both(in_both, of, test_rows) if has_test_set and in_both else []
+    return said, looked_at.ranges
 
 
 def _may_be_totals(doubts: Doubts) -> list[str]:
@@ -175,12 +189,12 @@ def _in_both(rows: DataFrame, of: int) -> int:
     return int(found.groupBy(HASH).agg(F.first("count").alias("count")).agg(F.sum("count")).collect()[0][0] or 0)
 
 
-def _said_of_both(count: int, of: int, test_rows: int) -> tuple[str]:
+def _said_of_both(count: int, of: int, test_rows: int) -> list[str]:
     said = f"about {min(count * of, test_rows):,}" if of > 1 else f"{count:,}"
-    return (
+    return [
         f"data.test_path has {said} of its {test_rows:,} rows among the training rows "
-        "too: they are known by heart, so that metrics are better than they will be",
-    )
+        "too: they are known by heart, so that metrics are better than they will be"
+    ]
 
 
 def _said_of_labels(data: DataConfig, labels: Sequence[int], is_sample: bool) -> list[str]:

@@ -120,7 +120,8 @@ def pandas_line(data: TableData, kinds: Mapping[str, str]) -> str | None:
     # Its own texts for gaps, as NA and None, are texts to Spark.
     said |= {"keep_default_na": False, "na_values": ["", *data.missing_values]}
     words = [f"{key}={value!r}" for key, value in said.items() if value or key == "keep_default_na"]
-    return f"pandas.read_csv('FILE', {', '.join(words)})"
+    line = f"pandas.read_csv('FILE', {', '.join(words)})"
+    return f"{line}, and then what data.query does" if data.query is not None else line
 
 
 def literal(path: str, uri: str) -> str:

@@ -60,6 +60,7 @@ class Dataset:
         fit_weight: column of what it counts in the fit.
         group, time: columns by which the rows were split, or None.
         given: what the features were before loading made them what they are.
+        ranges: least and largest of each number among the training rows of a table, of many rows in a sample.
     """
 
     rows: DataFrame
@@ -80,6 +81,7 @@ class Dataset:
     group: str | None = None
     time: str | None = None
     given: Given = field(default_factory=lambda: Given({}))
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +39,13 @@ class Few:
         sides: of the split and, of a classification, of each class.
         in_both: held out rows that are among the training rows.
         codes: numbers of a few values each of which has one class only.
+        ranges: least and largest of each number among the training rows, where there are two.
     """
 
     sides: list[Side]
     in_both: int
     codes: list[str]
+    ranges: dict[str, tuple[float, float]]
 
 
 def most_rows(doubts: Doubts) -> int:
@@ -108,7 +110,14 @@ def look(table: pa.Table, doubts: Doubts) -> Few:
     in_both = int(np.isin(hashes[held_out], hashes[~held_out]).sum())
     is_classified = "_class" in table.column_names
     codes = [name for place, name in enumerate(doubts.numbers) if is_classified and _gives(values[:, place], classes)]
-    return Few(sides, in_both, codes)
+    return Few(sides, in_both, codes, _ranges(values[~held_out], doubts.numbers))
+
+
+def _ranges(values: NDArray[np.float64], names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    if not len(values):
+        return {}
+    ends = np.fmin.reduce(values, axis=0).tolist(), np.fmax.reduce(values, axis=0).tolist()
+    return {name: (least, largest) for name, least, largest in zip(names, *ends, strict=False) if least < largest}
 
 
 def few_labels(table: pa.Table, doubts: Doubts) -> list[int]:

@@ -238,7 +238,9 @@ def said_of_texts(
         words.append(f"(and makes {names_of_made(looks, made)})")
     elif made:
         words.append(f"{override('data.query', with_made(made, query))} (which makes {names_of_made(looks, made)})")
-    words += _said_of_other_ways(looks, settings)
+    if not is_written:  # there each is a doubt of its own
+        ways = other_ways(looks, settings).values()
+        words += [f"(where {example} is {as_said} instead: {other})" for example, as_said, other in ways]
     has_gaps = any(look.spelling.missing for look in looks.values()) and missing is Missing.fail
     after = ", then preprocessing=impute or data.missing=drop" if has_gaps and not is_written else ""
     dated = any(look.kind == "dates" for look in looks.values()) and missing is not Missing.keep
@@ -251,15 +253,21 @@ def said_of_texts(
     )
 
 
-def _said_of_other_ways(looks: Mapping[str, Look], settings: Mapping[str, Any]) -> list[str]:
-    """Words that read the same texts as something else."""
-    return [
-        f"(where {look.example} is {as_said} instead: "
-        + " ".join(override(key, value) for key, value in look.other.settings.items() if settings.get(key) != value)
-        + ")"
-        for look in looks.values()
-        if look.other is not None and (as_said := _as_said(look))
-    ]
+def other_ways(looks: Mapping[str, Look], settings: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
+    """Of texts that say two things: an example, what it is otherwise, and the words that read it so; by column.
+
+    Args:
+        settings: that read them the first way.
+    """
+    return {
+        name: (
+            look.example,
+            "a number with decimals" if look.kind == "numbers" else "a day of another month",
+            " ".join(override(key, value) for key, value in look.other.settings.items() if settings.get(key) != value),
+        )
+        for name, look in looks.items()
+        if look.other is not None
+    }
 
 
 def _what(look: Look) -> str:
@@ -273,7 +281,3 @@ def _what(look: Look) -> str:
 
 def _rows(count: int) -> str:
     return f"{count:,} row{'s' if count > 1 else ''}"
-
-
-def _as_said(look: Look) -> str:
-    return "a number with decimals" if look.kind == "numbers" else "a day of another month"

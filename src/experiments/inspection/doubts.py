@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -33,6 +34,8 @@ BETTER_THAN_CHANCE, FAR_BETTER_THAN_CHANCE = 1.1, 1.2
 # What is wrong on the training rows is less than this part of what is wrong on others: then it is learnt by heart.
 BY_HEART, LEAST_WRONG = 0.3, 0.2
 MOST_VALUES = 200
+# Where errors are so much larger than the half of them, a few rows make them so.
+FEW_ERRORS = 10
 _MEASURES = {Task.classification: "accuracy", Task.regression: "r2"}
 
 
@@ -65,9 +68,14 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
     """That one answer for all rows would be as good."""
     is_guess = is_a_guess(scored, metrics)
     if scored.task is Task.regression and is_guess:
+        half = metrics.get("median_absolute_error", math.inf)
+        # Of normal errors it is 1.5 times as much.
+        of_few = metrics["rmse"] > FEW_ERRORS * half
+        said = f"; half of the rows are off by {half:.4g} at most, so that a few make up the error, as the figure of "
+        said += "residuals shows: their label or features may be wrong"
         yield (
             f"model is no better than the mean of the label, which has r2 0 on the rows that judge (r2 "
-            f"{metrics['r2']:.4g}); other features, or less of a penalty, may say more"
+            f"{metrics['r2']:.4g}){said if of_few else '; other features, or less of a penalty, may say more'}"
         )
     elif scored.task is Task.classification:
         of_class = Counter[float]()

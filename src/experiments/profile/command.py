@@ -20,13 +20,14 @@ from experiments.data.loading import read_source
 from experiments.data.names import matches, quoted
 from experiments.data.spelling import as_number
 from experiments.data.table import paths_of
+from experiments.data.totals import said_of_totals
 from experiments.errors import ConfigError, ExperimentError, lists_of, override
 from experiments.profile.doubtful import doubtful, is_of_sentences
 from experiments.profile.gaps import typed_columns
 from experiments.profile.look import Column, Profile, profile
 from experiments.profile.panels import panel_of, said_of_panel
 from experiments.profile.shown import page, show
-from experiments.profile.suited import as_yaml, check_target, save, suited
+from experiments.profile.suited import as_yaml, check_target, notes_of, save, suited
 from experiments.terminal.progress import Progress
 from experiments.terminal.screen import say, screen
 
@@ -77,7 +78,7 @@ def _profile(config: Config, to: Path | None, html: Path | None) -> None:
         texts = [each.name for each in settled.columns if each.name != data.label and is_of_sentences(each)]
         file = to or Path("my_conf", "data", f"{name}.yaml")
         command = _next(file, data.label, has_classes, texts)
-        text = as_yaml(keys, settled.rows, command)
+        text = as_yaml(keys, settled.rows, command, notes_of(found, data), found.rows)
     show(found, warnings)
     if to is not None:
         save(text, to)
@@ -98,7 +99,8 @@ def _look(spark: SparkSession, data: DataConfig, seed: int, looks_for_panels: bo
     rows = source.rows.select(*map(quoted, looked_at))
     found = profile(rows, data)
     panel = panel_of(rows, found.columns, data.label) if looks_for_panels else None
-    said = (*source.warnings, *said_of_panel(panel, found.rows))
+    totals = said_of_totals(rows, found.texts(data.label), found.rows, data) if found.totals else []
+    said = (*source.warnings, *said_of_panel(panel, found.rows), *totals)
     return replace(found, warnings=said, left_out=tuple(source.left_out), codes=source.codes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,8 +25,8 @@ from experiments.data.doubts import (
 from experiments.data.kinds import NUMBERS, WHOLE
 from experiments.data.made import made_by_query, with_made
 from experiments.data.names import matches, quoted
-from experiments.data.spelling import Spelling, spelling_of
-from experiments.data.texts import said_of_texts
+from experiments.data.spelling import Look, Spelling, settings_of, spelling_of
+from experiments.data.texts import other_ways, said_of_texts
 from experiments.data.variants import is_encoded_otherwise, letters, said_of_variants
 from experiments.errors import override
 from experiments.profile.gaps import (
@@ -53,6 +53,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         is_table = isinstance(data, TableData)  # a config is shown for it
         query = getattr(data, "query", None)
         said.append(said_of_texts(looks, f"data={data.name} has text", _spelling(data), query, is_table))
+        said += said_of_two_ways(looks, _spelling(data))
     needed = needed_of(profile, data)
     looked = with_looks(profile, data)
     if needed and isinstance(looked, TableData):
@@ -70,6 +71,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         said += said_of_gaps_to_pandas(features, data)
         for label in labels:
             said += said_of_gap_classes(dict(label.values) if label.kind == "string" else {}, data)
+        said += _of_empty_texts(features, data)
         said += _of_codes(profile, features, data)
         said += _of_other_meaning(profile, features, looked)
         said += _of_lopsided([column for column in profile.columns if column.name == data.label], data)
@@ -80,6 +82,21 @@ def _spelling(data: DataConfig) -> Spelling:
     return spelling_of(data) if isinstance(data, TableData) else Spelling()
 
 
+def said_of_two_ways(looks: Mapping[str, Look], known: Spelling) -> list[str]:
+    """Of texts that can be read in two ways, of which no value tells which is meant."""
+    made = made_by_query(looks, known)
+    looks = {name: look for name, look in looks.items() if name not in made}
+    settings = settings_of(looks)
+    said = []
+    for name, (example, otherwise, words) in other_ways(looks, settings).items():
+        now = " ".join(override(key, value) for key, value in looks[name].spelling.settings.items())
+        said.append(
+            f"data has '{name}', whose values can be read in two ways, and none tells which is meant: the config that "
+            f"suits it says {now}; where {example} is {otherwise}, it is {words}"
+        )
+    return said
+
+
 def with_looks(profile: Profile, data: DataConfig) -> DataConfig:
     """The config with the query that makes what no setting reads; itself where there is no such column."""
     looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
@@ -87,6 +104,18 @@ def with_looks(profile: Profile, data: DataConfig) -> DataConfig:
     if not made or not isinstance(data, TableData):
         return data
     return replace(data, query=with_made(made, data.query))
+
+
+def _of_empty_texts(features: list[Column], data: DataConfig) -> list[str]:
+    """Of texts without a letter, as files other than CSV have them."""
+    rows = {column.name: sum(rows for text, rows in column.values if not text.strip()) for column in features}
+    empty = [f"{name} ({count:,} rows)" for name, count in rows.items() if count]
+    if not empty or not isinstance(data, TableData):
+        return []
+    return [
+        f"data has empty texts, which are a value of their own and no gap: {', '.join(empty)}; to have them missing: "
+        + override("data.missing_values", [*data.missing_values, ""])
+    ]
 
 
 def _of_codes(profile: Profile, features: list[Column], data: DataConfig) -> list[str]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import DataConfig, TableData
+from experiments.data.doubts import MOST_TEXTS
 from experiments.data.kinds import DATES, NUMBERS
 from experiments.data.names import quoted
 from experiments.data.spelling import Look, Spelling, look_at, spelling_of
 from experiments.data.texts import look_through
+from experiments.data.totals import of_totals
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class Profile:
         warnings: of reading it.
         left_out: columns that are no features unless they are named.
         codes: columns of numbers that lose zeros before them.
+        totals: rows that one of the texts calls a total.
     """
 
     rows: int
@@ -80,6 +83,11 @@ class Profile:
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
+    totals: int = 0
+
+    def texts(self, label: str | None) -> list[str]:
+        """Columns of text, of very many the first, without the label: a class may be called a total."""
+        return _texts([(column.name, column.kind) for column in self.columns], label)
 
 
 def profile(rows: DataFrame, data: DataConfig) -> Profile:
@@ -100,8 +108,9 @@ def profile(rows: DataFrame, data: DataConfig) -> Profile:
     asked = {"rows": "count(*)"}
     for place, (name, kind) in enumerate(rows.dtypes):
         asked |= {f"{place}_{what}": sql for what, sql in _asked(name, kind, spelling, label).items()}
+    totals = of_totals(_texts(rows.dtypes, data.label))
     try:
-        found = rows.agg(*(F.expr(sql).alias(name) for name, sql in asked.items())).first()
+        found = rows.agg(*(F.expr(sql).alias(name) for name, sql in asked.items()), *totals).first()
     except Exception as error:  # Spark raises Py4J's and its own kinds
         raise ExperimentError(f"data={data.name} must be readable, but: {readable_cause(error)}") from error
     assert found is not None
@@ -111,7 +120,11 @@ def profile(rows: DataFrame, data: DataConfig) -> Profile:
         replace(column, look=_look(rows, column, place, counted, spelling)) if column.kind == "string" else column
         for place, column in enumerate(columns)
     ]
-    return Profile(counted["rows"], columns)
+    return Profile(counted["rows"], columns, totals=counted.get("_totals") or 0)
+
+
+def _texts(kinds: Sequence[tuple[str, str]], label: str | None) -> list[str]:
+    return [name for name, kind in kinds if kind == "string" and name != label][:MOST_TEXTS]
 
 
 def _is_number(kind: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import Field, fields
 from pathlib import Path
@@ -17,6 +18,7 @@ from experiments.data.doubts import LEAST_ROWS
 from experiments.data.made import made_by_query
 from experiments.data.spelling import settings_of, spelling_of
 from experiments.data.table import paths_of
+from experiments.data.texts import other_ways
 from experiments.errors import ConfigError
 from experiments.profile.doubtful import is_constant, is_counting, names_rows, with_looks
 from experiments.profile.gaps import has_gaps, is_left_out, nothing_fills, query_of_needed, typed_columns
@@ -67,6 +69,17 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
     return {**said, "name": name}
 
 
+def notes_of(profile: Profile, data: TableData) -> dict[str, str]:
+    """What is to be said of a key in the file: where texts can be read in another way."""
+    looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
+    ways = other_ways(looks, settings_of(looks))
+    return {
+        key.removeprefix("data."): f"Where {example} is {otherwise} instead: {words}"
+        for name, (example, otherwise, words) in ways.items()
+        for key in looks[name].spelling.settings
+    }
+
+
 def _default(field: Field[Any]) -> Any:
     return field.default_factory() if field.default_factory is not NO_DEFAULT else field.default
 
@@ -97,16 +110,20 @@ _WHY = {
 _NO_LABEL = "# Column to predict; without one: clustering and decomposition.\n# label: …\n"
 
 
-def as_yaml(keys: dict[str, Any], rows: int, command: str) -> str:
+def as_yaml(
+    keys: dict[str, Any], rows: int, command: str, notes: Mapping[str, str] | None = None, of: int | None = None
+) -> str:
     """The text of the file. Secrets are left out, with a line that says so.
 
     Args:
         keys: of `suited`.
         rows: of the table, for the line that describes the data set.
         command: what fits a model on it, for the same line.
+        notes: more of keys, as `notes_of` has them.
+        of: rows of the table before some were left out.
     """
     place = redact_text(str(keys.get("path") or keys.get("table") or keys.get("format")))
-    head = f"# {rows:,} rows of {place}."
+    head = f"# {rows:,} {f'of {of:,} ' if of and of > rows else ''}rows of {place}."
     text = f"{' '.join(head.split())}   {command}\n"
     text += "defaults: [table_schema]\n"
     order = ["name", "label", *(field.name for field in fields(TableData) if field.name not in ("name", "label"))]
@@ -120,6 +137,7 @@ def as_yaml(keys: dict[str, Any], rows: int, command: str) -> str:
             text += f"# {key} has a secret: write it here as ${{oc.env:NAME}}.\n"
             continue
         text += f"# {_WHY[key]}\n" if key in _WHY else ""
+        text += f"# {notes[key]}\n" if notes and key in notes else ""
         written = yaml.safe_dump({key: shown}, allow_unicode=True, width=1_000, sort_keys=False)
         text += written.replace("${", "\\${")
     return text

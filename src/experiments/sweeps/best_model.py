@@ -14,7 +14,7 @@ from experiments.errors import ExperimentError
 from experiments.sweeps.outcome import Kind, Outcome, Standing, kind_of, standing_of
 from experiments.sweeps.plan import Trial
 from experiments.sweeps.shared_data import SharedData
-from experiments.tracking.registry import Registered, Registration, is_registered, register
+from experiments.tracking.registry import Registered, Registration, register, registered_before
 from experiments.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class BestModels:
         """The model of a best trial, from its own fit, in its own run; registered where the config says so.
 
         Returns:
-            The version that was registered now.
+            The version that was registered, now or by an earlier command.
 
         Raises:
             ExperimentError: a model that should be there is not.
@@ -93,10 +93,9 @@ class BestModels:
                 raise ExperimentError(f"the best trial, {trial.name}, has no model; sweep.rerun=true fits it again")
             outcome.model_uri = self._log_model(best, outcome)
         run = best.run if best is not None and self.has(trial) else sweep.other(outcome.run_id)
-        # An earlier command may have registered it.
-        if trial.config.registry.register and not is_registered(run):
-            return register(run, outcome.model_uri, Registration.of(plain(trial.config)))
-        return None
+        if not trial.config.registry.register:
+            return None
+        return registered_before(run) or register(run, outcome.model_uri, Registration.of(plain(trial.config)))
 
     def _log_model(self, best: _Best, outcome: Outcome) -> str:
         with self._shared.use(best.spark, best.trial.config) as dataset:

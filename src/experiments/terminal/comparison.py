@@ -68,6 +68,21 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
         say(f"of one data set alone there is more to see: experiments compare {name}")
 
 
+def with_columns(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
+    """The same runs with these metrics and params, called as they are typed; params as texts.
+
+    Raises:
+        ConfigError: one that no run has.
+    """
+    made = compared[list(compared.columns[:3])].copy()
+    for typed, name in zip(wanted, _wanted(compared, found, wanted), strict=True):
+        if name in compared:
+            made[typed] = compared[name]
+        else:
+            made[typed] = compared["run_id"].map(found.set_index("run_id")[f"params.{name}"].astype(object))
+    return made
+
+
 def _said_of_runs(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     """Below the table: its order, what does not compare, and what is not in it."""
     said = []

@@ -44,11 +44,6 @@ def check_registry(config: Config) -> list[str]:
     return problems
 
 
-def is_registered(run: TrackedRun) -> bool:
-    """Whether a version of a registered model comes from the run."""
-    return bool(run.record(lambda client, run_id: client.search_model_versions(f"run_id='{run_id}'")))
-
-
 class Registered(NamedTuple):
     """A new version of a registered model.
 
@@ -61,6 +56,12 @@ class Registered(NamedTuple):
     name: str
     version: str
     alias: str
+
+
+def registered_before(run: TrackedRun) -> Registered | None:
+    """The version of a registered model that an earlier command has made of the run."""
+    found = run.record(lambda client, run_id: client.search_model_versions(f"run_id='{run_id}'"))
+    return Registered(found[0].name, str(found[0].version), "by an earlier command") if found else None
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,11 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
     """What the answers of a model are made from, as `experiments_pyfunc` wants it.
 
     Returns:
-        `columns`, `may_be_missing`, `values`, `vectors`, `date_format`, `reading` and `time_zone`.
+        `columns`, `may_be_missing`, `values`, `vectors`, `ranges`, `date_format`, `reading` and `time_zone`.
     """
     model = fitted.stages[-1]
     given = dataset.given
+    numbers = [name for name, kind in given.types.items() if base_of(kind) in (*WHOLE, *DECIMALS)]
     values = ["prediction"] if model.hasParam("predictionCol") else []
     if dataset.class_values is not None:
         values.append(predicted(dataset))
@@ -48,6 +49,7 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
         "may_be_missing": [name for name in given.types if name in given.may_be_missing],
         "values": values,
         "vectors": vectors,
+        "ranges": {name: list(dataset.ranges[name]) for name in numbers if name in dataset.ranges},
         "date_format": given.date_format,
         "reading": given.reading,
         "time_zone": dataset.rows.sparkSession.conf.get("spark.sql.session.timeZone"),

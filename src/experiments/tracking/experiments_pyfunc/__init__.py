@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import re
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from .frames import (
     of_whole_file,
 )
 from .pipelines import load_pipeline, start_session
+from .seen import categories_of, filled, warn_of_far
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 ROW = "_experiments_row"
 NEW = "_experiments_new_"
-# Of more categories new ones are to be expected, and said where more than half of so many rows have them.
-MOST_CATEGORIES = 200
-LEAST_ROWS = 10
 
 
 def _load_pyfunc(path: str) -> Answers:
@@ -101,10 +98,11 @@ class Answers:
         Args:
             known: `columns`: Spark's types of the features and of what else is read; `may_be_missing`: names of them;
                 `vectors`: of each vector that the model makes, the names of its entries; `values`: other columns that
-                it makes; `time_zone`: in which days began at the fit; `reading`: how texts were read as numbers.
+                it makes; `time_zone`: in which days began at the fit; `reading`: how texts were read as numbers;
+                `ranges`: of numbers, the least and the largest.
         """
         self.pipeline, self.spark, self.known = pipeline, _as_at_the_fit(spark, known.get("time_zone")), known
-        self._categories = _categories(pipeline)
+        self._categories = categories_of(pipeline)
         reading = known.get("reading")
         self._reading = reading and {**reading, "date_format": known.get("date_format")}
 
@@ -167,8 +165,8 @@ class Answers:
             spellings = " or ".join(dict.fromkeys([self.known.get("date_format") or "yyyy-MM-dd", "yyyy-MM-dd"]))
             more = of_whole_file(self.known.get("reading"))
             return f"{where} must be spelled as at the fit, dates as {spellings}: {malformed[0]}{more}"
-        filled = _filled(self.pipeline)
-        lacking = [repr(name) for name in given if name not in filled and rows[name].isna().any()]
+        answered = filled(self.pipeline)
+        lacking = [repr(name) for name in given if name not in answered and rows[name].isna().any()]
         return f"the model has no answer where a value is missing in {', '.join(lacking)}" if lacking else None
 
     def _check_names(self, rows: pd.DataFrame) -> None:
@@ -176,8 +174,8 @@ class Answers:
         known = [name for name in rows.columns if name in kinds]
         if kinds and not known:
             listed, there = (", ".join(map(str, list(names)[:MOST_NAMED])) for names in (kinds, rows.columns))
-            more = of_whole_file(self.known.get("reading"))
-            raise BadRows(f"the rows must have the columns {listed}, got none of them, but {there}{more}")
+            listed += f", got none of them, but {there}"
+            raise BadRows(f"the rows must have the columns {listed}{of_whole_file(self.known.get('reading'))}")
         twice = sorted({name for name in known if known.count(name) > 1})
         if twice:
             raise BadRows(f"the rows must have each column once, got {', '.join(map(repr, twice))} twice")
@@ -199,6 +197,7 @@ class Answers:
         if problems:
             said = "; ".join(map(str, problems[:MOST_NAMED]))
             raise BadRows(said + of_whole_file(self.known.get("reading"))) from problems[0]
+        warn_of_far(columns, self.known.get("ranges", {}))
         given = self.spark.createDataFrame(pa.table(columns))
         for name in (name for name, kind in kinds.items() if kind == "vector" or is_numbers(kind)):
             column = "`" + name.replace("`", "``") + "`"
@@ -235,64 +234,3 @@ class Answers:
                 warnings.warn(
                     f"'{name}' has values that the fit has not seen, {said}: {known.becomes}{meant}", stacklevel=4
                 )
-
-
-@dataclass(frozen=True)
-class Categories:
-    """What the fit has seen in a column.
-
-    Attributes:
-        values: that are there.
-        has_gaps: whether a missing value is another, or None where that is not known.
-        becomes: what a new one is to the model.
-    """
-
-    values: frozenset[str]
-    has_gaps: bool | None
-    becomes: str
-
-    @property
-    def few(self) -> list[str]:
-        """Those that one may be meant by; none where they are many."""
-        return sorted(self.values) if len(self.values) <= MOST_CATEGORIES else []
-
-    def new(self, texts: pd.Series) -> pd.Series:
-        """Those that are worth a word, as the fit has not seen them."""
-        there = texts.fillna("(missing)") if self.has_gaps is False else texts.dropna()
-        new = there[[text not in self.values for text in there]]
-        is_said = len(self.values) <= MOST_CATEGORIES or len(new) > max(LEAST_ROWS, len(there)) / 2
-        return new if is_said else new[:0]
-
-
-def _categories(pipeline: PipelineModel) -> dict[str, Categories]:
-    """Columns whose texts were numbered."""
-    found: dict[str, Categories] = {}
-    for stage in pipeline.stages:
-        if type(stage).__name__ == "CategoryEncoderModel":
-            for name, values in zip(_read_by(stage), stage.getValues(), strict=True):
-                is_of_entries = len(values) <= stage.getOrDefault("mostValues")
-                most = f"they count as {values[0] or '(missing)'!r}, the most frequent" if values else ""
-                becomes = most if is_of_entries else "they count as one that no row has"
-                there = frozenset(value for value in values if value is not None)
-                found[name] = Categories(there, None in values, becomes)
-        elif type(stage).__name__ == "StringIndexerModel":
-            for name, labels in zip(_read_by(stage), stage.labelsArray, strict=True):
-                found[name] = Categories(frozenset(labels), None, "what the model makes of them it has not learnt")
-    return {name: each for name, each in found.items() if each.values}
-
-
-def _filled(pipeline: PipelineModel) -> set[str]:
-    """Columns for whose gaps a stage has an answer."""
-    found: set[str] = set()
-    for stage in pipeline.stages:
-        keeps = type(stage).__name__ == "StringIndexerModel" and stage.getHandleInvalid() == "keep"
-        if keeps or type(stage).__name__ in ("CategoryEncoderModel", "ImputerModel", "Words"):
-            found.update(_read_by(stage))
-    return found
-
-
-def _read_by(stage: Any) -> list[str]:
-    """Names of the columns that a stage reads, as the data has them."""
-    is_of_many = stage.hasParam("inputCols") and stage.isSet("inputCols")
-    names = stage.getInputCols() if is_of_many else [stage.getInputCol()]
-    return [name[1:-1].replace("``", "`") if name.startswith("`") else name for name in names]
