@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -215,7 +216,9 @@ def _wanted(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequence[str]) 
     keys = [name.removeprefix("params.") for name in found.columns if name.startswith("params.")]
     known = [*(name for name in compared.columns[3:] if not name.endswith("_deviation")), *keys]
     differing = params_that_differ(found)  # which the table calls by their short names
-    shown = dict(zip(short_keys(differing), differing, strict=True))
+    lasts = Counter(key.rpartition(".")[2] for key in keys)
+    shown = {last: key for key in keys if lasts[last := key.rpartition(".")[2]] == 1}
+    shown |= dict(zip(short_keys(differing), differing, strict=True))
     for name in wanted:
         if name not in known and name not in shown:
             some = ", ".join(_metrics(compared, found))
