@@ -174,6 +174,8 @@ def compare(
     Raises:
         ConfigError: no such experiment, sweep, metric or param.
     """
+    if isinstance(columns, str):
+        raise ConfigError([f"columns must be a list, got the text '{columns}'; put it in brackets"])
     found = recorded.runs(of, words)
     compared = recorded.over_seeds(found, sort)
     return with_columns(compared, found, columns) if columns else compared

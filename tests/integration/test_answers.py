@@ -229,16 +229,20 @@ def test_a_category_that_no_training_row_had_is_said(model, tmp_path, preprocess
             loaded.predict(gaps)
 
 
-@pytest.mark.parametrize("task", ["ridge", pytest.param("random_forest", marks=pytest.mark.long)])
-def test_a_number_far_from_the_fit_is_said(model, tmp_path, task):
+@pytest.mark.parametrize("rows", [200, pytest.param(25_000, marks=pytest.mark.long)])  # of these some are looked at
+def test_a_number_far_from_the_fit_is_said(model, tmp_path, rows):
     random = np.random.default_rng(1)
-    frame = pd.DataFrame({"size.m2": random.uniform(20, 140, 200), "rooms": random.integers(1, 6, 200)})
-    frame.assign(y=(frame["size.m2"] > 80).astype(int) + frame["rooms"]).to_csv(tmp_path / "rows.csv", index=False)
-    loaded = model("data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", f"model={task}")
+    frame = pd.DataFrame({"size.m2": random.uniform(20, 140, rows), "cost": random.lognormal(size=rows)})
+    frame["y"] = (frame["size.m2"] > 80).astype(int) + frame["cost"]
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    loaded = model("data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y", "model=ridge")
     with warnings.catch_warnings(action="error"):
-        loaded.predict(frame.assign(rooms=9))
-    with pytest.warns(UserWarning, match=r"'size.m2' from 2\S+ to 1[34]\S+, not 650000 \(1 of 3 rows\): numbers of an"):
-        loaded.predict(frame.head(3).assign(**{"size.m2": [65.0, 650000.0, 70.0]}))
+        loaded.predict(frame)
+        loaded.predict(frame.assign(cost=random.lognormal(size=rows)))
+    said = r"'size.m2' from 2\S+ to 1[34]\S+, not 65 .*: what is of another unit"
+    with pytest.warns(UserWarning, match=said.replace("65", "0.65")) as told:
+        loaded.predict(frame.head(3).assign(**{"size.m2": [0.65, 1.2, 0.7]}))
+    assert len(told) == 1
 
 
 def test_a_column_that_is_not_there_is_said(model):

@@ -160,8 +160,10 @@ def test_python_runs_compares_and_scores(spark, words, tmp_path):
     assert list(some.columns) == ["run_id", "name", "runs", "weighted_f1", "numTrees"]
     assert some["weighted_f1"].tolist() == [result.metrics["weighted_f1"]]
     assert some["numTrees"].tolist() == ["5"]
-    with pytest.raises(experiments.ConfigError, match=r"--columns must be metrics .*, got 'f9'"):
+    with pytest.raises(experiments.ConfigError, match=r"^columns must be metrics .*, got 'f9'"):
         experiments.compare("iris", store, columns=["f9"])
+    with pytest.raises(experiments.ConfigError, match="columns must be a list, got the text 'rmse'"):
+        experiments.compare("iris", store, columns="rmse")
     model = experiments.load_model(result)
     from experiments.data.bundled import bundled
 

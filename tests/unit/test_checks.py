@@ -72,6 +72,10 @@ def problems(*words):
             ["data=table", "data.path=s3://b/a", "data.label=y", "data.options.delimeter=;"],
             "Spark's reader of csv, got 'delimeter'; did you mean 'delimiter'?",
         ),
+        (
+            ["data=table", "data.path=s3://b/a", "data.label=y", "data.decimal=','", "data.thousands=','"],
+            "data.thousands must be another sign than data.decimal, got ',' for both",
+        ),
         (["tuning.folds=5"], "tuning.folds must be left out without tuning=cross_validation"),
         (["tuning=cross_validation", "tuning.train_fraction=0.5"], "must be left out without tuning=train_validation"),
         (["registry.name=a/b"], "registry.name must be a name without '/' and ':'"),

@@ -123,7 +123,7 @@ def test_a_run_is_named_by_what_was_changed_in_its_model_and_tells_no_secret():
     words = ["model=ridge", "data=diabetes", "data.limit=9", "data.exclude=[a]", "seed=2"]
     assert run_name(load(words[:2]), words) == "ridge data.limit=9 data.exclude=[a] data=diabetes seed=2"
     words = ["model=ridge", f"data.exclude=[{','.join(f'column {place}' for place in range(30))}]"]
-    assert run_name(load(words[:1]), words) == "ridge data.exclude=[column 0,…] (30)"
+    assert run_name(load(words[:1]), words) == "ridge data.exclude=[column 0…] (30)"
     words = ["model=ridge", "model.estimator.regParam=1", "+model.estimator.regParam=2"]
     assert run_name(load(words[:2]), words) == "ridge regParam=2"
 

@@ -194,10 +194,14 @@ def test_whole_numbers_are_no_dates_and_said_to_come_of_their_points():
 
 
 def test_numbers_far_from_those_of_the_fit_are_said_with_their_range():
-    columns = {"size": pa.array([60.0, 65000.0, None, 200.0]), "rooms": pa.array([3, -999, 4, 9])}
-    ranges = {"size": (20.0, 140.0), "rooms": (1.0, 6.0)}
-    size = r"'size' from 20 to 140, not 65000 \(1 of 4 rows\)"
-    with pytest.warns(UserWarning, match=rf"{size}; 'rooms' from 1 to 6, not -999 \(1 of 4 rows\): numbers of"):
+    columns = {"size": pa.array([60.0, 65000.0, None, 300.5]), "day": pa.array([20230101, -999, 20260101, 20240110])}
+    ranges = {"size": (20.5, 140.0), "day": (20240101.0, 20241231.0)}
+    size = r"'size' from 20\.5 to 140, not 65000 \(1 of 4 rows\)"
+    day = r"'day' from 20240101 to 20241231, not 20230101 \(3 of 4 rows\)"
+    with pytest.warns(UserWarning, match=f"^nearly all rows of the fit have {size}; {day}: what is of another unit"):
         warn_of_far(columns, ranges)
-    with warnings.catch_warnings(action="error"):  # 200 lies no farther from 140 than 20 does
-        warn_of_far({"size": pa.array([60.0, None, 200.0]), "rooms": pa.array([3, None, 9])}, ranges)
+    with warnings.catch_warnings(action="error"):  # one row, or two, that are twice as large are no wonder
+        warn_of_far({"size": pa.array([60.0, None, 300.0, 280.0]), "day": pa.array([20250101])}, ranges)
+    names = [str(place) for place in range(22)]
+    with pytest.warns(UserWarning, match="not 1 .*; and 2 columns more: "):
+        warn_of_far(dict.fromkeys(names, pa.array([1, 1, 1])), dict.fromkeys(names, (2, 9)))

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from experiments import load
 from experiments.data.heads import Head, check_json, check_kinds
 from experiments.data.lines import check_lines, lines_of, lost_zeros
 from experiments.data.made import made_by_query
-from experiments.data.spelling import Spelling, as_number, look_at, settings_of
+from experiments.data.spelling import Spelling, as_number, look_at, settings_of, spelling_of
 from experiments.data.texts import said_of_texts
+from experiments.data.ways import agreed, other_ways
 from experiments.errors import ExperimentError, override
+from experiments.profile.doubtful import said_of_two_ways
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,43 @@ def test_what_can_be_read_in_two_ways_is_said_so():
     dates = look_at({"03/04/2024": 1, "05/06/2024": 1}, Spelling())
     assert {dates.spelling.date_format, dates.other.date_format} == {"M/d/yyyy", "d/M/yyyy"}
     assert look_at({"1,234": 5, "1,5": 5}, Spelling()).other is None
+
+
+def test_the_other_way_takes_back_what_the_first_says_and_keeps_the_gaps():
+    looks = {"sum": look_at({"1,234": 5, "5,678": 5, "-": 1}, Spelling())}
+    (way,) = other_ways(looks, Spelling()).values()
+    assert (way.now, way.keys) == ("'data.decimal=\".\"' 'data.thousands=\",\"'", ("decimal", "thousands"))
+    assert way.words == "'data.decimal=\",\"' data.thousands=null"
+    read = load(["data=table", "data.path=x.csv", "data.label=y", "data.thousands=','", *shlex.split(way.words)]).data
+    assert as_number("1,234", spelling_of(read)) == 1.234
+
+
+def test_what_another_column_surely_has_tells_which_of_two_ways_is_meant():
+    looks = {
+        "sum": look_at({"1,234": 5, "5,678": 5}, Spelling()),
+        "share": look_at({"1,5": 5, "2,25": 5}, Spelling()),
+        "paid": look_at({"03/04/2024": 1, "05/06/2024": 1}, Spelling()),
+        "born": look_at({"30/04/1999": 1, "30/06/1987": 1, "25/12/1987": 3}, Spelling()),
+    }
+    told = agreed(looks)
+    assert other_ways(told, Spelling()) == {}
+    assert settings_of(told) == {"data.decimal": ",", "data.date_format": "d/M/yyyy"}
+    alone = agreed({name: looks[name] for name in ("sum", "paid")})
+    assert list(other_ways(alone, Spelling())) == ["sum", "paid"]
+
+
+def test_a_column_of_two_ways_that_a_query_reads_is_said_too():
+    looks = {
+        "born": look_at({"31.12.1999": 1, "30.6.1987": 1}, Spelling()),
+        "paid": look_at({"03/04/2024": 1, "05/06/2024": 1}, Spelling()),
+    }
+    assert list(made_by_query(looks, Spelling())) == ["paid"]
+    (said,) = said_of_two_ways(looks, Spelling())
+    assert "'paid', whose values can be read in two ways" in said
+    assert said.endswith(
+        "a query reads it by data.date_format=M/d/yyyy; where 03/04/2024 is a day of another month, the "
+        "query must say so"
+    )
 
 
 @pytest.mark.parametrize(("spelled", "read"), [("01/{:02}/2024", "d/M/yyyy"), ("{:02}/01/2024 10:00", "M/d/yyyy H:mm")])

@@ -98,7 +98,7 @@ _OF_ROWS = (
     "weight",
 )
 # What is used of it; of long lists the first and how many there are.
-_OF_COLUMNS = ("data.features", "data.exclude", "data.categories")
+OF_COLUMNS = ("data.features", "data.exclude", "data.categories")
 _LONGEST = 40
 _ROW_KEYS = {f"data.{key}" for key in _OF_ROWS}
 
@@ -113,7 +113,7 @@ def run_name(config: Config, words: Sequence[str]) -> str:
     if "data" in said:
         said["data"] = f"data={config.data.name}"
     of_rows = {key: word for key, word in typed.items() if key in _ROW_KEYS}
-    of_columns = [_short(word) for key, word in typed.items() if key in _OF_COLUMNS]
+    of_columns = [_short(word) for key, word in typed.items() if key in OF_COLUMNS]
     named = [said[key] for key in NAMED if key in said]
     return redact_text(" ".join([config.model.name, *changed, *of_rows.values(), *of_columns, *named]))
 
@@ -123,7 +123,7 @@ def _short(word: str) -> str:
     names = _listed(word)
     if len(value) <= _LONGEST or not names:
         return word
-    return f"{key}=[{str(names[0])[:_LONGEST]},…] ({len(names)})"
+    return f"{key}=[{str(names[0])[:_LONGEST]}…]{f' ({len(names)})' if len(names) > 1 else ''}"
 
 
 class Submits(Enum):

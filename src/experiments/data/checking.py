@@ -17,7 +17,7 @@ from experiments.data.missing import any_missing, check_missing
 from experiments.data.names import matches, plain_name, quoted
 from experiments.data.roles import check_weights
 from experiments.data.texts import check_texts
-from experiments.data.totals import of_totals, said_of_totals
+from experiments.data.totals import of_totals, said_of_totals, totals_of
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _looked_at(
     has_test_set = isinstance(data, TableData) and data.test_path is not None
     count = sum(row["rows"] for row in groups)
     has_totals = few is None and any(row.asDict().get("_totals") for row in groups)
-    others = said_of_totals(rows, _may_be_totals(doubts), count, data) if has_totals else []
+    others = said_of_totals(totals_of(rows, _may_be_totals(doubts)), count, data) if has_totals else []
     others += _said_of_gap_classes(data, groups) if _class(doubts.task, doubts.label) else []
     if (not doubts.numbers and not has_test_set) or len(groups) > 2 * MOST_CLASSES:  # so many are no classes
         return others, {}
@@ -160,7 +160,8 @@ def _looked_at(
         in_both = _in_both(rows, of) if has_test_set else 0
     said = [*doubts.warnings(sides, codes), *others, *_said_of_labels(data, labels, share < 1)]
     said += _said_of_both(in_both, of, test_rows) if has_test_set and in_both else []
-    return said, looked_at.ranges
+    # What gaps are filled with is none of the data's own.
+    return said, {} if data.missing is Missing.fill else looked_at.ranges
 
 
 def _may_be_totals(doubts: Doubts) -> list[str]:

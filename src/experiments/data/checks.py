@@ -41,6 +41,11 @@ def check_source(data: DataConfig, cluster: ClusterConfig) -> list[str]:
         problems.append(wrong_choice("data.bundled", data.bundled, BUNDLED))
     if isinstance(data, TableData):
         problems += check_options(data)
+        if data.thousands and data.thousands == data.decimal:
+            problems.append(
+                f"data.thousands must be another sign than data.decimal, got '{data.decimal}' for both; where it is "
+                "before decimals: data.thousands=null"
+            )
         if data.table is not None and data.path is not None:
             problems.append(f"data.path must be unset where data.table says what is read, got '{data.path}'")
         if data.path is None and data.table is None and data.format in FILE_FORMATS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
 from experiments.data.made import made_by_query, names_of_made, with_made
@@ -21,6 +21,7 @@ from experiments.data.names import matches, quoted
 from experiments.data.spelling import Look, Spelling, as_number, look_at, settings_of, spelling_of
 from experiments.data.tokens import said_of_tokens
 from experiments.data.units import said_of_units, unit_counts
+from experiments.data.ways import agreed, other_ways
 from experiments.errors import ExperimentError, override
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def check_texts(rows: DataFrame, suspects: Sequence[str], data: DataConfig) -> N
         ExperimentError: those that are nearly that, with one word each that reads them.
     """
     spelling = spelling_of(data) if isinstance(data, TableData) else Spelling()
-    found = {name: look for name in suspects if (look := look_through(rows, name, spelling)) is not None}
+    found = agreed({name: look for name in suspects if (look := look_through(rows, name, spelling)) is not None})
     if not found:
         return
     query = getattr(data, "query", None)
@@ -239,8 +240,8 @@ def said_of_texts(
     elif made:
         words.append(f"{override('data.query', with_made(made, query))} (which makes {names_of_made(looks, made)})")
     if not is_written:  # there each is a doubt of its own
-        ways = other_ways(looks, settings).values()
-        words += [f"(where {example} is {as_said} instead: {other})" for example, as_said, other in ways]
+        ways = other_ways(looks, known).values()
+        words += [f"(where {way.example} is {way.otherwise} instead: {way.words})" for way in ways if way.words]
     has_gaps = any(look.spelling.missing for look in looks.values()) and missing is Missing.fail
     after = ", then preprocessing=impute or data.missing=drop" if has_gaps and not is_written else ""
     dated = any(look.kind == "dates" for look in looks.values()) and missing is not Missing.keep
@@ -251,23 +252,6 @@ def said_of_texts(
         f"{begin} that must be read as what it is: {'; '.join(said)}; {' '.join(words)}{after}; "
         f"or, where they are names: {names}"
     )
-
-
-def other_ways(looks: Mapping[str, Look], settings: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
-    """Of texts that say two things: an example, what it is otherwise, and the words that read it so; by column.
-
-    Args:
-        settings: that read them the first way.
-    """
-    return {
-        name: (
-            look.example,
-            "a number with decimals" if look.kind == "numbers" else "a day of another month",
-            " ".join(override(key, value) for key, value in look.other.settings.items() if settings.get(key) != value),
-        )
-        for name, look in looks.items()
-        if look.other is not None
-    }
 
 
 def _what(look: Look) -> str:

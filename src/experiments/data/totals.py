@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, TableData
@@ -20,7 +20,7 @@ _ASKED = f"length(v) < 32 AND lower(trim(v)) IN ({', '.join(map(sql_text, NAMES)
 
 
 def of_totals(texts: Sequence[str]) -> list[Column]:
-    """One aggregate over the rows, for `said_of_totals`: one for each column would take longer to compile."""
+    """One aggregate over the rows, for `totals_of`: one for each column would take longer to compile."""
     from pyspark.sql import functions as F
 
     if not texts:
@@ -28,17 +28,23 @@ def of_totals(texts: Sequence[str]) -> list[Column]:
     return [F.expr(f"count_if(exists(array({', '.join(map(quoted, texts))}), v -> {_ASKED}))").alias("_totals")]
 
 
-def said_of_totals(rows: DataFrame, texts: Sequence[str], count: int, data: DataConfig) -> list[str]:
-    """A sentence on columns in which a few rows are called a total. Reads the rows once more.
-
-    Args:
-        count: of all rows.
-    """
+def totals_of(rows: DataFrame, texts: Sequence[str]) -> dict[str, int]:
+    """How many rows are called a total, by the columns in which some are. Reads the rows."""
     from pyspark.sql import functions as F
 
     asked = [f"count_if(exists(array({quoted(name)}), v -> {_ASKED}))" for name in texts]
     counts = zip(texts, rows.agg(*map(F.expr, asked)).collect()[0], strict=True)
-    found = {name: of_name for name, of_name in counts if 0 < of_name <= max(1, MOST_SHARE * count)}
+    return {name: of_name for name, of_name in counts if of_name}
+
+
+def said_of_totals(totals: Mapping[str, int], count: int, data: DataConfig) -> list[str]:
+    """A sentence on columns in which a few rows are called a total.
+
+    Args:
+        totals: of `totals_of`.
+        count: of all rows.
+    """
+    found = {name: of_name for name, of_name in totals.items() if of_name <= max(1, MOST_SHARE * count)}
     if not found:
         return []
     listed = ", ".join(f"'{name}' ({of_name:,} row{'s' * (of_name > 1)})" for name, of_name in found.items())

@@ -71,11 +71,11 @@ def _useless(scored: Scored, metrics: Mapping[str, float]) -> Iterator[str]:
         half = metrics.get("median_absolute_error", math.inf)
         # Of normal errors it is 1.5 times as much.
         of_few = metrics["rmse"] > FEW_ERRORS * half
-        said = f"; half of the rows are off by {half:.4g} at most, so that a few make up the error, as the figure of "
-        said += "residuals shows: their label or features may be wrong"
+        said = f"; half of the rows are off by {half:.4g} at most, so that a few make up the error: their label or "
+        said += "features may be wrong"
         yield (
             f"model is no better than the mean of the label, which has r2 0 on the rows that judge (r2 "
-            f"{metrics['r2']:.4g}){said if of_few else '; other features, or less of a penalty, may say more'}"
+            f"{metrics['r2']:.4g}); other features, or less of a penalty, may say more{said if of_few else ''}"
         )
     elif scored.task is Task.classification:
         of_class = Counter[float]()

@@ -20,7 +20,6 @@ from experiments.data.loading import read_source
 from experiments.data.names import matches, quoted
 from experiments.data.spelling import as_number
 from experiments.data.table import paths_of
-from experiments.data.totals import said_of_totals
 from experiments.errors import ConfigError, ExperimentError, lists_of, override
 from experiments.profile.doubtful import doubtful, is_of_sentences
 from experiments.profile.gaps import typed_columns
@@ -99,8 +98,7 @@ def _look(spark: SparkSession, data: DataConfig, seed: int, looks_for_panels: bo
     rows = source.rows.select(*map(quoted, looked_at))
     found = profile(rows, data)
     panel = panel_of(rows, found.columns, data.label) if looks_for_panels else None
-    totals = said_of_totals(rows, found.texts(data.label), found.rows, data) if found.totals else []
-    said = (*source.warnings, *said_of_panel(panel, found.rows), *totals)
+    said = (*source.warnings, *said_of_panel(panel, found.rows))
     return replace(found, warnings=said, left_out=tuple(source.left_out), codes=source.codes)
 
 

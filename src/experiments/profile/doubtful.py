@@ -25,9 +25,11 @@ from experiments.data.doubts import (
 from experiments.data.kinds import NUMBERS, WHOLE
 from experiments.data.made import made_by_query, with_made
 from experiments.data.names import matches, quoted
-from experiments.data.spelling import Look, Spelling, settings_of, spelling_of
-from experiments.data.texts import other_ways, said_of_texts
+from experiments.data.spelling import Look, Spelling, spelling_of
+from experiments.data.texts import said_of_texts
+from experiments.data.totals import said_of_totals, without_totals
 from experiments.data.variants import is_encoded_otherwise, letters, said_of_variants
+from experiments.data.ways import other_ways
 from experiments.errors import override
 from experiments.profile.gaps import (
     needed_of,
@@ -59,6 +61,11 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     if needed and isinstance(looked, TableData):
         looked = replace(looked, query=query_of_needed(profile, looked, needed))
     said += said_of_missing(profile, data, needed)
+    # Among numbers they are said with the numbers.
+    totals = {name: rows for name, rows in profile.totals.items() if name not in looks}
+    said += said_of_totals(totals, profile.rows, looked)
+    if totals and isinstance(looked, TableData):
+        looked = replace(looked, query=without_totals(totals, looked.query))
     if profile.rows >= LEAST_ROWS:
         said += said_of_constant([column.name for column in features if is_constant(column)])
         said += said_of_counting([column.name for column in features if is_counting(column)])
@@ -84,15 +91,13 @@ def _spelling(data: DataConfig) -> Spelling:
 
 def said_of_two_ways(looks: Mapping[str, Look], known: Spelling) -> list[str]:
     """Of texts that can be read in two ways, of which no value tells which is meant."""
-    made = made_by_query(looks, known)
-    looks = {name: look for name, look in looks.items() if name not in made}
-    settings = settings_of(looks)
     said = []
-    for name, (example, otherwise, words) in other_ways(looks, settings).items():
-        now = " ".join(override(key, value) for key, value in looks[name].spelling.settings.items())
+    for name, way in other_ways(looks, known).items():
+        who = f"the config that suits it says {way.now}" if way.words else f"a query reads it by {way.now}"
+        instead = f"it is {way.words}" if way.words else "the query must say so"
         said.append(
-            f"data has '{name}', whose values can be read in two ways, and none tells which is meant: the config that "
-            f"suits it says {now}; where {example} is {otherwise}, it is {words}"
+            f"data has '{name}', whose values can be read in two ways, and none tells which is meant: {who}; where "
+            f"{way.example} is {way.otherwise}, {instead}"
         )
     return said
 
@@ -108,13 +113,16 @@ def with_looks(profile: Profile, data: DataConfig) -> DataConfig:
 
 def _of_empty_texts(features: list[Column], data: DataConfig) -> list[str]:
     """Of texts without a letter, as files other than CSV have them."""
-    rows = {column.name: sum(rows for text, rows in column.values if not text.strip()) for column in features}
-    empty = [f"{name} ({count:,} rows)" for name, count in rows.items() if count]
+    empty = [
+        f"{column.name} ({column.empty:,} rows)"
+        for column in features
+        if column.empty and not matches(column.name, data.categories)
+    ]
     if not empty or not isinstance(data, TableData):
         return []
     return [
         f"data has empty texts, which are a value of their own and no gap: {', '.join(empty)}; to have them missing: "
-        + override("data.missing_values", [*data.missing_values, ""])
+        + override("data.missing_values", [*dict.fromkeys([*data.missing_values, ""])])
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.schema import DataConfig, TableData
@@ -13,7 +13,8 @@ from experiments.data.kinds import DATES, NUMBERS
 from experiments.data.names import quoted
 from experiments.data.spelling import Look, Spelling, look_at, spelling_of
 from experiments.data.texts import look_through
-from experiments.data.totals import of_totals
+from experiments.data.totals import of_totals, totals_of
+from experiments.data.ways import agreed
 from experiments.errors import ExperimentError, readable_cause
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Column:
         explains: share of the variance of a label of numbers, by a straight line, else NaN.
         words: of a text, in the mean over its rows, else NaN.
         misread: rows with the sign for unreadable letters.
+        empty: rows of a text without a letter, but not missing.
         look: of a text that is nearly something else, else None.
     """
 
@@ -58,6 +60,7 @@ class Column:
     explains: float = math.nan
     words: float = math.nan
     misread: int = 0
+    empty: int = 0
     look: Look | None = None
 
     @property
@@ -75,7 +78,7 @@ class Profile:
         warnings: of reading it.
         left_out: columns that are no features unless they are named.
         codes: columns of numbers that lose zeros before them.
-        totals: rows that one of the texts calls a total.
+        totals: rows that texts call a total, by column.
     """
 
     rows: int
@@ -83,11 +86,7 @@ class Profile:
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
-    totals: int = 0
-
-    def texts(self, label: str | None) -> list[str]:
-        """Columns of text, of very many the first, without the label: a class may be called a total."""
-        return _texts([(column.name, column.kind) for column in self.columns], label)
+    totals: Mapping[str, int] = field(default_factory=dict)
 
 
 def profile(rows: DataFrame, data: DataConfig) -> Profile:
@@ -108,9 +107,10 @@ def profile(rows: DataFrame, data: DataConfig) -> Profile:
     asked = {"rows": "count(*)"}
     for place, (name, kind) in enumerate(rows.dtypes):
         asked |= {f"{place}_{what}": sql for what, sql in _asked(name, kind, spelling, label).items()}
-    totals = of_totals(_texts(rows.dtypes, data.label))
+    # A class may be called a total.
+    texts = [name for name, kind in rows.dtypes if kind == "string" and name != data.label][:MOST_TEXTS]
     try:
-        found = rows.agg(*(F.expr(sql).alias(name) for name, sql in asked.items()), *totals).first()
+        found = rows.agg(*(F.expr(sql).alias(name) for name, sql in asked.items()), *of_totals(texts)).first()
     except Exception as error:  # Spark raises Py4J's and its own kinds
         raise ExperimentError(f"data={data.name} must be readable, but: {readable_cause(error)}") from error
     assert found is not None
@@ -120,11 +120,9 @@ def profile(rows: DataFrame, data: DataConfig) -> Profile:
         replace(column, look=_look(rows, column, place, counted, spelling)) if column.kind == "string" else column
         for place, column in enumerate(columns)
     ]
-    return Profile(counted["rows"], columns, totals=counted.get("_totals") or 0)
-
-
-def _texts(kinds: Sequence[tuple[str, str]], label: str | None) -> list[str]:
-    return [name for name, kind in kinds if kind == "string" and name != label][:MOST_TEXTS]
+    looks = agreed({column.name: column.look for column in columns if column.look is not None})
+    columns = [replace(column, look=looks.get(column.name)) for column in columns]
+    return Profile(counted["rows"], columns, totals=totals_of(rows, texts) if counted.get("_totals") else {})
 
 
 def _is_number(kind: str) -> bool:
@@ -161,6 +159,7 @@ def _asked(name: str, kind: str, spelling: Spelling, label: str | None) -> dict[
         "odd": f"approx_top_k(IF({is_plain}, NULL, trim({column})), {MOST_ODD})",
         "words": f"avg(1 + length(trim({column})) - length(replace(trim({column}), ' ', '')))",
         "misread": f"count_if(contains({column}, '\ufffd'))",
+        "empty": f"count_if(trim({column}) = '')",
     }
 
 
@@ -197,6 +196,7 @@ def _column(name: str, kind: str, place: int, found: Mapping[str, Any]) -> Colum
         number("explains"),
         number("words"),
         told("misread") or 0,
+        told("empty") or 0,
     )
 
 

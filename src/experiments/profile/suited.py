@@ -18,7 +18,7 @@ from experiments.data.doubts import LEAST_ROWS
 from experiments.data.made import made_by_query
 from experiments.data.spelling import settings_of, spelling_of
 from experiments.data.table import paths_of
-from experiments.data.texts import other_ways
+from experiments.data.ways import other_ways
 from experiments.errors import ConfigError
 from experiments.profile.doubtful import is_constant, is_counting, names_rows, with_looks
 from experiments.profile.gaps import has_gaps, is_left_out, nothing_fills, query_of_needed, typed_columns
@@ -72,11 +72,12 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
 def notes_of(profile: Profile, data: TableData) -> dict[str, str]:
     """What is to be said of a key in the file: where texts can be read in another way."""
     looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
-    ways = other_ways(looks, settings_of(looks))
+    ways = other_ways(looks, spelling_of(data)).values()
     return {
-        key.removeprefix("data."): f"Where {example} is {otherwise} instead: {words}"
-        for name, (example, otherwise, words) in ways.items()
-        for key in looks[name].spelling.settings
+        key: f"Where {way.example} is {way.otherwise} instead: {way.words}"
+        for way in ways
+        if way.words
+        for key in way.keys
     }
 
 

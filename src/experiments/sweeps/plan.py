@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.config.identity import config_hash
 from experiments.config.loader import from_composed, strip_hydra
 from experiments.config.schema import Config, JudgedBy, SweepConfig, SweepMethod, TuningMethod
-from experiments.config.words import NAMED, run_name
+from experiments.config.words import NAMED, OF_COLUMNS, run_name
 from experiments.data.dataset import test_fraction
 from experiments.errors import ConfigError, suggest
 from experiments.evaluation.objectives import METRICS, judging
@@ -215,8 +215,9 @@ def _trial(composer: Composer, number: int, combination: Combination, swept: Ite
     config = _judged(config_of(composed, composer.typed))
     values = {each.key: redacted(each.key, value) for each, value in combination if each.key in swept}
     # What is the same for all trials says nothing of one.
-    told = [each.word(value) for each, value in combination if each.key not in NAMED or each.key in swept]
-    elsewhere = (*NAMED, CASES)
+    common = (*NAMED, *OF_COLUMNS)
+    told = [each.word(value) for each, value in combination if each.key not in common or each.key in swept]
+    elsewhere = (*common, CASES)
     others = [
         f"{key}={value}" for key, value in values.items() if key.split(".")[0] != "model" and key not in elsewhere
     ]

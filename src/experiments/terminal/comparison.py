@@ -42,7 +42,7 @@ def show_comparison(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequenc
     """
     console = screen()
     differing = params_that_differ(found)
-    metrics = _wanted(compared, found, wanted) if wanted else _metrics(compared, found)
+    metrics = _wanted(compared, found, wanted, "--columns") if wanted else _metrics(compared, found)
     first = compared.attrs.get("sorted_by")
     if not wanted and first is not None:
         metrics = [first, *(name for name in metrics if name != first)]
@@ -76,7 +76,7 @@ def with_columns(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequence[s
         ConfigError: one that no run has.
     """
     made = compared[list(compared.columns[:3])].copy()
-    for typed, name in zip(wanted, _wanted(compared, found, wanted), strict=True):
+    for typed, name in zip(wanted, _wanted(compared, found, wanted, "columns"), strict=True):
         if name in compared:
             made[typed] = compared[name]
         else:
@@ -212,7 +212,8 @@ def _metrics(compared: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     return [name for task in tasks if (name := deciding(compared, task)) is not None]
 
 
-def _wanted(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequence[str]) -> list[str]:
+def _wanted(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequence[str], said: str) -> list[str]:
+    """Whole names. What they were typed as is `said` in an error."""
     keys = [name.removeprefix("params.") for name in found.columns if name.startswith("params.")]
     known = [*(name for name in compared.columns[3:] if not name.endswith("_deviation")), *keys]
     differing = params_that_differ(found)  # which the table calls by their short names
@@ -223,7 +224,7 @@ def _wanted(compared: pd.DataFrame, found: pd.DataFrame, wanted: Sequence[str]) 
         if name not in known and name not in shown:
             some = ", ".join(_metrics(compared, found))
             near = suggest(name, [*known, *shown])
-            raise ConfigError([f"--columns must be metrics ({some} …) and params of the runs, got '{name}'{near}"])
+            raise ConfigError([f"{said} must be metrics ({some} …) and params of the runs, got '{name}'{near}"])
     return [name if name in known else shown[name] for name in wanted]
 
 

@@ -132,7 +132,7 @@ class Answers:
         try:
             with _active_kept():
                 answers: pd.DataFrame = self._selected(self.pipeline.transform(self._given(rows))).toPandas()
-        except BadRows:
+        except (BadRows, Warning):  # who makes errors of warnings wants these
             raise
         except Exception as error:  # Spark raises Py4J's and its own kinds
             reason = self._reason(rows, str(error))
@@ -232,5 +232,5 @@ class Answers:
                 near = nearest(new.iloc[0], known.few) if is_name else None
                 meant = f"; did you mean {near!r}?" if near is not None else ""
                 warnings.warn(
-                    f"'{name}' has values that the fit has not seen, {said}: {known.becomes}{meant}", stacklevel=4
+                    f"'{name}' has values that the fit has not seen, {said}: {known.becomes}{meant}", stacklevel=3
                 )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Of more categories new ones are to be expected, and said where more than half of so many rows have them.
 MOST_CATEGORIES = 200
 LEAST_ROWS = 10
+# Of ranges: so many times as far out as the numbers of the fit lie apart, or so many rows outside.
+FAR, LEAST_OUTSIDE = 10, 3
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,30 @@ def _read_by(stage: Any) -> list[str]:
 
 
 def warn_of_far(columns: Mapping[str, pa.Array], ranges: Mapping[str, Sequence[float]]) -> None:
-    """Warn of numbers that lie beyond those of the fit by more than these lie apart."""
+    """Warn of numbers most of which lie outside those of the fit, or of which one lies far outside.
+
+    Args:
+        ranges: ends of nearly all rows of the fit. A single row beyond them is to be expected, of skewed numbers twice
+            as large as any before.
+    """
     said = []
     for name, (least, largest) in ranges.items():
         values = columns[name].to_numpy(zero_copy_only=False)
-        reach = largest - least
+        reach = FAR * (largest - least)
+        outside = values[(values < least) | (values > largest)]
         far = values[(values < least - reach) | (values > largest + reach)]
+        if len(outside) >= LEAST_OUTSIDE and 2 * len(outside) > len(values):
+            far = outside
         if len(far):
-            said.append(f"'{name}' from {least:g} to {largest:g}, not {far[0]:.12g} ({len(far)} of {len(values)} rows)")
+            ends = f"from {_number(least)} to {_number(largest)}"
+            said.append(f"'{name}' {ends}, not {_number(far[0])} ({len(far)} of {len(values)} rows)")
     if said:
-        listed = "; ".join(said[:MOST_NAMED])
-        why = "numbers of another unit, or that stand for gaps, get answers all the same"
-        warnings.warn(f"the fit has seen {listed}: {why}", stacklevel=5)
+        more = f"; and {len(said) - MOST_NAMED} columns more" if len(said) > MOST_NAMED else ""
+        listed = "; ".join(said[:MOST_NAMED]) + more
+        why = "what is of another unit, stands for a gap or was never seen gets an answer all the same"
+        warnings.warn(f"nearly all rows of the fit have {listed}: {why}", stacklevel=4)
+
+
+def _number(value: float) -> str:
+    is_whole = value == int(value) and abs(value) < 1e15
+    return f"{value:.0f}" if is_whole else f"{value:.6g}"
