@@ -384,4 +384,4 @@ def test_dates_and_numbers_that_can_be_read_in_two_ways_are_lines_of_their_own(s
     assert "rows that are called a total in 'part' (1 row)" in shown
     text = target.read_text()
     assert "a day of another month instead: data.date_format=d/M/yyyy\ndate_format: M/d/yyyy\n" in text
-    assert "is a number with decimals instead: 'data.decimal=\",\"'\nthousands: ','\n" in text
+    assert "is a number with decimals instead: 'data.decimal=\",\"' data.thousands=null\nthousands: ','\n" in text
