@@ -119,7 +119,8 @@ def readable_cause(error: BaseException) -> str:
     """What went wrong in a sentence or two: the root cause of a Spark failure without its JVM and Python traces."""
     java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     text = _java_root(java) if java is not None else ""
-    text = text or _spark_message(error) or str(error) or type(error).__name__
+    own = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)  # of which it is a key
+    text = text or _spark_message(error) or own or type(error).__name__
     if not isinstance(error, ExperimentError) and (raised := _raised_in_python(text)):
         return _short(raised + _why(raised))
     kept = []

@@ -10,7 +10,10 @@ from mlflow.tracking import MlflowClient
 
 from experiments import ConfigError, ExperimentError, load, load_model
 from experiments.experiment import run
-from experiments.tracking.store import check_store
+from experiments.submission.command import _told
+from experiments.tracking.handed_over import ended
+from experiments.tracking.run import TrackedRun
+from experiments.tracking.store import check_store, open_store
 
 # The session of the ranks has less to do.
 pytestmark = pytest.mark.xdist_group("ranks")
@@ -306,3 +309,16 @@ def loaded_rows():
     from sklearn.datasets import load_diabetes
 
     return load_diabetes(as_frame=True)["data"].head(3)
+
+
+def test_a_run_that_was_made_elsewhere_is_told_as_one_of_here(spark, words, capsys):
+    """As `experiments submit` does, from what the store has of it."""
+    config = load(["model=ridge", "data=diabetes", *words])
+    made = run(config)
+    store = TrackedRun(open_store(config), open_store(config).get_run(made.run_id))
+    capsys.readouterr()
+    assert _told(config, store, ended(store)) == 0
+    told = capsys.readouterr().out
+    assert f"rows        {made.rows['train_rows']:,} training, {made.rows['test_rows']:,} held out" in told
+    assert f"model       {made.model_uri}" in told
+    assert "registered  diabetes 1: candidate names it" in told

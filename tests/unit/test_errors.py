@@ -131,3 +131,7 @@ def test_a_server_that_resets_a_connection_has_killed_no_process_and_our_own_wor
         "rank 1 failed An exception was thrown from the Python worker:"
     )
     assert readable_cause(ModuleNotFoundError("No module named 'xgboost'")) == "No module named 'xgboost'"
+
+
+def test_a_key_that_is_not_there_is_said_to_be_one():
+    assert readable_cause(KeyError("train_rows")) == "KeyError: 'train_rows'"

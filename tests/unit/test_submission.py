@@ -16,9 +16,10 @@ from experiments.cluster.packing import _of_driver
 from experiments.cluster.submitting import Application, _follow, settings_of
 from experiments.config.values import spark_conf
 from experiments.config.words import Submits, overrides_of_mlflow, submits_of_mlflow
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, ExperimentError, readable_cause
 from experiments.submission.backend import _words
 from experiments.submission.checks import check_submission, check_words
+from experiments.submission.command import _left_open
 from experiments.submission.handed import Handed, variables_to_hand, write
 
 YARN = ["model=ridge", "cluster=yarn", "cluster.environment=hdfs:///environment.tar.gz"]
@@ -193,3 +194,11 @@ def test_a_backend_s_config_has_words_of_the_cluster_and_no_secrets():
         assert said in str(raised.value)
         assert "hunter2" not in str(raised.value)
     assert type(load_backend("spark-submit")).__name__ == "SparkSubmitBackend"
+
+
+def test_a_driver_that_left_its_run_open_is_said_as_its_run_has_it():
+    killed = Application("application_1_1", "FINISHED", said="exitCode: 137, exit code 137 of its container")
+    said = _left_open(killed, load([*YARN, *SERVER]))
+    assert "YARN says: exitCode: 137" in said
+    assert "most often the machine as its memory ran out" in said
+    assert readable_cause(ExperimentError(said)) == said

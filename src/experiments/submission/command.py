@@ -16,7 +16,7 @@ from experiments.config.compose import load
 from experiments.config.schema import Config
 from experiments.config.values import spark_conf
 from experiments.config.words import Submits, run_name
-from experiments.errors import EXIT_BAD_CONFIG, EXIT_FAILED, ConfigError, ExperimentError
+from experiments.errors import EXIT_BAD_CONFIG, EXIT_FAILED, ConfigError, ExperimentError, readable_cause
 from experiments.experiment import Result
 from experiments.jobs import heed_signals, run_words, split_words, stopped, summarise
 from experiments.redaction import redact_text
@@ -125,10 +125,11 @@ def _left_open(application: Application, config: Config) -> str:
     # Of a driver that could not even say so in the run.
     store = redact_text(tracking_uri(config.tracking))
     why = f"; from there '{store}' may not answer" if said.endswith(f"status {EXIT_BAD_CONFIG}") else ""
-    return (
+    left = ExperimentError(
         f"the driver must close its run, but {name} ended before; YARN says: {said}{why}; its log says more: yarn logs "
         f"-applicationId {application.name}"
     )
+    return readable_cause(left)  # as the run records it, with what YARN's words mean
 
 
 def _told(config: Config, run: TrackedRun, came: Ended) -> int:
@@ -143,5 +144,6 @@ def _told(config: Config, run: TrackedRun, came: Ended) -> int:
     others = ("seconds_", "train_rows", "test_rows", "epoch_")
     judged = {name: value for name, value in came.metrics.items() if not name.startswith(others)}
     ids = (run.run_id, run.experiment_id, run.experiment)
-    summarise(config, Result(*ids, came.model_uri, judged, {}, {}, None, came.registered))
+    rows = {name: int(came.metrics[name]) for name in ("train_rows", "test_rows")}
+    summarise(config, Result(*ids, came.model_uri, judged, rows, {}, None, came.registered))
     return 0
