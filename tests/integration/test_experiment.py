@@ -313,7 +313,7 @@ def loaded_rows():
 
 def test_a_run_that_was_made_elsewhere_is_told_as_one_of_here(spark, words, capsys):
     """As `experiments submit` does, from what the store has of it."""
-    config = load(["model=ridge", "data=diabetes", *words])
+    config = load(["model=ridge", "data=diabetes", "registry.name=elsewhere", *words])
     made = run(config)
     store = TrackedRun(open_store(config), open_store(config).get_run(made.run_id))
     capsys.readouterr()
@@ -321,4 +321,4 @@ def test_a_run_that_was_made_elsewhere_is_told_as_one_of_here(spark, words, caps
     told = capsys.readouterr().out
     assert f"rows        {made.rows['train_rows']:,} training, {made.rows['test_rows']:,} held out" in told
     assert f"model       {made.model_uri}" in told
-    assert "registered  diabetes 1: candidate names it" in told
+    assert "registered  elsewhere 1: candidate names it" in told
