@@ -385,3 +385,12 @@ def test_dates_and_numbers_that_can_be_read_in_two_ways_are_lines_of_their_own(s
     text = target.read_text()
     assert "a day of another month instead: data.date_format=d/M/yyyy\ndate_format: M/d/yyyy\n" in text
     assert "is a number with decimals instead: 'data.decimal=\",\"' data.thousands=null\nthousands: ','\n" in text
+
+
+def test_a_category_called_total_is_left_out_by_no_query(spark):
+    frame = pd.DataFrame({"part": ["total", "north"] * 50, "x": [*range(99), -999], "y": [0.5, 1.5] * 50})
+    _, said = columns_of(spark, frame, ["data.label=y"])
+    (query,) = [each for each in said if "data.query=" in each]
+    assert "nullif(`x`, -999)" in query
+    assert "part" not in query
+    assert not [each for each in said if "called a total" in each]

@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pandas
 import pandas as pd
 import pyarrow as pa
@@ -205,3 +206,5 @@ def test_numbers_far_from_those_of_the_fit_are_said_with_their_range():
     names = [str(place) for place in range(22)]
     with pytest.warns(UserWarning, match="not 1 .*; and 2 columns more: "):
         warn_of_far(dict.fromkeys(names, pa.array([1, 1, 1])), dict.fromkeys(names, (2, 9)))
+    with pytest.warns(UserWarning, match="not inf "):
+        warn_of_far({"x": pa.array([np.inf])}, {"x": (2, 9)})

@@ -77,6 +77,12 @@ def test_the_other_way_takes_back_what_the_first_says_and_keeps_the_gaps():
     assert as_number("1,234", spelling_of(read)) == 1.234
 
 
+def test_an_example_of_another_way_stays_on_its_line():
+    look = look_at({"$\n1,234": 5, "$\n5,678": 5}, Spelling())
+    (way,) = other_ways({"sum": look}, Spelling()).values()
+    assert way.example == "$ 1,234"
+
+
 def test_what_another_column_surely_has_tells_which_of_two_ways_is_meant():
     looks = {
         "sum": look_at({"1,234": 5, "5,678": 5}, Spelling()),

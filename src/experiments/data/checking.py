@@ -143,7 +143,7 @@ def _looked_at(
     has_test_set = isinstance(data, TableData) and data.test_path is not None
     count = sum(row["rows"] for row in groups)
     has_totals = few is None and any(row.asDict().get("_totals") for row in groups)
-    others = said_of_totals(totals_of(rows, _may_be_totals(doubts)), count, data) if has_totals else []
+    others = said_of_totals(totals_of(rows, _may_be_totals(doubts), count), data) if has_totals else []
     others += _said_of_gap_classes(data, groups) if _class(doubts.task, doubts.label) else []
     if (not doubts.numbers and not has_test_set) or len(groups) > 2 * MOST_CLASSES:  # so many are no classes
         return others, {}

@@ -28,27 +28,25 @@ def of_totals(texts: Sequence[str]) -> list[Column]:
     return [F.expr(f"count_if(exists(array({', '.join(map(quoted, texts))}), v -> {_ASKED}))").alias("_totals")]
 
 
-def totals_of(rows: DataFrame, texts: Sequence[str]) -> dict[str, int]:
-    """How many rows are called a total, by the columns in which some are. Reads the rows."""
+def totals_of(rows: DataFrame, texts: Sequence[str], count: int) -> dict[str, int]:
+    """How many rows are called a total, by the columns in which a few are. Reads the rows.
+
+    Args:
+        count: of all rows.
+    """
     from pyspark.sql import functions as F
 
     asked = [f"count_if(exists(array({quoted(name)}), v -> {_ASKED}))" for name in texts]
     counts = zip(texts, rows.agg(*map(F.expr, asked)).collect()[0], strict=True)
-    return {name: of_name for name, of_name in counts if of_name}
+    return {name: of_name for name, of_name in counts if 0 < of_name <= max(1, MOST_SHARE * count)}
 
 
-def said_of_totals(totals: Mapping[str, int], count: int, data: DataConfig) -> list[str]:
-    """A sentence on columns in which a few rows are called a total.
-
-    Args:
-        totals: of `totals_of`.
-        count: of all rows.
-    """
-    found = {name: of_name for name, of_name in totals.items() if of_name <= max(1, MOST_SHARE * count)}
-    if not found:
+def said_of_totals(totals: Mapping[str, int], data: DataConfig) -> list[str]:
+    """A sentence on the columns of `totals_of`, if there are any."""
+    if not totals:
         return []
-    listed = ", ".join(f"'{name}' ({of_name:,} row{'s' * (of_name > 1)})" for name, of_name in found.items())
-    way_out = f": {override('data.query', without_totals(found, data.query))}" if isinstance(data, TableData) else ""
+    listed = ", ".join(f"'{name}' ({of_name:,} row{'s' * (of_name > 1)})" for name, of_name in totals.items())
+    way_out = f": {override('data.query', without_totals(totals, data.query))}" if isinstance(data, TableData) else ""
     return [f"data has rows that are called a total in {listed}; if they sum up others, leave them out{way_out}"]
 
 

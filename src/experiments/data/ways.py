@@ -34,23 +34,18 @@ class Way:
 def agreed(looks: Mapping[str, Look]) -> dict[str, Look]:
     """Columns that can be read in two ways in the one that another column surely has."""
     sure = [look for look in looks.values() if look.other is None and not look.may_be_thousands]
-    decimals = {look.spelling.decimal for look in sure if look.kind == "numbers" and _shows_decimal(look)}
+    decimals = {
+        look.spelling.decimal for look in sure if look.kind == "numbers" and look.spelling.decimal in look.example
+    }
     formats = {look.spelling.date_format for look in sure if look.kind == "dates"}
     return {name: _agreeing(look, decimals, formats) for name, look in looks.items()}
-
-
-def _shows_decimal(look: Look) -> bool:
-    return look.spelling.decimal in look.example
 
 
 def _agreeing(look: Look, decimals: set[str], formats: set[str | None]) -> Look:
     if look.other is None:
         return look
-    if look.kind == "dates":
-        agreeing = [way for way in (look.spelling, look.other) if way.date_format in formats]
-    else:  # of 1,234 the way in which the comma is what it is elsewhere
-        agreeing = [way for way in (look.spelling, look.other) if way.decimal in decimals and way.thousands is None]
-        agreeing += [way for way in (look.spelling, look.other) if way.decimal in decimals and way.thousands]
+    ways, is_date = (look.spelling, look.other), look.kind == "dates"
+    agreeing = [way for way in ways if (way.date_format in formats if is_date else way.decimal in decimals)]
     return replace(look, spelling=agreeing[0], other=None) if len(agreeing) == 1 else look
 
 
@@ -67,7 +62,8 @@ def other_ways(looks: Mapping[str, Look], known: Spelling) -> dict[str, Way]:
         keys = tuple(key for key in _KEYS if getattr(look.other, key) != getattr(look.spelling, key))
         now, words = (_words(keys, way) for way in (look.spelling, look.other))
         otherwise = "a number with decimals" if look.kind == "numbers" else "a day of another month"
-        found[name] = Way(look.example, otherwise, "" if name in made else words, now, keys)
+        example = " ".join(look.example.split())  # on one line, as in the comment of a file
+        found[name] = Way(example, otherwise, "" if name in made else words, now, keys)
     return found
 
 

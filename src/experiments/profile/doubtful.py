@@ -63,7 +63,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     said += said_of_missing(profile, data, needed)
     # Among numbers they are said with the numbers.
     totals = {name: rows for name, rows in profile.totals.items() if name not in looks}
-    said += said_of_totals(totals, profile.rows, looked)
+    said += said_of_totals(totals, looked)
     if totals and isinstance(looked, TableData):
         looked = replace(looked, query=without_totals(totals, looked.query))
     if profile.rows >= LEAST_ROWS:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config.schema import DataConfig, TableData
 from experiments.data.doubts import MOST_TEXTS
 from experiments.data.kinds import DATES, NUMBERS
-from experiments.data.names import quoted
+from experiments.data.names import matches, quoted
 from experiments.data.spelling import Look, Spelling, look_at, spelling_of
 from experiments.data.texts import look_through
 from experiments.data.totals import of_totals, totals_of
@@ -78,7 +78,7 @@ class Profile:
         warnings: of reading it.
         left_out: columns that are no features unless they are named.
         codes: columns of numbers that lose zeros before them.
-        totals: rows that texts call a total, by column.
+        totals: rows that texts call a total, by the columns in which a few are.
     """
 
     rows: int
@@ -120,9 +120,12 @@ def profile(rows: DataFrame, data: DataConfig) -> Profile:
         replace(column, look=_look(rows, column, place, counted, spelling)) if column.kind == "string" else column
         for place, column in enumerate(columns)
     ]
-    looks = agreed({column.name: column.look for column in columns if column.look is not None})
-    columns = [replace(column, look=looks.get(column.name)) for column in columns]
-    return Profile(counted["rows"], columns, totals=totals_of(rows, texts) if counted.get("_totals") else {})
+    looks = {column.name: column.look for column in columns if column.look is not None}
+    # What is said to be names tells nothing of how others are written.
+    told = agreed({name: look for name, look in looks.items() if not matches(name, data.categories)})
+    columns = [replace(column, look=told.get(column.name, column.look)) for column in columns]
+    totals = totals_of(rows, texts, counted["rows"]) if counted.get("_totals") else {}
+    return Profile(counted["rows"], columns, totals=totals)
 
 
 def _is_number(kind: str) -> bool:

@@ -33,7 +33,7 @@ def answers_of(fitted: PipelineModel, dataset: Dataset) -> dict[str, Any]:
     """
     model = fitted.stages[-1]
     given = dataset.given
-    ids = [model.getOrDefault(param) for param in ("userCol", "itemCol") if model.hasParam(param)]
+    ids = [unquoted(model.getOrDefault(param)) for param in ("userCol", "itemCol") if model.hasParam(param)]
     kinds = {name: base_of(kind) for name, kind in given.types.items() if name not in ids}
     numbers = [name for name, kind in kinds.items() if kind in (*WHOLE, *DECIMALS)]
     values = ["prediction"] if model.hasParam("predictionCol") else []

@@ -109,5 +109,5 @@ def warn_of_far(columns: Mapping[str, pa.Array], ranges: Mapping[str, Sequence[f
 
 
 def _number(value: float) -> str:
-    is_whole = value == int(value) and abs(value) < 1e15
+    is_whole = float(value).is_integer() and abs(value) < 1e15  # never so of what is infinite
     return f"{value:.0f}" if is_whole else f"{value:.6g}"
