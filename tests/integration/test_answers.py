@@ -175,6 +175,16 @@ def test_a_user_that_was_never_seen_has_no_answer_and_no_row_is_lost(model):
     assert answers["prediction"].isna().tolist() == [False, True, False]
 
 
+@pytest.mark.long
+def test_an_id_far_from_others_is_no_number_of_another_unit(model, tmp_path):
+    pairs = pd.DataFrame([(user, item) for user in range(1, 21) for item in range(1, 11)], columns=["user", "item"])
+    pairs.assign(y=pairs["user"] % 3 + pairs["item"] % 2).to_csv(tmp_path / "rows.csv", index=False)
+    loaded = model("model=als", "data=table", f"data.path={tmp_path / 'rows.csv'}", "data.label=y")
+    with warnings.catch_warnings(action="error"):
+        answers = loaded.predict(pd.DataFrame({"user": [1, 10**6], "item": [1, 1]}))
+    assert answers["prediction"].isna().tolist() == [False, True]
+
+
 def test_gaps_are_filled_as_loading_filled_them(model, tmp_path):
     frame = pd.DataFrame({"x": np.arange(100.0)})
     frame["y"] = 2 * frame["x"]
