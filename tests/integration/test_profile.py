@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from experiments import ConfigError, ExperimentError, load
+from experiments.data.totals import is_total, totals_of, without_totals
 from experiments.experiment import Alone, run
 from experiments.profile.command import profile_data
 from experiments.profile.doubtful import doubtful
@@ -366,6 +367,18 @@ def test_empty_texts_and_totals_are_said_with_the_words_that_help(spark):
     data = load(["data=table", "data.path=unread.csv", "data.label=y"]).data
     assert profile(spark.createDataFrame(frame), data).totals == {"part": 1}
     assert profile(spark.createDataFrame(frame.drop(columns="part")), data).totals == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["Total", " totals", "Sub-Total:", "subtotal", "Zwischensumme", "Sous-total", "Totale"]
+)
+def test_the_query_leaves_out_what_people_write_before_a_sum_and_nothing_else(spark, name):
+    frame = pd.DataFrame({"part": [*["north", "Totally other", "total loss", None] * 20, name], "y": range(81)})
+    rows = spark.createDataFrame(frame)
+    assert is_total(name)
+    assert totals_of(rows, ["part"], 81) == {"part": 1}
+    rows.createOrReplaceTempView("source")
+    assert spark.sql(without_totals(["part"], None)).toPandas().equals(frame[:80])
 
 
 def test_dates_and_numbers_that_can_be_read_in_two_ways_are_lines_of_their_own(spark, tmp_path, cluster_words, capsys):

@@ -99,7 +99,7 @@ _OF_ROWS = (
 )
 # What is used of it; of long lists the first and how many there are.
 OF_COLUMNS = ("data.features", "data.exclude", "data.categories")
-_LONGEST = 40
+_LONGEST = 24
 _ROW_KEYS = {f"data.{key}" for key in _OF_ROWS}
 
 

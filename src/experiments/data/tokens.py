@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from experiments.data.made import with_made
 from experiments.data.names import quoted
 from experiments.data.spelling import Look
-from experiments.data.totals import NAMES, without_totals
+from experiments.data.totals import is_total, without_totals
 from experiments.errors import override
 
 _LIMIT = re.compile(r"[<>≤≥]\s*=?\s*[-+]?[\d.,]+")
@@ -22,7 +22,7 @@ def said_of_tokens(looks: Mapping[str, Look], query: str | None) -> str:
         query: that there is already.
     """
     limits = {name: text for name, look in looks.items() for text in look.tokens if _LIMIT.fullmatch(text.strip())}
-    totals = {name: text for name, look in looks.items() for text in look.tokens if text.strip().lower() in NAMES}
+    totals = {name: text for name, look in looks.items() for text in look.tokens if is_total(text)}
     if not limits and not totals:
         return ""
     said, does = [], []

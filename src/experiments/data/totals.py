@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, TableData
-from experiments.data.names import quoted, sql_text
+from experiments.data.names import quoted
 from experiments.errors import override
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# What people write before a sum, without capitals.
-NAMES = ("total", "totals", "grand total", "sum", "gesamt", "summe", "insgesamt", "somme", "totale", "totaal", "suma")
+# What people write before a sum, in small letters: "grand total", "sub-total:", "zwischensumme" and their like.
+_NAMES = "((sub|grand|sous)[ -]?)?total(s|e)?|(grand )?sum|totaal|suma|somme|(zwischen|gesamt)?summe|gesamt|insgesamt"
+# Without signs that Spark's SQL reads as something else.
+_PATTERN = f"^({_NAMES}) ?:?$"
 # Where more rows are called so, it is a category.
 MOST_SHARE = 0.05
-_ASKED = f"length(v) < 32 AND lower(trim(v)) IN ({', '.join(map(sql_text, NAMES))})"
+_ASKED = f"length(v) < 32 AND lower(trim(v)) RLIKE '{_PATTERN}'"
+
+
+def is_total(text: str) -> bool:
+    """Whether a text is what people write before a sum."""
+    return re.match(_PATTERN, text.strip().lower()) is not None
 
 
 def of_totals(texts: Sequence[str]) -> list[Column]:
@@ -52,6 +60,5 @@ def said_of_totals(totals: Mapping[str, int], data: DataConfig) -> list[str]:
 
 def without_totals(columns: Iterable[str], query: str | None) -> str:
     """The rows of `source`, or of the query that there is, that are not called so."""
-    names = ", ".join(map(sql_text, NAMES))
-    laws = (f"coalesce(lower(trim({quoted(name)})) NOT IN ({names}), true)" for name in columns)
+    laws = (f"coalesce(lower(trim({quoted(name)})) NOT RLIKE '{_PATTERN}', true)" for name in columns)
     return f"SELECT * FROM {f'({query})' if query else 'source'} WHERE {' AND '.join(laws)}"
