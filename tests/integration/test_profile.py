@@ -63,6 +63,18 @@ def test_what_it_says_is_what_pandas_says(spark, sales):
     assert columns["who"].distinct == pytest.approx(500, rel=0.1)
 
 
+@pytest.mark.parametrize("price", ["{:.0f}", "${:.0f}"])
+def test_what_gives_the_label_alone_is_said_and_stands_in_the_config(spark, tmp_path, cluster_words, capsys, price):
+    file, x = tmp_path / "sales.csv", np.random.default_rng(4).normal(size=100)
+    frame = pd.DataFrame({"x": x, "price": [price.format(100 + at) for at in range(100)]})
+    frame.assign(tax=np.arange(100.0) / 5).to_csv(file, index=False)
+    target = tmp_path / "conf" / "data" / "sales.yaml"
+    profile_data(load(["data=table", f"data.path={file}", "data.label=price", *cluster_words]), target, None)
+    assert capsys.readouterr().out.count("features that alone give the label: tax; ") == 1
+    note = "# Alone given by tax: to be in exclude, if known only once the label is.\nlabel: price\n"
+    assert note in target.read_text()
+
+
 def test_bars_are_those_of_the_rows(spark):
     values = np.random.default_rng(2).normal(size=20_000)
     columns, _ = columns_of(

@@ -15,13 +15,13 @@ from experiments.config.schema import Config, DataConfig, TableData
 from experiments.data.checks import check_source
 from experiments.data.columns import label_of
 from experiments.data.dataset import HELD_OUT
-from experiments.data.doubts import words_of_sentences
+from experiments.data.doubts import said_of_leaks, words_of_sentences
 from experiments.data.loading import read_source
 from experiments.data.names import matches, quoted
 from experiments.data.spelling import as_number
 from experiments.data.table import paths_of
 from experiments.errors import ConfigError, ExperimentError, lists_of, override
-from experiments.profile.doubtful import doubtful, is_of_sentences
+from experiments.profile.doubtful import doubtful, is_of_sentences, leaks_of
 from experiments.profile.gaps import typed_columns
 from experiments.profile.look import Column, Profile, profile
 from experiments.profile.panels import panel_of, said_of_panel
@@ -72,12 +72,13 @@ def _profile(config: Config, to: Path | None, html: Path | None) -> None:
         looks_again = any(typed_columns(found, data))
         with progress.phase("look by what was found") if looks_again else contextlib.nullcontext():
             settled, keys, more = _settled(spark, data, config.seed, found, name)
-        warnings += more
+        leaks = leaks_of(settled, data)
+        warnings += [*more, *(said_of_leaks(leaks) if leaks != leaks_of(found, data) else ())]
         has_classes = any(each.name == data.label and _is_of_classes(each) for each in settled.columns)
         texts = [each.name for each in settled.columns if each.name != data.label and is_of_sentences(each)]
         file = to or Path("my_conf", "data", f"{name}.yaml")
         command = _next(file, data.label, has_classes, texts)
-        text = as_yaml(keys, settled.rows, command, notes_of(found, data), found.rows)
+        text = as_yaml(keys, settled.rows, command, notes_of(found, leaks, data), found.rows)
     show(found, warnings)
     if to is not None:
         save(text, to)

@@ -74,7 +74,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         said += said_of_many_values(sizes, profile.rows, is_exact=False, words=words)
         said += said_of_sentences({column.name: column.words for column in features if is_of_sentences(column)})
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
-        said += said_of_leaks([column.name for column in features if labels and column.explains > LEAK])
+        said += said_of_leaks(leaks_of(profile, data))
         said += said_of_gaps_to_pandas(features, data)
         for label in labels:
             said += said_of_gap_classes(dict(label.values) if label.kind == "string" else {}, data)
@@ -230,6 +230,13 @@ def is_constant(column: Column) -> bool:
         return column.missing == 0 and column.quantiles[0] == column.quantiles[-1]
     # The most frequent values are exact while they are few, which the number of different ones is not.
     return column.missing == 0 and [rows for _, rows in column.values] == [column.rows]
+
+
+def leaks_of(profile: Profile, data: DataConfig) -> list[str]:
+    """Features of which a label of numbers is a straight line."""
+    if profile.rows < LEAST_ROWS or any(each.name == data.label and is_constant(each) for each in profile.columns):
+        return []
+    return [column.name for column in profile.columns if column.name != data.label and column.explains > LEAK]
 
 
 def is_counting(column: Column) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import Field, fields
 from pathlib import Path
@@ -24,6 +24,7 @@ from experiments.profile.doubtful import is_constant, is_counting, names_rows, w
 from experiments.profile.gaps import has_gaps, is_left_out, nothing_fills, query_of_needed, typed_columns
 from experiments.profile.look import Column, Profile
 from experiments.redaction import redact, redact_text
+from experiments.terminal.harmless import harmless
 
 
 def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
@@ -69,16 +70,23 @@ def suited(profile: Profile, data: TableData, name: str) -> dict[str, Any]:
     return {**said, "name": name}
 
 
-def notes_of(profile: Profile, data: TableData) -> dict[str, str]:
-    """What is to be said of a key in the file: where texts can be read in another way."""
+def notes_of(profile: Profile, leaks: Sequence[str], data: TableData) -> dict[str, str]:
+    """What is to be said of a key in the file: where texts can be read in another way.
+
+    Args:
+        leaks: features that alone give the label.
+    """
     looks = {column.name: column.look for column in typed_columns(profile, data) if column.look is not None}
     ways = other_ways(looks, spelling_of(data)).values()
-    return {
+    notes = {
         key: f"Where {way.example} is {way.otherwise} instead: {way.words}"
         for way in ways
         if way.words
         for key in way.keys
     }
+    if leaks:
+        notes["label"] = f"Alone given by {', '.join(leaks)}: to be in exclude, if known only once the label is."
+    return notes
 
 
 def _default(field: Field[Any]) -> Any:
@@ -138,7 +146,7 @@ def as_yaml(
             text += f"# {key} has a secret: write it here as ${{oc.env:NAME}}.\n"
             continue
         text += f"# {_WHY[key]}\n" if key in _WHY else ""
-        text += f"# {notes[key]}\n" if notes and key in notes else ""
+        text += f"# {harmless(notes[key])}\n" if notes and key in notes else ""
         written = yaml.safe_dump({key: shown}, allow_unicode=True, width=1_000, sort_keys=False)
         text += written.replace("${", "\\${")
     return text
