@@ -116,8 +116,10 @@ def test_the_alias_moves_only_to_what_is_not_worse_on_the_same_rows(spark, words
     version, named, said = registered("model.estimator.regParam=101", "seed=2")
     assert (version, named) == ("5", "4")
     assert "version 4 was judged on other rows (seed is not the same), so" in said
-    description = client.get_model_version("diabetes", "1").description
-    assert description.startswith("ridge on diabetes, progression: rmse ")
+    first = client.get_model_version("diabetes", "1")
+    assert first.description.startswith("ridge on diabetes, progression: rmse ")
+    assert client.get_logged_model(first.model_id).tags[NOTE_TAG] == first.description
+    assert "aliases name those that are offered" in client.get_registered_model("diabetes").description
 
 
 @pytest.mark.parametrize(

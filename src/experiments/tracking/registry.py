@@ -44,6 +44,10 @@ def check_registry(config: Config) -> list[str]:
     return problems
 
 
+# Of a registered model, beside its name.
+_ABOUT = "Each version is a fitted model; aliases name those that are offered for use."
+
+
 class Registered(NamedTuple):
     """A new version of a registered model.
 
@@ -117,11 +121,13 @@ def _registered(client: MlflowClient, run: TrackedRun, run_id: str, model_id: st
     # The place and not the URI, which MLflow would look up in whatever store this process has as its default.
     logged = client.get_logged_model(model_id)
     ours = client.get_run(run_id)
-    made = _version(client, name, run_id, model_id, logged.artifact_location, ours.data.tags.get(NOTE_TAG))
+    note = ours.data.tags.get(NOTE_TAG)
+    made = _version(client, name, run_id, model_id, logged.artifact_location, note)
     run.registered = (client, name, made.version)
     # By which MLflow's page of the model knows its versions.
     known, this = json.loads(logged.tags.get(VERSIONS_TAG, "[]")), {"name": name, "version": str(made.version)}
-    client.set_logged_model_tags(model_id, {VERSIONS_TAG: json.dumps([*known, *([] if this in known else [this])])})
+    tags = {VERSIONS_TAG: json.dumps([*known, *([] if this in known else [this])])}
+    client.set_logged_model_tags(model_id, tags | ({NOTE_TAG: note} if note else {}))
     is_moved, why = True, ""
     if wanted.moves is Moves.better and GUESS_TAG in ours.data.tags:
         is_moved, why = False, f"; the model is no better than one answer for all rows{_ALL_THE_SAME}"
@@ -142,7 +148,7 @@ def _version(client: MlflowClient, name: str, run_id: str, model_id: str, place:
             return version
     if _found(client.get_registered_model, name) is None:
         with contextlib.suppress(MlflowException):  # another run may have made it meanwhile
-            client.create_registered_model(name)
+            client.create_registered_model(name, description=_ABOUT)
     return client.create_model_version(name, place, run_id, description=said, await_creation_for=0, model_id=model_id)
 
 
