@@ -118,7 +118,8 @@ def test_the_alias_moves_only_to_what_is_not_worse_on_the_same_rows(spark, words
     assert "version 4 was judged on other rows (seed is not the same), so" in said
     first = client.get_model_version("diabetes", "1")
     assert first.description.startswith("ridge on diabetes, progression: rmse ")
-    assert client.get_logged_model(first.model_id).tags[NOTE_TAG] == first.description
+    logged = client.get_run(first.run_id).outputs.model_outputs[0].model_id
+    assert client.get_logged_model(logged).tags[NOTE_TAG] == first.description
     assert "aliases name those that are offered" in client.get_registered_model("diabetes").description
 
 
