@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments import ConfigError, load
 from experiments.tracking.client import Client
+from experiments.tracking.lifecycle import experiment_name
 
 
 @pytest.fixture
@@ -27,3 +29,22 @@ def test_a_model_that_is_taken_back_leaves_no_files(client, tmp_path):
     assert not back.exists()
     assert (kept / "MLmodel").exists()
     assert [model.model_id for model in client.search_logged_models([place])] == [models[1].model_id]
+
+
+def test_runs_go_where_mlflow_was_told_unless_the_config_says_it(client, tmp_path, monkeypatch):
+    config, place = load(["data=diabetes"]), client.create_experiment("of mine")
+    assert experiment_name(client, config) == "diabetes"
+    # As `mlflow.set_experiment` leaves it.
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", place)
+    assert experiment_name(client, config) == "of mine"
+    assert experiment_name(client, load(["data=diabetes", "tracking.experiment=said"])) == "said"
+    elsewhere = load(["data=diabetes", f"tracking.folder={tmp_path / 'other'}"])
+    assert experiment_name(client, elsewhere) == "diabetes"  # where the id would be another experiment's
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "named")
+    assert experiment_name(client, config) == "named"
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "77")
+    with pytest.raises(
+        ConfigError, match=r"MLFLOW_EXPERIMENT_ID must be an experiment of sqlite:.* got '77'; unset it"
+    ):
+        experiment_name(client, config)

@@ -183,7 +183,7 @@ class TrackingConfig:
     folder: str | None = None
     # Where models are registered; unset: MLFLOW_REGISTRY_URI unless a folder is chosen, else where runs are recorded.
     registry_uri: str | None = None
-    # Experiment name; unset: the data's name.
+    # Experiment name; unset: what MLFLOW_EXPERIMENT_NAME or `mlflow.set_experiment` says, else the data's name.
     experiment: str | None = None
     # Run name; unset: the model and what was overridden.
     run: str | None = None

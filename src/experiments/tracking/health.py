@@ -82,7 +82,7 @@ def ask_artifacts(config: Config) -> str:
 
 def _artifacts_of(client: MlflowClient, config: Config) -> str:
     """Where the files of the config's runs go."""
-    experiment = client.get_experiment_by_name(experiment_name(config))
+    experiment = client.get_experiment_by_name(experiment_name(client, config))
     if experiment is not None:
         return str(experiment.artifact_location)
     return artifact_folder(config.tracking) or str(client.get_experiment("0").artifact_location)

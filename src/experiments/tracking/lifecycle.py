@@ -10,12 +10,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.config.schema import Config
+from experiments.config.schema import Config, TrackingConfig
 from experiments.errors import ConfigError
+from experiments.redaction import redact_text
 from experiments.tracking import run_log
 from experiments.tracking.owner import process_tag
 from experiments.tracking.spool import Spool, is_undelivered, once, open_spool
-from experiments.tracking.store import GIVEN_RUN, artifact_folder, experiment_id, no_store, open_store, tracking_uri
+from experiments.tracking.store import (
+    GIVEN_EXPERIMENT,
+    GIVEN_EXPERIMENT_ID,
+    GIVEN_RUN,
+    artifact_folder,
+    experiment_id,
+    no_store,
+    open_store,
+    tracking_uri,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -97,7 +107,8 @@ def _opened(
         spool.blame(error)
     if parent.experiment_id is not None:
         tags |= {EXPERIMENT_TAG: parent.experiment_id}
-    return TrackedRun(spool.client, spool.new_run(experiment_name(config), run_name, {**_context(), **tags}), spool)
+    place = experiment_name(client, config)
+    return TrackedRun(spool.client, spool.new_run(place, run_name, {**_context(), **tags}), spool)
 
 
 def given_run(client: MlflowClient, run_name: str) -> Run | None:
@@ -122,7 +133,7 @@ def new_run(
     client: MlflowClient, config: Config, run_name: str, tags: Mapping[str, str], experiment: str | None = None
 ) -> Run:
     """A run in an experiment, by its id; in the data's own if none is given."""
-    place = experiment or experiment_id(client, experiment_name(config), artifact_folder(config.tracking))
+    place = experiment or experiment_id(client, experiment_name(client, config), artifact_folder(config.tracking))
     return client.create_run(place, run_name=run_name, tags={**_context(), **process_tag(), **once(), **tags})
 
 
@@ -135,6 +146,31 @@ def _context() -> dict[str, str]:
     return tags
 
 
-def experiment_name(config: Config) -> str:
-    """Where a run of the config is recorded."""
-    return config.tracking.experiment or config.data.name
+# Of experiments, by store and id: asked once, as the store may be away when a later trial is opened.
+_NAMES: dict[tuple[str, str], str] = {}
+
+
+def experiment_name(client: MlflowClient, config: Config) -> str:
+    """Where a run of the config is recorded: what it says, else what MLflow was told, else the data's name.
+
+    Raises:
+        ConfigError: `MLFLOW_EXPERIMENT_ID`, as `mlflow.set_experiment` leaves it, is none of the store's.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if told := config.tracking.experiment or os.environ.get(GIVEN_EXPERIMENT):
+        return told
+    given = os.environ.get(GIVEN_EXPERIMENT_ID)
+    # An id is one of the store that MLflow was told.
+    if not given or tracking_uri(config.tracking) != tracking_uri(TrackingConfig()):
+        return config.data.name
+    key = (tracking_uri(config.tracking), given)
+    try:
+        if key not in _NAMES:
+            _NAMES[key] = str(client.get_experiment(given).name)
+        return _NAMES[key]
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        law = f"{GIVEN_EXPERIMENT_ID} must be an experiment of {redact_text(key[0])}"
+        raise ConfigError([f"{law}, got '{given}'; unset it, or say tracking.experiment={config.data.name}"]) from error

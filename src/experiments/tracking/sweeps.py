@@ -101,7 +101,7 @@ def _tag(client: MlflowClient, run: Run, tags: Mapping[str, str]) -> None:
 
 def _left(client: MlflowClient, sweep: RecordedSweep, is_done: bool) -> Run | None:
     """The newest run of the same sweep, unless it finished while trials are missing now."""
-    experiment = client.get_experiment_by_name(experiment_name(sweep.config))
+    experiment = client.get_experiment_by_name(experiment_name(client, sweep.config))
     if experiment is None:
         return None
     found = client.search_runs([experiment.experiment_id], f"tags.`{SWEEP_TAG}` = '{sweep.hash}'", max_results=1)
@@ -133,7 +133,7 @@ def _log_params(run: TrackedRun, words: Mapping[str, str]) -> None:
 def experiments_of(client: MlflowClient, configs: Iterable[Config]) -> dict[str, str]:
     """Name to id of the experiments that runs of the configs are recorded in, of those that there are already."""
     given = given_experiment(client)
-    names = {experiment_name(config) for config in configs}
+    names = {experiment_name(client, config) for config in configs}
     known = {name: given or getattr(client.get_experiment_by_name(name), "experiment_id", None) for name in names}
     return {name: place for name, place in known.items() if place is not None}
 
@@ -143,7 +143,7 @@ def finished_runs(client: MlflowClient, configs: Mapping[str, Config]) -> dict[s
     found: dict[str, Run] = {}
     places = experiments_of(client, configs.values())
     for key, config in configs.items():
-        place = places.get(experiment_name(config))
+        place = places.get(experiment_name(client, config))
         if place is not None:
             wanted = f"tags.`{HASH_TAG}` = '{key}' AND attributes.status = 'FINISHED'"
             for run in client.search_runs([place], wanted, max_results=1):
