@@ -280,7 +280,7 @@ def test_what_is_no_truth_value_no_date_and_no_number_is_refused_and_never_made_
     assert "stack_trace" not in refused
     days = pd.to_datetime(rows["day"])
     for wrong, said in (
-        (rows.assign(is_new="false"), "'is_new' must be True or False"),
+        (rows.assign(is_new="perhaps"), "'is_new' must be True or False"),
         (rows.assign(day="05.07.2022"), "'day' must be spelled as at the fit"),
         (rows.assign(day=[None, *rows["day"][1:]]), "'day' must have a value in every row"),
         (rows.assign(size=days), "'size' must be numbers, as at the fit, got datetime64.*times or bytes"),
@@ -294,11 +294,38 @@ def test_what_is_no_truth_value_no_date_and_no_number_is_refused_and_never_made_
     ):
         with pytest.raises(ValueError, match=said):
             loaded._model_impl.predict(wrong)
+    texts = rows.assign(is_new=rows["is_new"].map({True: "True", False: "false"}))
+    assert np.allclose(loaded.predict(texts)["prediction"], answers)
     # Times of an hour that a change of clocks left out are the next hour's, as in a file.
     loaded._model_impl.predict(
         rows.assign(day=pd.to_datetime(["2024-03-31 02:30:00", *rows["day"][1:]], format="ISO8601"))
     )
     assert np.allclose(loaded.predict(rows.assign(day=days))["prediction"], answers)
+
+
+def test_a_file_such_as_that_of_the_fit_is_scored_as_pandas_reads_it(model, over_http, tmp_path):
+    random = np.random.default_rng(5)
+    numbers = pd.DataFrame({"cost": random.integers(100, 9_999, 300) / 4, "score": random.integers(1, 6, 300) * 1.0})
+    numbers["y"] = numbers["cost"] / 100 + numbers["score"]
+    numbers.loc[::7, "score"] = np.nan
+    texts = numbers.assign(
+        cost=[f"€{cost:,.2f}" for cost in numbers["cost"]],
+        score=["-" if np.isnan(score) else f"{score:.0f}" for score in numbers["score"]],
+    )
+    texts.to_csv(tmp_path / "costs.csv", index=False)
+    loaded = model(
+        *("data=table", f"data.path={tmp_path / 'costs.csv'}", "data.label=y", "model=ridge", "preprocessing=impute"),
+        *("data.units=[€]", 'data.thousands=","', 'data.missing_values=["-"]', "data.missing=keep"),
+    )
+    assert types_of(loaded) == {"cost": ("Any", False), "score": ("Any", False)}
+    read = pd.read_csv(tmp_path / "costs.csv")
+    assert read["cost"].dtype == read["score"].dtype == object
+    answers = loaded.predict(numbers)["prediction"]
+    assert np.allclose(loaded.predict(read)["prediction"], answers)
+    assert np.corrcoef(answers, numbers["y"])[0, 1] > 0.9
+    assert np.allclose(over_http(loaded, read.head(3))["prediction"], answers[:3])
+    refused = over_http(loaded, read.head(3).assign(cost="$5"), status=400)
+    assert "'cost' must be numbers, as at the fit, got object: texts such as '$5'" in refused["message"]
 
 
 @pytest.mark.long

@@ -38,12 +38,14 @@ class Source:
         left_out: columns that are no features unless they are named: those without a name.
         warnings: what a person should know of them.
         codes: columns of numbers that lose zeros before them.
+        texts: columns that are texts in the source, and something else by the config.
     """
 
     rows: DataFrame
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 def read_csv(

@@ -28,6 +28,7 @@ class Given:
         may_be_missing: features that may lack a value, for which the pipeline or a conversion has an answer.
         label: what the data calls the label, which may have signs that Spark's estimators read otherwise; or None.
         reading: how texts of a table are read as numbers (`patterns_of`).
+        texts: features that are texts in the table and were read as something else.
     """
 
     types: dict[str, str]
@@ -36,6 +37,7 @@ class Given:
     may_be_missing: frozenset[str] = frozenset()
     label: str | None = None
     reading: dict[str, Any] | None = None
+    texts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ def _loaded(spark: SparkSession, data: DataConfig, task: Task, seed: int, others
     rows = narrowed = narrow(rows, task, data, label, features, beside)
     used = dict(rows.dtypes)
     given = given_of(data, {name: types[name] for name in features}, {name: used[name] for name in features})
+    given = replace(given, texts=frozenset(source.texts))
     label = plain_name(label, features) if label else None
     counting, counted = _counted_before_cleaning(rows, data, features, label)
     rows = clean(counted, data, features, label)

@@ -74,12 +74,16 @@ def read_table(spark: SparkSession, data: TableData, path: Any) -> Source:
         rows = source.rows
         if data.query is not None:
             rows = _queried(spark, rows, data.query)
-        rows, of_label = typed(without_structs(rows), data)
+        read = without_structs(rows)
+        rows, of_label = typed(read, data)
+        kinds = dict(rows.dtypes)
+        texts = tuple(name for name, kind in read.dtypes if kind == "string" != kinds[name])
         numbers = tuple(
             name for name in rows.columns if _ROW_NUMBERS.fullmatch(name) and not matches(name, data.features)
         )
         more = (*_said_of_row_numbers(numbers), *of_label)
-        return replace(source, rows=rows, left_out=(*source.left_out, *numbers), warnings=(*source.warnings, *more))
+        left_out, warnings = (*source.left_out, *numbers), (*source.warnings, *more)
+        return replace(source, rows=rows, left_out=left_out, warnings=warnings, texts=texts)
     except ExperimentError:
         raise
     except Exception as error:  # readers raise Spark's, Java's and their own kinds

@@ -88,7 +88,7 @@ def signature_of(dataset: Dataset, answers: dict[str, Any]) -> ModelSignature:
 
     given = dataset.given
     inputs = [
-        ColSpec(_type(kind, name in given.may_be_missing), name, name not in given.may_be_missing)
+        ColSpec(_type(kind, name in given.may_be_missing, name in given.texts), name, name not in given.may_be_missing)
         for name, kind in answers["columns"].items()
     ]
     of_class = "long" if isinstance((dataset.class_values or [""])[0], int) else "string"
@@ -97,12 +97,12 @@ def signature_of(dataset: Dataset, answers: dict[str, Any]) -> ModelSignature:
     return ModelSignature(Schema(inputs), Schema(outputs) if outputs else None)
 
 
-def _type(kind: str, may_be_missing: bool) -> Any:
+def _type(kind: str, may_be_missing: bool, was_text: bool) -> Any:
     """MLflow's type of a column.
 
     Whole numbers some of which are missing are to pandas a column of other numbers, and MLflow's types take one of the
     two. Dates may come as times and as texts, of which MLflow would read some as other days; of what is no truth value
-    it would make one.
+    it would make one. Numbers that were texts in the table are texts to pandas, which MLflow would refuse.
     """
     from mlflow.types.schema import AnyType, Array, SparkMLVector
 
@@ -112,7 +112,9 @@ def _type(kind: str, may_be_missing: bool) -> Any:
     if is_numbers(kind):
         return Array("double")
     if kind.startswith("array<"):
-        return Array(_type(kind.removeprefix("array<").removesuffix(">"), False))
+        return Array(_type(kind.removeprefix("array<").removesuffix(">"), False, False))
+    if was_text and base in (*WHOLE, *DECIMALS):
+        return AnyType()
     if base in WHOLE:
         return AnyType() if may_be_missing else "long"
     if base in DATES or base == "boolean":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import difflib
 import re
@@ -60,30 +61,35 @@ def arrow(name: str, kind: str, values: pd.Series, reading: Mapping[str, Any] | 
     """
     base = kind.partition("(")[0]
     try:
-        if base in DECIMALS:
-            return pa.array(_numbers(name, values, reading), pa.float64(), from_pandas=True)
-        if base in WHOLE:
-            numbers = _numbers(name, values, reading)
-            try:
-                return pa.array(numbers, pa.int64(), from_pandas=True)
-            except pa.ArrowInvalid:  # there are fractions
-                return pa.array(numbers, pa.float64(), from_pandas=True)
-        if base in DATES:
-            return _dates(name, values, reading or {})
-        if base in ("boolean", "string"):
-            return pa.array(values, pa.bool_() if base == "boolean" else pa.string(), from_pandas=True)
-        if base == "vector" or is_numbers(kind):
-            return pa.array(_lists(values), pa.list_(pa.float64()))
-        return pa.array(values, from_pandas=True)
+        return _array(name, base, kind, values, reading)
     except BadRows:
         raise
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError) as error:
         what = _IN_WORDS.get(base, "numbers" if base in (*DECIMALS, *WHOLE) else "lists of numbers")
-        said = _way_to_truths(name, values, reading) or str(error) if base == "boolean" else str(error)
+        said = str(error)
         if base == "string":
             said = "give the texts of the file" if values.dtype == bool else f"read it with dtype={{{name!r}: 'str'}}"
             said += "" if values.dtype == bool else ", as zeros that are lost do not come back"
         raise BadRows(f"'{name}' must be {what}, as at the fit, got {values.dtype}: {said}") from error
+
+
+def _array(name: str, base: str, kind: str, values: pd.Series, reading: Mapping[str, Any] | None) -> pa.Array:
+    if base in (*DECIMALS, *WHOLE):
+        numbers = _numbers(name, values, reading)
+        if base in WHOLE:
+            with contextlib.suppress(pa.ArrowInvalid):  # there are fractions
+                return pa.array(numbers, pa.int64(), from_pandas=True)
+        return pa.array(numbers, pa.float64(), from_pandas=True)
+    if base in DATES:
+        return _dates(name, values, reading or {})
+    if base == "boolean":
+        return pa.array(_truths(name, values, reading), pa.bool_(), from_pandas=True)
+    if base == "string":
+        return pa.array(values, pa.string(), from_pandas=True)
+    if base == "vector" or is_numbers(kind):
+        lists = [None if isinstance(value, NO_LIST) else [float(entry) for entry in value] for value in values]
+        return pa.array(lists, pa.list_(pa.float64()))
+    return pa.array(values, from_pandas=True)
 
 
 def column_of(
@@ -140,13 +146,13 @@ def of_whole_file(reading: Mapping[str, Any] | None) -> str:
 
 
 def _numbers(name: str, values: pd.Series, reading: Mapping[str, Any] | None) -> pd.Series:
-    """Numbers, NaN where one is missing or infinite."""
+    """Numbers, NaN where one is missing or infinite; texts of them as the fit read them."""
     others = (str, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
     is_mixed = values.dtype == object or isinstance(values.dtype, pd.StringDtype | pd.CategoricalDtype)
     found = [value for value in values if isinstance(value, others) and not pd.isna(value)] if is_mixed else []
     if found and isinstance(found[0], str):
-        raise ValueError(_way_to_numbers(name, values, reading))
-    if found or values.dtype.kind in "mM":
+        values = _read_as_at_the_fit(name, values, reading)
+    elif found or values.dtype.kind in "mM":
         raise ValueError("times or bytes, which are no numbers")
     numbers = pd.to_numeric(values)
     gaps = [float(text) for text in (reading or {}).get("missing", ()) if re.fullmatch(_NUMBER, text)]
@@ -154,73 +160,102 @@ def _numbers(name: str, values: pd.Series, reading: Mapping[str, Any] | None) ->
     return numbers if pd.api.types.is_integer_dtype(numbers) else numbers.replace([np.inf, -np.inf], np.nan)
 
 
-def _way_to_numbers(name: str, values: pd.Series, reading: Mapping[str, Any] | None) -> str:
-    """The line of pandas that makes of texts the numbers that the fit made of them."""
+def _read_as_at_the_fit(name: str, values: pd.Series, reading: Mapping[str, Any] | None) -> pd.Series:
+    """Texts as what is left of them when units, signs between thousands and texts for gaps are taken away.
+
+    Raises:
+        ValueError: one that is spelled otherwise, or what pandas has read otherwise in part.
+    """
     texts = [value for value in values if isinstance(value, str)]
-    if any(isinstance(value, int | float) and not pd.isna(value) for value in values):
-        return f"numbers and texts, such as {texts[0]!r}, in one column; of a file all are texts with dtype=str"
+    if any(not isinstance(value, str) and not pd.isna(value) for value in values):
+        raise ValueError(
+            f"numbers and texts, such as {texts[0]!r}, in one column; of a file all are texts with dtype=str"
+        )
     if reading is None:
-        return f"texts such as {texts[0]!r}; give numbers, as they were at the fit"
+        raise ValueError(f"texts such as {texts[0]!r}; give numbers, as they were at the fit")
     there = [text for text in texts if text.strip() not in reading["missing"]]
     wrong = next((text for text in there if not re.fullmatch(reading["number"], _bare(text, reading))), None)
-    column = f"frame[{name!r}]" if values.dtype == object else f"frame[{name!r}].astype(object)"
     if wrong is not None:
-        said = f"texts such as {wrong!r}, which is spelled otherwise than numbers were at the fit"
-        is_plain = reading["decimal"] == "." and not reading["between"] and not reading["units"]
-        if is_plain and all(re.fullmatch(r"\s*[+-]?\d+,\d+\s*|" + _NUMBER, text) for text in there):
-            commas = f"pandas.to_numeric({column}.str.replace(',', '.'))"
-            return f"{said}; if its comma stands before decimals: frame[{name!r}] = {commas}"
-        lost = sum(re.fullmatch(_NUMBER, text.strip()) is None for text in there)
-        if is_plain and lost < len(there):
-            counted = f"{lost:,} of {len(values):,} become gaps"
-            return f"{said}; by pandas.to_numeric({column}, errors='coerce') {counted}"
-        return said
+        raise ValueError(_why_wrong(name, wrong, there, values, reading))
+    if there and reading["between"] == r"\.":
+        # Of such a file pandas takes 1.234 in another column for a little more than one: whoever reads it must know.
+        raise ValueError(f"texts such as {there[0]!r}; as the fit read them: {_way_to_numbers(name, values, reading)}")
+    bare = values.astype(object).str.strip()
+    bare = bare.mask(bare.isin(reading["missing"]))
+    for pattern in filter(None, (reading["units"], reading["between"])):
+        bare = bare.str.replace(pattern, "", regex=True)
+    return bare.str.replace(reading["decimal"], ".", regex=False)
+
+
+def _way_to_numbers(name: str, values: pd.Series, reading: Mapping[str, Any]) -> str:
+    """The line of pandas that does the same."""
+    column = f"frame[{name!r}]" if values.dtype == object else f"frame[{name!r}].astype(object)"
     made = f"{column}.str.strip()"
     if reading["missing"]:
         made = f"{made}.mask({made}.isin({reading['missing']!r}))"
     for pattern in filter(None, (reading["units"], reading["between"])):
         made += f".str.replace({pattern!r}, '', regex=True)"
-    if reading["decimal"] != ".":
-        made += f".str.replace({reading['decimal']!r}, '.')"
-    return f"texts such as {(there or texts)[0]!r}; as the fit read them: frame[{name!r}] = pandas.to_numeric({made})"
+    return f"frame[{name!r}] = pandas.to_numeric({made}.str.replace({reading['decimal']!r}, '.'))"
+
+
+def _why_wrong(name: str, wrong: str, there: Sequence[str], values: pd.Series, reading: Mapping[str, Any]) -> str:
+    """What is said of a text that is spelled otherwise.
+
+    Args:
+        there: the column's texts that stand for no gap.
+    """
+    column = f"frame[{name!r}]" if values.dtype == object else f"frame[{name!r}].astype(object)"
+    said = f"texts such as {wrong!r}, which is spelled otherwise than numbers were at the fit"
+    is_plain = reading["decimal"] == "." and not reading["between"] and not reading["units"]
+    if is_plain and all(re.fullmatch(r"\s*[+-]?\d+,\d+\s*|" + _NUMBER, text) for text in there):
+        commas = f"pandas.to_numeric({column}.str.replace(',', '.'))"
+        return f"{said}; if its comma stands before decimals: frame[{name!r}] = {commas}"
+    lost = sum(re.fullmatch(_NUMBER, text.strip()) is None for text in there)
+    if is_plain and lost < len(there):
+        counted = f"{lost:,} of {len(values):,} become gaps"
+        return f"{said}; by pandas.to_numeric({column}, errors='coerce') {counted}"
+    return said
 
 
 def _bare(text: str, reading: Mapping[str, Any]) -> str:
     return (re.sub(reading["units"], "", text) if reading["units"] else text).strip()
 
 
-def _way_to_truths(name: str, values: pd.Series, reading: Mapping[str, Any] | None) -> str | None:
-    """The same of truths."""
+def _truths(name: str, values: pd.Series, reading: Mapping[str, Any] | None) -> pd.Series:
+    """Truths, None where one is missing; texts of them as the fit read them.
+
+    Raises:
+        ValueError: other texts, with what they may mean.
+    """
     there = {value for value in values if isinstance(value, str | bool)}
     missing = (reading or {}).get("missing", ())
     known = {"true": True, "false": False, **dict.fromkeys(map(str.casefold, missing))}
-    others = [value for value in sorted(there, key=str) if str(value).strip().casefold() not in known]
-    if others:
-        meant = {**known, **dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
-        folded = {value: str(value).strip().casefold() for value in sorted(there, key=str)}
-        guess = {value: meant[text] for value, text in folded.items() if text in meant}
-        if len(guess) == len(folded):
-            way_out = f"if that is what they mean: frame[{name!r}] = frame[{name!r}].map({guess!r})"
-        else:  # nothing to paste before somebody has decided
-            each = ", ".join(f"{value!r}: {guess.get(value, '?')}" for value in folded)
-            way_out = f"say which is which: frame[{name!r}] = frame[{name!r}].map({{{each}}})"
-        return f"the text{'s' * (len(others) > 1)} {', '.join(map(repr, others[:5]))}; {way_out}"
-    truths = {value: known[str(value).strip().casefold()] for value in sorted(there, key=str)}
-    texts = ", ".join(repr(value) for value in truths if isinstance(value, str))
-    return f"the texts {texts}; as the fit read them: frame[{name!r}] = frame[{name!r}].map({truths!r})"
+    folded = {value: str(value).strip().casefold() for value in sorted(there, key=str)}
+    others = [value for value, text in folded.items() if text not in known]
+    if not others:
+        is_mapped = any(isinstance(value, str) for value in there)
+        return (
+            values.astype(object).map({value: known[text] for value, text in folded.items()}) if is_mapped else values
+        )
+    meant = {**known, **dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
+    guess = {value: meant[text] for value, text in folded.items() if text in meant}
+    if len(guess) == len(folded):
+        way_out = f"if that is what they mean: frame[{name!r}] = frame[{name!r}].map({guess!r})"
+    else:  # nothing to paste before somebody has decided
+        each = ", ".join(f"{value!r}: {guess.get(value, '?')}" for value in folded)
+        way_out = f"say which is which: frame[{name!r}] = frame[{name!r}].map({{{each}}})"
+    raise ValueError(f"the text{'s' * (len(others) > 1)} {', '.join(map(repr, others[:5]))}; {way_out}")
 
 
 def _dates(name: str, values: pd.Series, reading: Mapping[str, Any]) -> pa.Array:
     """Times as they are; texts and whole numbers as texts, which the pipeline reads by the data's own spelling."""
-    texts = ".astype(str)" if pd.api.types.is_integer_dtype(values) else ""
-    values = values.astype(str) if texts else values
+    were_whole = pd.api.types.is_integer_dtype(values)
+    values = values.astype(str) if were_whole else values
     if any(isinstance(value, str) for value in values):
         there = [value for value in values if isinstance(value, str)]
-        if gaps := sorted({value for value in there if value.strip() in reading.get("missing", ())}):
-            column = f"frame[{name!r}]{texts}"
-            made = f"frame[{name!r}] = {column}.mask({column}.isin({gaps!r}))"
-            raise ValueError(f"the text {gaps[0]!r}, which is a gap; as the fit read them: {made}")
-        _check_spelling(name, there, reading, bool(texts))
+        gaps = [value for value in there if value.strip() in reading.get("missing", ())]
+        values, there = values.mask(values.isin(gaps)), [value for value in there if value not in gaps]
+        _check_spelling(name, there, reading, were_whole)
         return pa.array(values, pa.string(), from_pandas=True)
     if pd.api.types.is_numeric_dtype(values) and values.notna().any():
         raise ValueError("numbers, which days such as 21.03.2024 become where dots are left out; give texts or times")
@@ -262,7 +297,3 @@ def date_pattern(date_format: str) -> str:
         else:
             made += ".*"  # a text in quotes
     return made
-
-
-def _lists(values: pd.Series) -> list[list[float] | None]:
-    return [None if isinstance(value, NO_LIST) else [float(entry) for entry in value] for value in values]
