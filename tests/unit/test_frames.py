@@ -35,7 +35,7 @@ COMMAS = {"thousands": "'.'", "decimal": "','"}
         (["43.16", "unknown", "1.5"], {"missing_values": "[unknown,' ? ']"}, [43.16, None, 1.5]),
         ([" ? ", "1.5"], {"missing_values": "[unknown,' ? ']"}, [None, 1.5]),
         (["€ 1,233.00", "$2", "-$ 5"], {"units": '["$","€"]', "thousands": "','"}, [1233.0, 2.0, -5.0]),
-        ([" - ", "-", None], {"missing_values": "['-']", "decimal": "','"}, [None, None, None]),
+        ([" - ", "-", "", None], {"missing_values": "['-']", "decimal": "','"}, [None, None, None, None]),
         (
             ["1\u202f234,50\u00a0€", "1 234\u00a0€"],
             {"units": '["€"]', "thousands": "' '", "decimal": "','"},

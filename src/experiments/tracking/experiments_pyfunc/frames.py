@@ -173,7 +173,8 @@ def _read_as_at_the_fit(name: str, values: pd.Series, reading: Mapping[str, Any]
         )
     if reading is None:
         raise ValueError(f"texts such as {texts[0]!r}; give numbers, as they were at the fit")
-    there = [text for text in texts if text.strip() not in reading["missing"]]
+    gaps = ("", *reading["missing"])
+    there = [text for text in texts if text.strip() not in gaps]
     wrong = next((text for text in there if not re.fullmatch(reading["number"], _bare(text, reading))), None)
     if wrong is not None:
         raise ValueError(_why_wrong(name, wrong, there, values, reading))
@@ -181,7 +182,7 @@ def _read_as_at_the_fit(name: str, values: pd.Series, reading: Mapping[str, Any]
         # Of such a file pandas takes 1.234 in another column for a little more than one: whoever reads it must know.
         raise ValueError(f"texts such as {there[0]!r}; as the fit read them: {_way_to_numbers(name, values, reading)}")
     bare = values.astype(object).str.strip()
-    bare = bare.mask(bare.isin(reading["missing"]))
+    bare = bare.mask(bare.isin(gaps))
     for pattern in filter(None, (reading["units"], reading["between"])):
         bare = bare.str.replace(pattern, "", regex=True)
     return bare.str.replace(reading["decimal"], ".", regex=False)
@@ -233,10 +234,8 @@ def _truths(name: str, values: pd.Series, reading: Mapping[str, Any] | None) -> 
     folded = {value: str(value).strip().casefold() for value in sorted(there, key=str)}
     others = [value for value, text in folded.items() if text not in known]
     if not others:
-        is_mapped = any(isinstance(value, str) for value in there)
-        return (
-            values.astype(object).map({value: known[text] for value, text in folded.items()}) if is_mapped else values
-        )
+        made = {value: known[text] for value, text in folded.items()}
+        return values.astype(object).map(made) if any(isinstance(value, str) for value in there) else values
     meant = {**known, **dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
     guess = {value: meant[text] for value, text in folded.items() if text in meant}
     if len(guess) == len(folded):
