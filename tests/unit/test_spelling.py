@@ -34,6 +34,16 @@ from experiments.profile.doubtful import said_of_two_ways
         (["$1,234.50", "$3.00", "-"], "numbers",
          {"data.missing_values": ["-"], "data.thousands": ",", "data.units": ["$"]}),
         (["45 %", "3.5%"], "numbers", {"data.units": ["%"]}),
+        (["75,270 km", *(f"{n},000 km" for n in range(1, 20)), "-1"], "numbers",
+         {"data.thousands": ",", "data.units": ["km"]}),
+        (["12V", "3.5 V"], "numbers", {"data.units": ["V"]}),
+        (["EUR 12.50", "EUR 3"], "numbers", {"data.units": ["EUR"]}),
+        (["1 parcel", *(f"{n} parcels" for n in range(2, 30))], "numbers", {"data.units": ["parcel", "parcels"]}),
+        (["12/2020", "1/2021", "13/2016"], "dates",
+         {"data.missing_values": ["13/2016"], "data.date_format": "M/yyyy"}),
+        (["Jan-24", "Feb-24"], "dates", {"data.date_format": "MMM-yy"}),
+        (["Fri 13 Jun 2025 23.45", "Sat 5 Jul 2025 7.05"], "dates", {"data.date_format": "d MMM yyyy H.mm"}),
+        (["Friday, June 13, 2025", "Mon, July 7, 2025"], "dates", {"data.date_format": "MMMM d, yyyy"}),
         (["1e3", "-2.5E-4", "+7", ".5"], "numbers", {}),
         (["31.12.2024", "01.02.2024"], "dates", {"data.date_format": "d.M.yyyy"}),
         (["12/31/2024", "1/2/2024"], "dates", {"data.date_format": "M/d/yyyy"}),
@@ -54,7 +64,9 @@ def test_what_a_column_looks_like(values, kind, settings):
 @pytest.mark.parametrize(
     "values",
     [["a", "b"], ["3 rooms", "4 rooms"], ["01", "1", "2"], ["true", "false"], ["yes", "no"], ["10.0.0.1", "10.0.0.2"],
-     ["12A", "7B", "3"], ["1", *(f"A{i}" for i in range(30)), *map(str, range(40))]],
+     ["12A", "7B", "3"], ["5 km", "3 mi"], ["5 m", "5 mm"], ["3 PM", "4 PM"], ["5G", "4G"], ["T1", "T2"],
+     ["1 A", "2 A"], ["Fri 13", "Sat 14"], [f"{n} {'north' if n % 2 else 'south'}" for n in range(40)],
+     ["1", *(f"A{i}" for i in range(30)), *map(str, range(40))]],
 )  # fmt: skip
 def test_what_is_text_stays_text(values):
     assert look_at(dict.fromkeys(values, 1), Spelling()) is None

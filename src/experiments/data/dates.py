@@ -29,14 +29,36 @@ DATE_FORMATS = {
     "d MMMM yyyy": "%d %B %Y",
     "d-MMM-yyyy": "%d-%b-%Y",
     "d-MMM-yy": "%d-%b-%y",
+    # Months, which count as their first day.
+    "M/yyyy": "%m/%Y",
+    "yyyy/M": "%Y/%m",
+    "M-yyyy": "%m-%Y",
+    "MMM yyyy": "%b %Y",
+    "MMMM yyyy": "%B %Y",
+    "MMM-yy": "%b-%y",
 }
 TIMES = {
     "": "",
     " H:mm": " %H:%M",
+    " H.mm": " %H.%M",
     " H:mm:ss": " %H:%M:%S",
     " h:mm a": " %I:%M %p",
     " h:mm:ss a": " %I:%M:%S %p",
 }
+
+
+# Before a date, as `Fri` and `Friday,`; Spark reads none.
+WEEKDAY = r"[^\W\d_]{2,10}\.?,? +"
+_WEEKDAYS = re.compile(
+    r"\s*(mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so|lun|mar|mer|jeu|ven|sam|dim|ma|wo|vr|za|zo)"
+    r"([a-zäöü]*day|[a-zä]*tag|mittwoch|sonnabend|di|dag|[a-z]{0,2})\.?,? +(?=\d|[^\W\d_]{3,}\.? \d)",
+    re.I,
+)
+
+
+def without_weekday(value: str) -> str:
+    """A date without the name of a weekday before it; itself where there is none."""
+    return _WEEKDAYS.sub("", value, count=1) if _WEEKDAYS.match(value) else value
 
 
 def is_date(value: str, spelled: str) -> bool:

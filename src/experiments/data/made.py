@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from experiments.data.dates import WEEKDAY
 from experiments.data.names import quoted, sql_text
 from experiments.data.spelling import Look, Spelling, unlike_others
 
@@ -22,7 +23,8 @@ def made_by_query(looks: Mapping[str, Look], known: Spelling) -> dict[str, str]:
         if look.kind == "times":
             text = f"replace({text}, ',', '.')"
             made[name] = f"aggregate(split({text}, ':'), 0D, (all, part) -> all * 60 + try_cast(part AS DOUBLE))"
-        elif look.kind == "dates" and (name in unlike or has_numbers(look)):
+        elif look.kind == "dates" and (look.has_weekdays or name in unlike or has_numbers(look)):
+            text = f"regexp_replace(trim({text}), {sql_text(f'^{WEEKDAY}')}, '')" if look.has_weekdays else text
             made[name] = f"try_to_timestamp({text}, {sql_text(own.date_format or '')})"
         elif look.kind == "true and false" and has_numbers(look):
             made[name] = f"CASE WHEN lower(trim({text})) IN ('true', 'false') THEN boolean(trim({text})) END"
@@ -41,10 +43,12 @@ def with_made(made: Mapping[str, str], query: str | None) -> str:
 def names_of_made(looks: Mapping[str, Look], made: Mapping[str, str]) -> str:
     """What a query makes of which columns, in words."""
     times = [name for name in made if looks[name].kind == "times"]
-    others = [name for name in made if name not in times]
+    dated = [name for name in made if looks[name].has_weekdays]
+    others = [name for name in made if name not in (*times, *dated)]
     shorter = [f"{looks[name].shorter} as 00:{looks[name].shorter}" for name in times if looks[name].shorter]
     as_what = f", {', '.join(shorter)}" if shorter else ""
     said = [f"numbers of {', '.join(times)}, in the unit of the last part{as_what}"] if times else []
+    said += [f"dates of {', '.join(dated)}, without their weekdays"] if dated else []
     said += [f"{', '.join(others)} like the others, as one setting reads all"] if others else []
     return " and ".join(said)
 

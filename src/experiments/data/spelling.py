@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from experiments.config.schema import TableData
-from experiments.data.dates import DATE_FORMATS, TIMES, are_of_months, is_date, is_time
+from experiments.data.dates import DATE_FORMATS, TIMES, are_of_months, is_date, is_time, without_weekday
+from experiments.data.measures import measures_in
 
 # So few different texts among numbers stand for something missing; more of them are names.
 MOST_TOKENS = 20
@@ -56,7 +57,8 @@ class Spelling:
         """Pattern of the signs that are left out, with blanks between them and the number."""
         if not self.units:
             return None
-        return rf"[{_SPACES}]*(?:{'|'.join(re.escape(unit) for unit in self.units)})[{_SPACES}]*"
+        longest_first = map(re.escape, sorted(self.units, key=len, reverse=True))
+        return rf"[{_SPACES}]*(?:{'|'.join(longest_first)})[{_SPACES}]*"
 
     def bare(self, value: str) -> str:
         return (re.sub(self.unit, "", value) if self.unit else value).strip()
@@ -101,6 +103,7 @@ class Look:
         other: another spelling that reads the same values, to another end.
         shorter: of times one with fewer parts than others have, where there is one.
         may_be_thousands: whether the decimal sign of numbers has three digits behind it wherever it is.
+        has_weekdays: whether the names of weekdays stand before dates.
     """
 
     kind: str
@@ -110,6 +113,7 @@ class Look:
     other: Spelling | None = None
     shorter: str | None = None
     may_be_thousands: bool = False
+    has_weekdays: bool = False
 
 
 def settings_of(looks: Mapping[str, Look]) -> dict[str, str | list[str]]:
@@ -145,7 +149,7 @@ def unlike_others(looks: Mapping[str, Look], known: Spelling) -> dict[str, Spell
                 wanted, is_set = replace(wanted, decimal=own.decimal), True
             elif own.decimal != wanted.decimal:
                 found[name] = wanted
-        elif look.kind == "dates" and own.date_format is not None:
+        elif look.kind == "dates" and own.date_format is not None and not look.has_weekdays:
             if wanted.date_format is None:
                 wanted = replace(wanted, date_format=own.date_format)
             elif own.date_format != wanted.date_format:
@@ -186,7 +190,10 @@ def look_at(values: Mapping[str, int], known: Spelling) -> Look | None:
         shorter = _shorter(values) if kind == "times" else None
         parted = kind == "numbers" and spelling.thousands is None and _are_parted(values, spelling)
         return Look(kind, spelling, tokens, example, other, shorter, parted)
-    return None
+    bare = {without_weekday(value): rows for value, rows in values.items()}
+    dated = look_at(bare, known) if bare.keys() != values.keys() else None
+    is_so = dated is not None and dated.kind == "dates"
+    return replace(dated, example=next(iter(values)), has_weekdays=True) if is_so and dated else None
 
 
 def is_of(kind: str, value: str, spelling: Spelling) -> bool:
@@ -203,7 +210,7 @@ def is_of(kind: str, value: str, spelling: Spelling) -> bool:
 def _as_numbers(values: Mapping[str, int], known: Spelling) -> list[Spelling]:
     """The simplest spelling that reads the most; and a second that reads the same values as other numbers."""
     signs = Counter(sign for value in values for sign in SIGNS if sign in value)
-    units = tuple(sorted({*known.units, *signs}))
+    units = tuple(sorted({*known.units, *signs, *measures_in(values)}))
     written = [
         replace(known, decimal=decimal, thousands=thousands, units=used)
         for used, decimal, thousands in itertools.product(
@@ -237,9 +244,8 @@ def _changes(spelling: Spelling, known: Spelling) -> int:
 
 def _differ(values: Iterable[str], one: Spelling, other: Spelling) -> bool:
     return any(
-        is_number and as_number(value, one) != as_number(value, other)
+        one.is_number(value) and other.is_number(value) and as_number(value, one) != as_number(value, other)
         for value in values
-        if (is_number := one.is_number(value) and other.is_number(value))
     )
 
 
@@ -291,9 +297,4 @@ def _shorter(values: Iterable[str]) -> str | None:
     return times[0].strip() if times[0].count(":") < times[-1].count(":") else None
 
 
-_KINDS = (
-    ("numbers", _as_numbers),
-    ("dates", _as_dates),
-    ("times", _as_times),
-    ("true and false", _as_truths),
-)
+_KINDS = (("numbers", _as_numbers), ("dates", _as_dates), ("times", _as_times), ("true and false", _as_truths))

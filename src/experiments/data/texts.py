@@ -33,8 +33,9 @@ MISSING = {"", "NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "NULL", "null", "
 _TRUTHS = ("true", "false")
 # Texts that begin as numbers and dates do, or are truths. Anchored, so that it is cheap on long texts.
 LOOKS_TYPED = (
-    r"^\s*(?:[-+$€£¥₹~≈(\[.,]{0,2}\s?[0-9]|(?i:true|false)\s*$|"
-    r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? [0-9])"
+    r"^\s*(?:[-+$€£¥₹~≈(\[.,]{0,2}\s?[0-9]|(?i:true|false)\s*$|(?:EUR|USD|GBP|CHF|Rs\.?)\s?[0-9]|"
+    r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?[ -][0-9]|"
+    r"(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? (?:[0-9]|[a-zA-Z]{3,9}\.? [0-9]))"
 )
 
 
