@@ -1,5 +1,6 @@
 """What a fitted pipeline gives reason to doubt is said, with words that can be pasted."""
 
+import re
 from contextlib import ExitStack
 
 import numpy as np
@@ -70,7 +71,18 @@ def test_a_label_that_several_features_give_together(told):
     metrics, (said,) = told(frame, "model=linear_regression", "model.estimator.regParam=0")
     assert metrics["r2"] == pytest.approx(1)
     assert said.startswith("model is right about")
+    assert "look at feature_importances or coefficients, and leave" in said
     assert "(r2 1)" in said
+
+
+@pytest.mark.long
+def test_a_class_that_a_few_features_give_names_the_most_important(told):
+    frame = rows_of(2_000).assign(y=lambda rows: (rows["a"] > 0).map({True: "yes", False: "no"}))
+    frame["a"] += np.sign(frame["a"])  # a gap between the classes, in which bins end
+    frame = frame.assign(as_a=frame["a"] ** 3, too=np.arctan(frame["a"]))
+    metrics, (said,) = told(frame, "model=random_forest", "model.estimator.featureSubsetStrategy=onethird")
+    assert metrics["accuracy"] >= 0.9999
+    assert re.search(r"look first at (a|as_a|too), the most important \(importance 0\.\d+\), and leave", said)
 
 
 @pytest.mark.parametrize("words", [["preprocessing=auto"], ["preprocessing=one_hot", "data.missing=keep"]])

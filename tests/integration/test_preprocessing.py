@@ -331,6 +331,8 @@ def test_sentences_beside_other_columns_are_read_by_their_words_and_a_gap_has_no
     assert "data has sentences in 'note' (about 6 words in each), of which preprocessing=auto" in said
     assert by_words in said
     result = run(load([*chosen, *shlex.split(by_words)]))
+    names = set(output(tmp_path, result, "coefficients")["feature"])
+    assert {"size", "note: praise", "note: delay"} <= {name.partition(" (")[0] for name in names}
     assert result.metrics["accuracy"] > 0.9 > warned.metrics["accuracy"]
     loaded = load_model(result.model_uri, words)
     answers = loaded.predict(pd.DataFrame({"note": [None, "a praise", "a delay"], "size": 0.0}))["predicted_stays"]

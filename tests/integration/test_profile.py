@@ -103,6 +103,15 @@ def test_what_is_doubtful_is_said_with_the_word_that_helps(spark, sales):
     assert "town" not in said
 
 
+def test_texts_for_what_is_not_known_are_said_where_they_are_categories(spark):
+    frame = pd.DataFrame({"kind": [*["a", "K.A.", "-"] * 30, *["-"] * 10], "x": range(100), "y": [0.5, 1.5] * 50})
+    _, said = columns_of(spark, frame.assign(part=["unknown", "1", "2", "3"] * 25), ["data.label=y"])
+    (gaps,) = [each for each in said if "not known" in each]
+    # What the config has for another column is no more to be said.
+    assert "not known: '-' in 'kind' (40 rows), 'K.A.' in 'kind' (30 rows); they are" in gaps
+    assert gaps.endswith("to have them missing: 'data.missing_values=[\"-\",K.A.]'")
+
+
 @pytest.mark.long
 def test_a_label_with_one_class_in_nearly_all_rows_is_said(spark):
     frame = pd.DataFrame({"size": np.arange(200.0), "left": [0] * 184 + [1] * 16, "even": [0, 1] * 100})
@@ -312,7 +321,9 @@ def test_what_is_read_otherwise_than_meant_is_said(spark, rides, store, cluster_
     assert "-999 in degrees;" in said
     assert "values in 'plan' that differ in blanks or capitals only" in said
     # One query does all that is said, as only one can be given: the times too.
-    (query,) = re.findall(r"what makes that of day, degrees, plan: '(data\.query=.*?)'(?: !|$| written)", said)
+    (query,) = re.findall(
+        r"else, in day, degrees, plan, which .* writes it into the config: '(data\.query=.*?)'(?: !|$| written)", said
+    )
     assert "to_date(string(`day`)" in query
     assert "split(" in query
     assert "model=random_forest_regressor" in said  # the price was text until its sign was set

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from experiments.terminal.comparison import show_comparison
+from experiments.terminal.comparison import _without_common, show_comparison
 from experiments.tracking.runs import over_seeds
 
 
@@ -174,3 +174,10 @@ def test_runs_of_the_same_data_that_were_judged_on_other_rows_are_told(capsys):
     found["judged_on"] = "x"
     show_comparison(over_seeds(found), found)
     assert "holds out" not in " ".join(capsys.readouterr().out.split())
+
+
+def test_of_lists_what_not_all_runs_have_is_shown_as_it_is_written():
+    assert _without_common(['["km", "€"]', '["km"]', '["km", "Größe"]']) == ["€", "", "Größe"]
+    assert _without_common(["nan", '["a"]']) == ["", "a"]
+    for others in (["1", "2"], ["[too long]", "x"], ['{"a": 1}', "nan"], ["nan", "nan"]):
+        assert _without_common(others) == others

@@ -49,9 +49,20 @@ def _assembled_names(fitted: PipelineModel, schema: StructType, assembler: Any, 
         elif source != column:  # categories
             names += [f"{source}={value}" for value in _attribute_names(schema, column)]
         else:
-            names += feature_names(fitted, schema, column, rows)
+            text = _text_of(fitted, column) if len(assembler.getInputCols()) > 1 else None
+            of_text = "" if text is None else f"{text}: "
+            names += [f"{of_text}{name}" for name in feature_names(fitted, schema, column, rows)]
     # Where a vector of the data's own has no names, Spark still knows how many entries there are.
     return names if len(names) == len(known) or not known else known
+
+
+def _text_of(fitted: PipelineModel, column: str) -> str | None:
+    """The column of texts whose words a vector counts."""
+    stage = _maker_of(fitted, column)
+    while stage is not None and known_of(type(stage)).entries in (Entries.same, Entries.words, Entries.hashes):
+        column = stage.getInputCol()
+        stage = _maker_of(fitted, column)
+    return unquoted(stage.getInputCol()) if known_of(type(stage)).is_costly else None
 
 
 def _date_of(stages: Sequence[Any], column: str) -> str | None:

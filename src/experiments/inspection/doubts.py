@@ -243,6 +243,9 @@ def _label_counts(indexer: Any) -> list[int]:
 def _too_good(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Output]) -> Iterator[str]:
     """That a model is right nearly always by one of several features, or always by several."""
     rows = next((output.rows for output in outputs if output.name == "feature_importances"), [])
+    look = "at feature_importances or coefficients"
+    if rows:
+        look = f"first at {rows[0]['feature']}, the most important (importance {rows[0]['importance']:.3f})"
     measure = _MEASURES.get(scored.task, "")
     found = metrics.get(measure, 0.0)
     if len(rows) > 1 and rows[0]["importance"] >= DECIDES and found >= PERFECT:
@@ -256,5 +259,5 @@ def _too_good(scored: Scored, metrics: Mapping[str, float], outputs: Sequence[Ou
         yield (
             f"model is right about {'all' if found == 1 else 'nearly all'} of {scored.dataset.test_rows:,} rows it "
             f"has not seen ({measure} {found:.6g}), as where features hold what is known only once the label is: look "
-            "at feature_importances or coefficients, and leave such features out by data.exclude"
+            f"{look}, and leave such features out by data.exclude"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -67,7 +67,7 @@ def _profile(config: Config, to: Path | None, html: Path | None) -> None:
     with progress.phase("look"):
         found = _look(spark, data, config.seed, looks_for_panels=data.group is None and data.time is None)
     warnings = doubtful(found, data)
-    text, settled = "", found
+    text, settled, leaks = "", found, []
     if isinstance(data, TableData):
         looks_again = any(typed_columns(found, data))
         with progress.phase("look by what was found") if looks_again else contextlib.nullcontext():
@@ -82,7 +82,7 @@ def _profile(config: Config, to: Path | None, html: Path | None) -> None:
     show(found, warnings)
     if to is not None:
         save(text, to)
-        say(f"written to {to}; next: {command}")
+        say(f"written to {to}{_still_in(leaks)}; next: {command}")
     elif text:
         say(f"a config that suits it, which --to {file} writes; after that {command}")
         for line in text.rstrip().split("\n"):
@@ -90,6 +90,12 @@ def _profile(config: Config, to: Path | None, html: Path | None) -> None:
     if html is not None:
         html.write_text(page(found, warnings, text, name), encoding="utf-8")
         say(f"the same as a page: {html}")
+
+
+def _still_in(leaks: Sequence[str]) -> str:
+    """What a person must decide before the next command."""
+    listed = ", ".join(leaks)
+    return f", still with {listed}, of which the label follows (exclude: what is known after it)" if leaks else ""
 
 
 def _look(spark: SparkSession, data: DataConfig, seed: int, looks_for_panels: bool = False) -> Profile:

@@ -36,6 +36,7 @@ from experiments.profile.gaps import (
     query_of_needed,
     said_of_gaps_to_pandas,
     said_of_missing,
+    said_of_other_gaps,
     typed_columns,
 )
 from experiments.profile.look import Column, Profile
@@ -75,7 +76,7 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
         said += said_of_sentences({column.name: column.words for column in features if is_of_sentences(column)})
         labels = [column for column in profile.columns if column.name == data.label and not is_constant(column)]
         said += said_of_leaks(leaks_of(profile, data))
-        said += said_of_gaps_to_pandas(features, data)
+        said += [*said_of_gaps_to_pandas(features, data), *said_of_other_gaps(features, data)]
         for label in labels:
             said += said_of_gap_classes(dict(label.values) if label.kind == "string" else {}, data)
         said += _of_empty_texts(features, data)
@@ -175,8 +176,8 @@ def _of_other_meaning(profile: Profile, features: list[Column], data: DataConfig
     if made:
         query = override("data.query", with_made(made, data.query))
         yield (
-            "data has values that mean something else, of which the config makes nothing unless this is said to "
-            f"`profile` too, which then writes it into it; what makes that of {', '.join(made)}: {query}"
+            f"data has values that mean something else, in {', '.join(made)}, which the config leaves as they are; to "
+            f"have them mended say this to `profile` too, which then writes it into the config: {query}"
         )
 
 

@@ -18,6 +18,13 @@ MOST_LACKING = 0.05
 # What pandas.read_csv takes for a missing value, which here is one where the config says so.
 PANDAS_GAPS = ("NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "<NA>", "#N/A")
 
+# And what people write, in small letters; to Spark and to pandas these are texts like others.
+_NOT_KNOWN = (
+    *("k.a.", "k. a.", "keine angabe", "unbekannt", "n.a.", "n/k", "unknown", "not known", "not available", "missing"),
+    *("inconnu", "non renseigné", "desconocido", "sconosciuto", "onbekend", "-", "--", "?"),
+)
+MOST_NAMED = 10
+
 
 def has_gaps(column: Column) -> bool:
     """Whether values are missing, or texts that stand for one."""
@@ -101,6 +108,28 @@ def said_of_gaps_to_pandas(features: list[Column], data: DataConfig) -> Iterator
                     f"{override('data.missing_values', [*known, text])}; if it is a name, read new rows by "
                     "pandas.read_csv(…, keep_default_na=False), which else makes a gap of it"
                 )
+
+
+def said_of_other_gaps(features: list[Column], data: DataConfig) -> list[str]:
+    """A sentence on texts that people write for what they do not know, where they are categories of their own."""
+    known = getattr(data, "missing_values", [])
+    # Which the config that suits the table has.
+    known_by_others = {text for column in features if column.look is not None for text in column.look.tokens}
+    found = [
+        (text, column.name, rows)
+        for column in features
+        if column.kind == "string" and column.look is None and not matches(column.name, data.categories)
+        for text, rows in column.values
+        if text.strip().casefold() in _NOT_KNOWN and text not in {*known, *known_by_others, *PANDAS_GAPS}
+    ]
+    if not found:
+        return []
+    listed = ", ".join(f"'{text}' in '{name}' ({rows:,} rows)" for text, name, rows in found[:MOST_NAMED])
+    texts = dict.fromkeys(text.strip() for text, _, _ in found)
+    return [
+        f"data has texts that may stand for what is not known: {listed}; they are categories of their own; to have "
+        f"them missing: {override('data.missing_values', [*dict.fromkeys([*known, *texts])])}"
+    ]
 
 
 def query_of_needed(profile: Profile, data: DataConfig, needed: Mapping[str, str]) -> str:

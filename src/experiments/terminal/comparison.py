@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections import Counter
@@ -25,6 +26,7 @@ MOST_LINES = 50
 MOST_PARAMS = 6
 # So much of a param's value is shown.
 MOST_SIGNS = 24
+_NONE = ("nan", "None", "null", "[]", "")
 # Narrowest that a name is wrapped to, and the room that a column of numbers takes beside its text.
 _NAME, _BETWEEN = 20, 3
 
@@ -240,8 +242,20 @@ def _cell(value: float, deviation: float) -> str:
     return text if math.isnan(deviation) else f"{text} ± {deviation:.2g}"
 
 
+def _without_common(texts: list[str]) -> list[str]:
+    """Of lists what not all of them have; other texts as they are."""
+    try:
+        lists = [[] if text in _NONE else json.loads(text) for text in texts]
+    except ValueError:  # another text, or one that was too long
+        return texts
+    if not any(lists) or not all(isinstance(each, list) for each in lists):
+        return texts
+    common = set.intersection(*(set(map(str, each)) for each in lists))
+    return [", ".join(name for each in one if (name := str(each)) not in common) for one in lists]
+
+
 def _params(compared: pd.DataFrame, found: pd.DataFrame, key: str) -> list[str]:
     values: Mapping[str, Any] = dict(zip(found["run_id"], found[f"params.{key}"], strict=True))
-    texts = [str(values[run_id]) for run_id in compared["run_id"]]
+    texts = _without_common([str(values[run_id]) for run_id in compared["run_id"]])
     # As they fit beside others; `--to` writes them whole.
-    return ["" if text in ("nan", "None", "null", "[]") else text for text in shortened(texts, MOST_SIGNS)]
+    return ["" if text in _NONE else text for text in shortened(texts, MOST_SIGNS)]

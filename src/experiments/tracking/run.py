@@ -128,8 +128,7 @@ class TrackedRun(Recorded):
 
     def log_best(self, values: Mapping[str, object]) -> None:
         """The parameters that tuning chose, as params."""
-        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
-        self.log_params({f"best.{key}": text for key, text in texts.items()})
+        self.log_params({f"best.{key}": _as_text(value) for key, value in values.items()})
 
     def log_data(self, dataset: Dataset, config: Config) -> None:
         """The training and the held-out rows as dataset inputs."""
@@ -263,9 +262,13 @@ def _params(config: Config) -> dict[str, str]:
     texts = {}
     for key, value in flatten(plain(config)):
         if key.split(".")[0] not in _UNTOLD and value is not None and value != []:
-            text = value if isinstance(value, str) else json.dumps(value)
+            text = _as_text(value)
             texts[key] = text if len(text) <= LONGEST_PARAM else "[too long for a param; see config.yaml]"
     return texts
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def write_outputs(outputs: Sequence[Output], folder: Path) -> None:

@@ -119,7 +119,7 @@ def check_columns(rows: pd.DataFrame, kinds: Mapping[str, str], optional: Collec
     others = [str(name) for name in rows.columns if name not in kinds]
     for name in absent:
         if name in optional and (near := nearest(name, others)) is not None:
-            raise BadRows(f"the rows must have the column '{name}', got '{near}'; rename it, or leave it out")
+            raise BadRows(f"the rows must have the column '{name}', got '{near}'; rename it, or drop another one")
     if needed := [name for name in absent if name not in optional]:
         listed, there = (", ".join(map(str, names[:MOST_NAMED])) for names in (needed, list(rows.columns)))
         raise BadRows(f"the rows must have the column{'s' * (len(needed) > 1)} '{listed}', got {there}")
