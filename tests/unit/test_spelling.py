@@ -37,6 +37,7 @@ from experiments.profile.doubtful import said_of_two_ways
         (["75,270 km", *(f"{n},000 km" for n in range(1, 20)), "-1"], "numbers",
          {"data.thousands": ",", "data.units": ["km"]}),
         (["12V", "3.5 V"], "numbers", {"data.units": ["V"]}),
+        (["120 m2", "35.5 m2"], "numbers", {"data.units": ["m2"]}),
         (["EUR 12.50", "EUR 3"], "numbers", {"data.units": ["EUR"]}),
         (["1 parcel", *(f"{n} parcels" for n in range(2, 30))], "numbers", {"data.units": ["parcel", "parcels"]}),
         (["12/2020", "1/2021", "13/2016"], "dates",
@@ -64,7 +65,7 @@ def test_what_a_column_looks_like(values, kind, settings):
 @pytest.mark.parametrize(
     "values",
     [["a", "b"], ["3 rooms", "4 rooms"], ["01", "1", "2"], ["true", "false"], ["yes", "no"], ["10.0.0.1", "10.0.0.2"],
-     ["12A", "7B", "3"], ["5 km", "3 mi"], ["5 m", "5 mm"], ["3 PM", "4 PM"], ["5G", "4G"], ["T1", "T2"],
+     ["12A", "7B", "3"], ["5 km", "3 mi"], ["5 m", "5 mm"], ["3 PM", "4 PM"], ["5G", "4G"], ["V6", "V8"], ["T1", "T2"],
      ["1 A", "2 A"], ["Fri 13", "Sat 14"], [f"{n} {'north' if n % 2 else 'south'}" for n in range(40)],
      ["1", *(f"A{i}" for i in range(30)), *map(str, range(40))]],
 )  # fmt: skip

@@ -31,7 +31,6 @@ DATE_FORMATS = {
     "d-MMM-yy": "%d-%b-%y",
     # Months, which count as their first day.
     "M/yyyy": "%m/%Y",
-    "yyyy/M": "%Y/%m",
     "M-yyyy": "%m-%Y",
     "MMM yyyy": "%b %Y",
     "MMMM yyyy": "%B %Y",

@@ -8,19 +8,21 @@ from collections.abc import Mapping
 
 # Any other word behind a blank is one where nearly all values have it and are many: a few are as good as names.
 LEAST_SHARE, FEW = 0.9, 20
+_CURRENCY = "EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|HUF|INR|AUD|CAD|NZD|ZAR|BRL|MXN|kr|zł|Kč|Ft|Rs"
 _KNOWN = re.compile(
     r"[kcm]?m|[mcd]?[lL]|k?g|mg|t|mi|ft|in|yd|lbs?|oz|m[²³23]|qm|sqm|sqft|ccm?|km/h|km[ph]?h|mph|m/s|hr?s?|min|m?s|sec|d|yrs|"
     r"[kM]?Wh?|PS|hp|k?V|mA|°[CFK]|px|[kKMGT]B|bar|[hk]?Pa|psi|[kMG]?Hz|dB|k?cal|kJ|mol|ppm|pcs|Stk\.?|"
-    r"EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|HUF|INR|AUD|CAD|NZD|ZAR|BRL|MXN|kr|zł|Kč|Ft|Rs\.?"
+    rf"{_CURRENCY}"
 )
 # Half a day and months are no measures: 3 PM is another hour than 3 AM.
 _NO_MEASURES = re.compile(
     r"[ap]\.?m\.?|uhr|st|nd|rd|th|(jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)\w*", re.I
 )
 _NUMBER = r"[-+~≈<>]?\s?\d[\d.,'\u00a0\u202f ]*"
-_WORD = r"[^\W\d_][^\s\d]*|°[CFK]"
+_WORD = r"m[²³23]|[^\W\d_][^\s\d]*|°[CFK]"
 _BEHIND = re.compile(rf"\s*{_NUMBER}(?<=[\d.,])(?P<blank>\s*)(?P<word>{_WORD})\s*")
-_BEFORE = re.compile(rf"\s*(?P<word>{_WORD})(?P<blank>\s*){_NUMBER}\s*")
+# V8 is an engine, and no volts.
+_BEFORE = re.compile(rf"\s*(?P<word>{_CURRENCY})(?P<blank>\s*){_NUMBER}\s*")
 
 
 def measures_in(values: Mapping[str, int]) -> tuple[str, ...]:
