@@ -103,6 +103,18 @@ def test_what_is_doubtful_is_said_with_the_word_that_helps(spark, sales):
     assert "town" not in said
 
 
+def test_without_a_label_the_next_command_clusters_by_the_longest_text(spark, tmp_path, cluster_words, capsys):
+    file, words = tmp_path / "notes.csv", [f"word{at}" for at in range(40)]
+    lines = [" ".join(words[at % 7 : at % 7 + 5]) for at in range(60)]
+    bodies = [" ".join(words[at % 29 : at % 29 + 11]) for at in range(60)]
+    pd.DataFrame({"title": [f"{line} {at}" for at, line in enumerate(lines)], "body": bodies}).to_csv(file, index=False)
+    profile_data(load(["data=table", f"data.path={file}", *cluster_words]), None, None)
+    asked = (
+        "experiments --config-dir my_conf data=notes 'preprocessing=[hash_text,auto]' preprocessing.words.inputCol=body"
+    )
+    assert f"after that {asked} model=kmeans" in " ".join(capsys.readouterr().out.split())
+
+
 def test_texts_for_what_is_not_known_are_said_where_they_are_categories(spark):
     frame = pd.DataFrame({"kind": [*["a", "K.A.", "-"] * 30, *["-"] * 10], "x": range(100), "y": [0.5, 1.5] * 50})
     _, said = columns_of(spark, frame.assign(part=["unknown", "1", "2", "3"] * 25), ["data.label=y"])

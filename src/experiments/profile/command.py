@@ -75,7 +75,7 @@ def _profile(config: Config, to: Path | None, html: Path | None) -> None:
         leaks = leaks_of(settled, data)
         warnings += [*more, *(said_of_leaks(leaks) if leaks != leaks_of(found, data) else ())]
         has_classes = any(each.name == data.label and _is_of_classes(each) for each in settled.columns)
-        texts = [each.name for each in settled.columns if each.name != data.label and is_of_sentences(each)]
+        texts = [each for each in settled.columns if each.name != data.label and is_of_sentences(each)]
         file = to or Path("my_conf", "data", f"{name}.yaml")
         command = _next(file, data.label, has_classes, texts)
         text = as_yaml(keys, settled.rows, command, notes_of(found, leaks, data), found.rows)
@@ -168,18 +168,17 @@ def _is_of_classes(column: Column) -> bool:
     return column.kind in ("string", "boolean") or (two == {0.0, 1.0} and (column.distinct or 0) <= 2)
 
 
-def _next(to: Path, label: str | None, has_classes: bool, texts: list[str]) -> str:
+def _next(to: Path, label: str | None, has_classes: bool, texts: Sequence[Column]) -> str:
     """The words that fit a model on what was written.
 
     Args:
+        label: without one rows are clustered.
         has_classes: whether the label says of which of several classes a row is.
         texts: columns of sentences.
     """
-    model = "random_forest" if has_classes else "random_forest_regressor"
+    model = ("random_forest" if has_classes else "random_forest_regressor") if label else "kmeans"
     folder = to.parent.parent if to.parent.name == "data" else Path("FOLDER_OF_data")
-    words = [
-        "" if label else "data.label=…",
-        words_of_sentences(texts[0]) if texts else "preprocessing=auto",
-        f"model={model}",
-    ]
-    return " ".join(["experiments --config-dir", str(folder), override("data", to.stem), *filter(None, words)])
+    # Of several the longest.
+    text = max(texts, key=lambda each: each.words, default=None)
+    words = "preprocessing=auto" if text is None else words_of_sentences(text.name)
+    return f"experiments --config-dir {folder} {override('data', to.stem)} {words} model={model}"
