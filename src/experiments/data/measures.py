@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 # Any other word behind a blank is one where nearly all values have it and are many: a few are as good as names.
-LEAST_SHARE, FEW = 0.9, 20
+LEAST_SHARE, FEW, LONGEST = 0.9, 20, 60
 _CURRENCY = "EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|HUF|INR|AUD|CAD|NZD|ZAR|BRL|MXN|kr|zł|Kč|Ft|Rs"
 _KNOWN = re.compile(
     r"[kcm]?m|[mcd]?[lL]|k?g|mg|t|mi|ft|in|yd|lbs?|oz|m[²³23]|qm|sqm|sqft|ccm?|km/h|km[ph]?h|mph|m/s|hr?s?|min|m?s|sec|d|yrs|"
@@ -54,8 +54,9 @@ def _word_of(value: str, is_many: bool) -> str | None:
         is_many: whether it may be any word.
     """
     for pattern in (_BEHIND, _BEFORE):
-        parts = pattern.fullmatch(value)
-        if parts is None or not any(map(str.isdigit, value)):
+        # Of a long text the patterns would try very many ways.
+        parts = pattern.fullmatch(value) if len(value) <= LONGEST else None
+        if parts is None:
             continue
         word = parts["word"]
         is_name = _NO_MEASURES.fullmatch(word) is not None or (len(word) < 2 and not _KNOWN.fullmatch(word))
