@@ -139,6 +139,15 @@ def test_a_model_no_better_than_a_guess_gets_no_alias(spark, words, client, own)
     assert run(experiments.load([*own, "registry.moves=always", *words])).registered.alias == "candidate is version 2"
 
 
+def test_the_alias_stays_with_its_task(spark, words, client):
+    assert run(experiments.load(["model=kmeans", "data=iris", *words])).registered.alias == "candidate is version 1"
+    other = run(experiments.load(["model=pca", "data=iris", *words])).registered.alias
+    assert other.startswith("candidate does not move; version 1 is a clustering, this one a decomposition; a name of")
+    assert "for each: registry.name=iris_decomposition; registry.moves=always" in other
+    more = run(experiments.load(["model=kmeans", "data=iris", "model.estimator.k=4", *words])).registered.alias
+    assert more == "candidate is version 3; a clustering cannot be compared with version 1"
+
+
 def test_a_model_that_ranks_a_rare_class_is_no_guess(spark, words, client, tmp_path):
     """It never says the class, as its probabilities are small; its scores are of use all the same."""
     random = np.random.default_rng(2)

@@ -38,6 +38,7 @@ SAMPLES = {
     "sweeps/plan.py name": "trials",
     "tuning/grid.py key": "model.estimator.regParam",
     "tracking/registry.py alias": "better",
+    "profile/command.py model": "kmeans",
     "sweep=…": "sweep=tpe",
     "sweep.trials=…": "sweep.trials=3",
 }

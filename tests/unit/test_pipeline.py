@@ -83,6 +83,13 @@ def test_hashed_text_stands_beside_numbers():
     assert assembler["inputCols"] == ["size", idf["outputCol"]]
 
 
+def test_texts_that_were_hashed_before_a_model_takes_them_apart_are_said_so():
+    with pytest.raises(ExperimentError, match=r"something else \(title\): leave that out of preprocessing"):
+        wired({"title": "string"}, "model=naive_bayes", "preprocessing=hash_text")
+    with pytest.raises(ExperimentError, match="reads string: set data.features to such a column"):
+        wired({"size": "double"}, "model=naive_bayes")
+
+
 def test_a_stage_that_is_null_is_left_out():
     assert len(wired({"age": "double"}, "model=mlp", "model.stages.scaler=null")) == 2
 

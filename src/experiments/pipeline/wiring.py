@@ -39,7 +39,7 @@ class _Columns:
         weight: column that weighs the rows, or None.
         features: columns that stand for the features, in order, with their types.
         taken: names that are there, without capitals.
-        given: the features of the data, in order.
+        given: the features of the data, in order, with their types.
         made_of: what stands in for a column that a stage has read.
     """
 
@@ -47,11 +47,11 @@ class _Columns:
     features: dict[str, str]
     weight: str | None = None
     taken: set[str] = field(init=False)
-    given: list[str] = field(init=False)
+    given: dict[str, str] = field(init=False)
     made_of: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.given = list(self.features)
+        self.given = dict(self.features)
         self.taken = {name.casefold() for name in (*self.features, self.label or "", self.weight or "")}
 
     def of(self, types: Sequence[str]) -> list[str]:
@@ -140,7 +140,7 @@ def _ids(stage: Stage, params: Mapping[str, Any], columns: _Columns) -> dict[str
         there = ", ".join(columns.given)
         raise ExperimentError(
             f"{stage.key}.{unset[0]} must be set where there are not two features, got {there}; name the two: "
-            f"{override('data.features', columns.given[:2])}, the users first"
+            f"{override('data.features', list(columns.given)[:2])}, the users first"
         )
     ids = {name: columns.stand_in(str(params.get(name, found.get(name)))) for name in _IDS}
     texts = [name for name in ids.values() if columns.features.get(name) == "string"]
@@ -187,6 +187,9 @@ def _only(stage: Stage, param: str, fitting: Sequence[str], columns: _Columns) -
     elif wanted is None or len(fitting) > 1:
         way_out = "set it, or put a stage before it that makes one of them: "
         way_out += "'model.stages.features.class=pyspark.ml.feature.VectorAssembler'"
+    elif were := [name for name, kind in columns.given.items() if kind == wanted]:
+        way_out = f"{stage.type.__name__} reads {wanted}, of which a stage before it has made something else "
+        way_out += f"({', '.join(were)}): leave that out of preprocessing"
     else:
         way_out = f"{stage.type.__name__} reads {wanted}: set data.features to such a column"
     raise ExperimentError(

@@ -177,19 +177,15 @@ def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registratio
     if known is None or str(known.version) == version:
         return True, ""
     task = wanted.task
+    theirs = _found(client.get_run, known.run_id) if known.run_id else None
+    if unlike := _unlike(theirs, known.version, wanted):
+        return False, f"; {unlike}{_ALL_THE_SAME}"
     if not task.supervised:  # whose metrics are measured in the space that each model has made
         return True, f"; a {task.value} cannot be compared with version {known.version}"
-    theirs = _found(client.get_run, known.run_id) if known.run_id else None
     if theirs is None:
         return False, f"; version {known.version} has no run that it could be compared with{_ALL_THE_SAME}"
     # Of the held-out rows.
     metric = deciding(ours.data.metrics, task, wanted.metrics) or deciding(ours.data.metrics, task)
-    label = theirs.data.params.get("data.label", wanted.label)
-    if label != wanted.label:
-        return False, (
-            f"; version {known.version} predicts {label}, this one {wanted.label}; a name of its own for each: "
-            f"{override('registry.name', f'{wanted.name}_{wanted.label}')}{_ALL_THE_SAME}"
-        )
     if metric is None or metric not in theirs.data.metrics:
         return False, f"; it and version {known.version} have no metric in common that decides{_ALL_THE_SAME}"
     (which, rows), others = judged_on(ours), judged_on(theirs)
@@ -208,6 +204,20 @@ def _compared(client: MlflowClient, ours: Run, version: str, wanted: Registratio
     said = f"; {metric} {here:.6g} is {what} than {there:.6g} of version {known.version} on the same rows"
     said += "" if which == "test" else ", which both were fitted on"
     return is_moved, f"{said}{'' if is_moved else _ALL_THE_SAME}"
+
+
+def _unlike(theirs: Run | None, version: str, wanted: Registration) -> str:
+    """That a version is of another task, or predicts another label; nothing where it is alike or has no run."""
+    if theirs is None:
+        return ""
+    params, ours = theirs.data.params, wanted.task.value
+    if (task := params.get("model.task", ours)) != ours:
+        way_out = override("registry.name", f"{wanted.name}_{ours}")
+        return f"version {version} is a {task}, this one a {ours}; a name of its own for each: {way_out}"
+    if (label := params.get("data.label", wanted.label)) != wanted.label:
+        way_out = override("registry.name", f"{wanted.name}_{wanted.label}")
+        return f"version {version} predicts {label}, this one {wanted.label}; a name of its own for each: {way_out}"
+    return ""
 
 
 def _why_other_rows(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
