@@ -86,7 +86,7 @@ def test_hashed_text_stands_beside_numbers():
 def test_texts_that_were_hashed_before_a_model_takes_them_apart_are_said_so():
     with pytest.raises(ExperimentError, match=r"something else \(title\): leave that out of preprocessing"):
         wired({"title": "string"}, "model=naive_bayes", "preprocessing=hash_text")
-    with pytest.raises(ExperimentError, match="reads string: set data.features to such a column"):
+    with pytest.raises(ExperimentError, match=r"reads string: set data.features to such a column"):
         wired({"size": "double"}, "model=naive_bayes")
 
 
