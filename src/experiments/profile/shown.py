@@ -16,6 +16,8 @@ from experiments.terminal.screen import say, show_table
 
 TEMPLATE = Path(__file__).with_name("page.html")
 BINS = 12
+# Where the most frequent value has a smaller share of the rows, it is an example.
+RARE = 0.01
 _BARS = " ▁▂▃▄▅▆▇█"
 _LONGEST = 24
 
@@ -129,6 +131,8 @@ def _values(column: Column) -> str:
     bars = histogram(column)
     if bars and not is_few:
         return "".join(_BARS[max(1, round(height * (len(_BARS) - 1)))] if height > 0 else " " for height in bars)
+    if column.values and column.values[0][1] < RARE * column.rows:  # of which none says more than another
+        return f"such as {shortened([column.values[0][0]], _LONGEST)[0]}"
     names = shortened([value for value, _ in column.values[:4]], _LONGEST)
     shown = ", ".join(f"{name} {rows:,}" for name, (_, rows) in zip(names, column.values, strict=False))
     return f"{shown}, …" if (column.distinct or 0) > 4 else shown
