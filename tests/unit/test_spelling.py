@@ -65,7 +65,8 @@ def test_what_a_column_looks_like(values, kind, settings):
 @pytest.mark.parametrize(
     "values",
     [["a", "b"], ["3 rooms", "4 rooms"], ["01", "1", "2"], ["true", "false"], ["yes", "no"], ["10.0.0.1", "10.0.0.2"],
-     ["12A", "7B", "3"], ["5 km", "3 mi"], ["5 m", "5 mm"], ["3 PM", "4 PM"], ["5G", "4G"], ["V6", "V8"], ["T1", "T2"],
+     ["12A", "7B", "3"], ["5 km", "3 mi"], ["5 m", "5 mm"], ["3 PM", "4 PM"], ["5G", "4G"], ["V6", "V8"],
+     ["12-4567", "1-1000"], ["T1", "T2"],
      ["1 A", "2 A"], ["Fri 13", "Sat 14"], [f"{n} {'north' if n % 2 else 'south'}" for n in range(40)],
      ["1", *(f"A{i}" for i in range(30)), *map(str, range(40))]],
 )  # fmt: skip

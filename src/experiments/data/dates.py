@@ -67,10 +67,11 @@ def is_date(value: str, spelled: str) -> bool:
     if python is None:
         return False
     try:
-        datetime.strptime(value, python + TIMES[time])
+        date = datetime.strptime(value, python + TIMES[time])
     except ValueError:
         return False
-    return True
+    # A code such as 12-4567 is no month.
+    return "d" in spelled or 1900 <= date.year < 2100
 
 
 def are_of_months(values: Iterable[str], spelled: str) -> bool:
