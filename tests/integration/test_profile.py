@@ -103,6 +103,17 @@ def test_what_is_doubtful_is_said_with_the_word_that_helps(spark, sales):
     assert "town" not in said
 
 
+def test_rows_that_are_there_twice_are_counted_where_columns_tell_rows_apart(spark):
+    frame = pd.DataFrame({"id": [*range(98), 5, 5], "x": 1.5, "kind": ["a", "b"] * 50})
+    frame.loc[98:, "kind"] = frame.loc[5, "kind"]
+    _, said = columns_of(spark, frame)
+    (twice,) = [each for each in said if "once more" in each]
+    assert twice.startswith("data has 2 rows that are there once more, alike in all columns: 'data.query=")
+    assert twice.endswith("SELECT DISTINCT * FROM source\"'")
+    _, said = columns_of(spark, frame.drop(columns="id"))
+    assert not [each for each in said if "once more" in each]
+
+
 def test_without_a_label_the_next_command_clusters_by_the_longest_text(spark, tmp_path, cluster_words, capsys):
     file, words = tmp_path / "notes.csv", [f"word{at}" for at in range(40)]
     lines = [" ".join(words[at % 7 : at % 7 + 5]) for at in range(60)]

@@ -68,6 +68,8 @@ def doubtful(profile: Profile, data: DataConfig) -> list[str]:
     if totals and isinstance(looked, TableData):
         looked = replace(looked, query=without_totals(totals, looked.query))
     if profile.rows >= LEAST_ROWS:
+        more, looked = _of_doubled(profile, looked)
+        said += more
         said += said_of_constant([column.name for column in features if is_constant(column)])
         said += said_of_counting([column.name for column in features if is_counting(column)])
         sizes = {column.name: column.distinct or 0 for column in features if names_rows(column, profile, data)}
@@ -110,6 +112,22 @@ def with_looks(profile: Profile, data: DataConfig) -> DataConfig:
     if not made or not isinstance(data, TableData):
         return data
     return replace(data, query=with_made(made, data.query))
+
+
+def _of_doubled(profile: Profile, data: DataConfig) -> tuple[list[str], DataConfig]:
+    """Of rows that are there twice, where columns tell rows apart: a random split may have one on each side.
+
+    Returns:
+        What is said, and the config with the query that leaves them out.
+    """
+    rows = profile.rows - profile.doubled
+    are_told_apart = any((column.distinct or 0) > MANY_VALUES * rows for column in profile.columns)
+    if not profile.doubled or not are_told_apart or not isinstance(data, TableData):
+        return [], data
+    query = f"SELECT DISTINCT * FROM {'source' if data.query is None else f'({data.query})'}"
+    are = "rows that are" if profile.doubled > 1 else "row that is"
+    said = f"data has {profile.doubled:,} {are} there once more, alike in all columns: {override('data.query', query)}"
+    return [said], replace(data, query=query)
 
 
 def _of_empty_texts(features: list[Column], data: DataConfig) -> list[str]:

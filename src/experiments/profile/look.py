@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MOST_VALUES = 8
 MOST_ODD = 200
 QUANTILES = 51
+# Rows that are compared with each other, which takes another look.
+MOST_COMPARED = 200_000
 # Relative deviation of the number of different values.
 WITHIN = 0.01
 
@@ -79,6 +81,7 @@ class Profile:
         left_out: columns that are no features unless they are named.
         codes: columns of numbers that lose zeros before them.
         totals: rows that texts call a total, by the columns in which a few are.
+        doubled: rows that are another one's like in all columns; 0 where there are too many to look.
     """
 
     rows: int
@@ -87,6 +90,7 @@ class Profile:
     left_out: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
     totals: Mapping[str, int] = field(default_factory=dict)
+    doubled: int = 0
 
 
 def profile(rows: DataFrame, data: DataConfig) -> Profile:
@@ -125,7 +129,19 @@ def profile(rows: DataFrame, data: DataConfig) -> Profile:
     told = agreed({name: look for name, look in looks.items() if not matches(name, data.categories)})
     columns = [replace(column, look=told.get(column.name, column.look)) for column in columns]
     totals = totals_of(rows, texts, counted["rows"]) if counted.get("_totals") else {}
-    return Profile(counted["rows"], columns, totals=totals)
+    doubled = _doubled(rows) if counted["rows"] <= MOST_COMPARED else 0
+    return Profile(counted["rows"], columns, totals=totals, doubled=doubled)
+
+
+def _doubled(rows: DataFrame) -> int:
+    """How many rows are there once more, by the hash of all that they hold."""
+    from pyspark.sql import functions as F
+
+    hashed = [quoted(name) for name, kind in rows.dtypes if "map<" not in kind and kind != "variant"]
+    if not hashed:
+        return 0
+    found = rows.groupBy(F.xxhash64(*hashed).alias("hash")).count().agg(F.sum(F.col("count") - 1)).first()
+    return int(found[0] or 0) if found is not None else 0
 
 
 def _is_number(kind: str) -> bool:
