@@ -11,6 +11,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiments import load
+from experiments.data.dates import without_weekday
 from experiments.data.heads import Head, check_json, check_kinds
 from experiments.data.lines import check_lines, lines_of, lost_zeros
 from experiments.data.made import made_by_query
@@ -289,6 +290,14 @@ def test_files_that_are_something_else_are_called_what_they_are(raw, said):
     with pytest.raises(ExperimentError) as caught:
         check_kinds([head(raw)], "csv")
     assert said in str(caught.value)
+
+
+def test_weekdays_before_some_dates_are_known_and_no_month_is_one():
+    values = {"unknown": 1, "May 5, 2025": 9, "Fri, Mar 7, 2025": 9, "Saturday March 8, 2025": 0}
+    look = look_at(dict.fromkeys(list(values)[:3], 1), Spelling())
+    assert (look.kind, look.has_weekdays, look.spelling.date_format) == ("dates", True, "MMM d, yyyy")
+    assert (look.example, look.tokens) == ("Fri, Mar 7, 2025", {"unknown": 1})
+    assert [without_weekday(value) for value in values] == ["unknown", "May 5, 2025", "Mar 7, 2025", "March 8, 2025"]
 
 
 def test_the_date_that_is_shown_tells_the_day_from_the_month():

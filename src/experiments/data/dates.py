@@ -46,18 +46,17 @@ TIMES = {
 }
 
 
-# Before a date, as `Fri` and `Friday,`; Spark reads none.
-WEEKDAY = r"[^\W\d_]{2,10}\.?,? +"
-_WEEKDAYS = re.compile(
-    r"\s*(mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so|lun|mar|mer|jeu|ven|sam|dim|ma|wo|vr|za|zo)"
-    r"([a-zäöü]*day|[a-zä]*tag|mittwoch|sonnabend|di|dag|[a-z]{0,2})\.?,? +(?=\d|[^\W\d_]{3,}\.? \d)",
-    re.I,
+# Before a date, as `Fri` and `Friday,`, which Spark does not read; none of them is a month too. The same to Java.
+WEEKDAY = (
+    r"(?i:mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:rs?(?:day)?)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?|"
+    r"mo(?:ntag)?|di(?:enstag)?|mi(?:ttwoch)?|do(?:nnerstag)?|fr(?:eitag)?|sa(?:mstag)?|so(?:nntag)?|"
+    r"lun(?:di)?|mardi|mer(?:credi)?|jeu(?:di)?|ven(?:dredi)?|sam(?:edi)?|dim(?:anche)?)\.?,? +"
 )
 
 
 def without_weekday(value: str) -> str:
     """A date without the name of a weekday before it; itself where there is none."""
-    return _WEEKDAYS.sub("", value, count=1) if _WEEKDAYS.match(value) else value
+    return re.sub(f"^{WEEKDAY}", "", value.strip())
 
 
 def is_date(value: str, spelled: str) -> bool:

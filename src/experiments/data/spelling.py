@@ -190,10 +190,10 @@ def look_at(values: Mapping[str, int], known: Spelling) -> Look | None:
         shorter = _shorter(values) if kind == "times" else None
         parted = kind == "numbers" and spelling.thousands is None and _are_parted(values, spelling)
         return Look(kind, spelling, tokens, example, other, shorter, parted)
-    bare = {without_weekday(value): rows for value, rows in values.items()}
-    dated = look_at(bare, known) if bare.keys() != values.keys() else None
-    is_so = dated is not None and dated.kind == "dates"
-    return replace(dated, example=next(iter(values)), has_weekdays=True) if is_so and dated else None
+    of_bare = {without_weekday(value): value for value in values}
+    has_some = any(text != value.strip() for text, value in of_bare.items())
+    bare = look_at({text: values[value] for text, value in of_bare.items()}, known) if has_some else None
+    return replace(bare, example=of_bare[bare.example], has_weekdays=True) if bare and bare.kind == "dates" else None
 
 
 def is_of(kind: str, value: str, spelling: Spelling) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import DataConfig, Missing, TableData
+from experiments.data.dates import WEEKDAY
 from experiments.data.made import made_by_query, names_of_made, with_made
 from experiments.data.missing import (
     SurelyMissing,
@@ -35,7 +36,7 @@ _TRUTHS = ("true", "false")
 LOOKS_TYPED = (
     r"^\s*(?:[-+$€£¥₹~≈(\[.,]{0,2}\s?[0-9]|(?i:true|false)\s*$|(?:EUR|USD|GBP|CHF|Rs\.?)\s?[0-9]|"
     r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?[ -][0-9]|"
-    r"(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? (?:[0-9]|[a-zA-Z]{3,9}\.? [0-9]))"
+    rf"{WEEKDAY}(?:[0-9]|[a-zA-Z]{{3,9}}\.? [0-9]))"
 )
 
 
