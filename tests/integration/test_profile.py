@@ -112,6 +112,11 @@ def test_rows_that_are_there_twice_are_counted_where_columns_tell_rows_apart(spa
     assert twice.endswith("SELECT DISTINCT * FROM source\"'")
     _, said = columns_of(spark, frame.drop(columns="id"))
     assert not [each for each in said if "once more" in each]
+    # What is missing in another column is another row.
+    texts, gaps = [f"t{at}" for at in range(50)], [None] * 50
+    apart = pd.DataFrame({"a": [*texts, *gaps], "b": [*gaps, *texts]})
+    _, said = columns_of(spark, apart)
+    assert not [each for each in said if "once more" in each]
 
 
 def test_without_a_label_the_next_command_clusters_by_the_longest_text(spark, tmp_path, cluster_words, capsys):

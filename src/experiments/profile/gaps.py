@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from experiments.config.schema import DataConfig, TableData
 from experiments.data.doubts import LEAST_ROWS
-from experiments.data.missing import query_without_gaps
+from experiments.data.missing import MOST_NAMED, query_without_gaps
 from experiments.data.names import matches, quoted
 from experiments.data.spelling import settings_of
 from experiments.errors import override
@@ -23,7 +23,6 @@ _NOT_KNOWN = (
     *("k.a.", "k. a.", "keine angabe", "unbekannt", "n.a.", "n/k", "unknown", "not known", "not available", "missing"),
     *("inconnu", "non renseigné", "desconocido", "sconosciuto", "onbekend", "-", "--", "?"),
 )
-MOST_NAMED = 10
 
 
 def has_gaps(column: Column) -> bool:

@@ -94,7 +94,8 @@ class Profile:
 
 
 def profile(rows: DataFrame, data: DataConfig) -> Profile:
-    """One look at all rows, and one more at a text of very many values.
+    """One look at all rows; one more at a text of very many values, at what is called a total, and for rows that are
+    there twice, where these are not too many to compare.
 
     Args:
         rows: as they are read.
@@ -134,13 +135,13 @@ def profile(rows: DataFrame, data: DataConfig) -> Profile:
 
 
 def _doubled(rows: DataFrame) -> int:
-    """How many rows are there once more, by the hash of all that they hold."""
+    """How many rows are there once more, by the hash of all that they hold. Reads the rows."""
     from pyspark.sql import functions as F
 
-    hashed = [quoted(name) for name, kind in rows.dtypes if "map<" not in kind and kind != "variant"]
-    if not hashed:
-        return 0
-    found = rows.groupBy(F.xxhash64(*hashed).alias("hash")).count().agg(F.sum(F.col("count") - 1)).first()
+    # As JSON: a hash of columns passes over what is missing, so that (1, null) would be (null, 1).
+    exactly = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS", "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"}
+    written = F.to_json(F.struct(*map(quoted, rows.columns)), exactly)
+    found = rows.groupBy(F.xxhash64(written).alias("hash")).count().agg(F.sum(F.col("count") - 1)).first()
     return int(found[0] or 0) if found is not None else 0
 
 
