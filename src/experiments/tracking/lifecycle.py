@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from experiments.config.schema import Config, TrackingConfig
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, override
 from experiments.redaction import redact_text
 from experiments.tracking import run_log
 from experiments.tracking.owner import process_tag
@@ -173,4 +173,5 @@ def experiment_name(client: MlflowClient, config: Config) -> str:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         law = f"{GIVEN_EXPERIMENT_ID} must be an experiment of {redact_text(key[0])}"
-        raise ConfigError([f"{law}, got '{given}'; unset it, or say tracking.experiment={config.data.name}"]) from error
+        instead = override("tracking.experiment", config.data.name)
+        raise ConfigError([f"{law}, got '{given}'; unset it, or say {instead}"]) from error

@@ -27,6 +27,7 @@ SECONDS_TO_ANSWER = 5
 FILE, ARTIFACTS = "mlflow.db", "mlartifacts"
 # `mlflow run` puts the run that it opened here, and where it is.
 GIVEN_RUN = "MLFLOW_RUN_ID"
+# What MLflow itself goes by; the id is of the store below.
 GIVEN_EXPERIMENT, GIVEN_EXPERIMENT_ID = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
 GIVEN_URI = "MLFLOW_TRACKING_URI"
 GIVEN_REGISTRY = "MLFLOW_REGISTRY_URI"
