@@ -77,7 +77,7 @@ def read_table(spark: SparkSession, data: TableData, path: Any) -> Source:
         read = without_structs(rows)
         rows, of_label = typed(read, data)
         kinds = dict(rows.dtypes)
-        texts = tuple(name for name, kind in read.dtypes if kind == "string" != kinds[name])
+        texts = tuple(name for name, kind in read.dtypes if kind == "string" and kinds[name] != "string")
         numbers = tuple(
             name for name in rows.columns if _ROW_NUMBERS.fullmatch(name) and not matches(name, data.features)
         )
